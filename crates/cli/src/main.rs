@@ -1,0 +1,2 @@
+//! The `anypod` binary.
+fn main() {}

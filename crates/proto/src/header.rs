@@ -1,0 +1,20 @@
+//! Header names, each written once, and how a value travels in one.
+//!
+//! Spec: basic/transports/streamable-http, "Request Metadata".
+
+use http::HeaderName;
+
+/// The revision that the request speaks.
+pub const PROTOCOL_VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
+/// Mirrors `method`.
+pub const METHOD: HeaderName = HeaderName::from_static("mcp-method");
+/// Mirrors `params.name` or `params.uri`.
+pub const NAME: HeaderName = HeaderName::from_static("mcp-name");
+/// The start of a header that mirrors a tool argument marked with `x-mcp-header`.
+pub const PARAM_PREFIX: &str = "mcp-param-";
+/// Legacy: the session.
+pub const SESSION_ID: HeaderName = HeaderName::from_static("mcp-session-id");
+/// Legacy: where a broken stream is to go on.
+pub const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
+/// Tells buffering proxies to pass a stream through.
+pub const ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");

@@ -1,0 +1,1 @@
+//! MCP servers whose every pod can answer.

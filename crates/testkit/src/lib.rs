@@ -1,0 +1,1 @@
+//! N replicas of an MCP server in one process.
