@@ -1,1 +1,298 @@
-//! admit
+//! Admission: the one function that decides what a message is and whether it may be looked at.
+//!
+//! Nothing else reads a message first. It parses the frame, decides the era, and for modern requests holds
+//! the headers against the body, in an order that lets a client of another revision learn what it needs:
+//! the frame, `_meta`'s version against the version header, whether that version is spoken, the other
+//! headers (whose rules an unknown version may have changed), then the required `_meta` fields.
+//!
+//! Spec: basic/index, "`_meta`"; basic/versioning; basic/transports/streamable-http, "Server Validation".
+
+mod frame;
+mod headers;
+
+use http::HeaderMap;
+
+use crate::header;
+use crate::logging::LoggingLevel;
+use crate::meta;
+use crate::method::{LegacyMethod, Method};
+use crate::param_header::ParamHeaders;
+use crate::reject::{Refused, Rejection};
+use crate::request::{Answer, Notice, Request, StrSpan};
+use crate::version::{Era, Version};
+use frame::{Frame, Outcome};
+
+/// The most messages that a legacy batch may hold. Only revision 2025-03-26 has batches.
+pub const MAX_BATCH: usize = 64;
+
+/// A message that may be looked at.
+#[derive(Debug)]
+pub enum Admitted {
+    /// A modern request.
+    Request(Request),
+    /// A modern notification.
+    Notice(Notice),
+    /// A message of a legacy client; its session is for the front to check.
+    Legacy(LegacyMessage),
+    /// Several messages of a legacy client, in the order in which they came.
+    LegacyBatch(Vec<LegacyMessage>),
+}
+
+/// A message of a legacy client.
+#[derive(Debug)]
+pub struct LegacyMessage {
+    /// The revision that the version header declares, where there is one.
+    pub declared: Option<Version>,
+    /// What the message is.
+    pub kind: LegacyKind,
+}
+
+/// The kinds of messages that legacy clients send.
+#[derive(Debug)]
+pub enum LegacyKind {
+    /// A request.
+    Request(Request),
+    /// A notification.
+    Notice(Notice),
+    /// The answer to a request that the server sent.
+    Answer(Answer),
+}
+
+/// How a message came.
+#[derive(Debug, Clone, Copy)]
+pub enum Carrier<'a> {
+    /// By HTTP, with these headers, which must agree with the body.
+    Http(&'a HeaderMap),
+    /// On a stream that has no headers: stdio and its like.
+    Stream,
+}
+
+/// Admits one message. `param_headers` finds the arguments that a tool wants mirrored into headers.
+///
+/// # Errors
+/// [`Refused`] says why, and which request it answers where that could be read.
+pub fn admit<'t>(
+    carrier: Carrier<'_>,
+    body: Vec<u8>,
+    param_headers: impl FnOnce(&str) -> Option<&'t ParamHeaders>,
+) -> Result<Admitted, Refused> {
+    let body = String::from_utf8(body)
+        .map_err(|error| Refused::anonymous(Rejection::NotUtf8(error.utf8_error().valid_up_to())))?;
+    if body.trim_ascii_start().starts_with('[') {
+        return batch(carrier, &body);
+    }
+    let frame = frame::parse(&body)?;
+    let refuse = |rejection| Refused { id: frame.id_text(&body), rejection };
+    let era = era(carrier, &frame).map_err(refuse)?;
+    match era {
+        Era::Legacy => legacy(declared(carrier), frame, body).map(Admitted::Legacy),
+        Era::Modern => {
+            if frame.outcome.is_some() {
+                return Err(refuse(Rejection::NotJsonRpc("clients send no responses in this revision")));
+            }
+            if frame.id.is_none() {
+                return notice(frame, body).map(Admitted::Notice);
+            }
+            let version = check_modern(carrier, &frame, &body, param_headers).map_err(refuse)?;
+            request(version, frame, body).map(Admitted::Request)
+        }
+    }
+}
+
+/// The version header, if it names a revision that anypod speaks.
+fn declared(carrier: Carrier<'_>) -> Option<Version> {
+    match carrier {
+        Carrier::Http(headers) => Version::parse(headers.get(header::PROTOCOL_VERSION)?.to_str().ok()?),
+        Carrier::Stream => None,
+    }
+}
+
+/// Which era's rules a message follows. A message that declares a version in `_meta` is modern, whatever
+/// else it says; without that, the header decides; without both, only methods that legacy revisions lack
+/// are taken for modern, so that the refusal tells the sender what is missing.
+fn era(carrier: Carrier<'_>, frame: &Frame) -> Result<Era, Rejection> {
+    if frame.params.meta.protocol_version.is_some() {
+        return Ok(Era::Modern);
+    }
+    let header = match carrier {
+        Carrier::Http(headers) => headers::single(headers, &header::PROTOCOL_VERSION)?,
+        Carrier::Stream => None,
+    };
+    match header.map(|value| Version::parse(value).ok_or(value)) {
+        Some(Ok(version)) => Ok(version.era()),
+        Some(Err(unknown)) => Err(Rejection::UnsupportedVersion(unknown.to_owned())),
+        None => Ok(era_of_method(frame)),
+    }
+}
+
+fn era_of_method(frame: &Frame) -> Era {
+    match frame.known {
+        Some(Method::Discover | Method::SubscriptionsListen) => Era::Modern,
+        Some(
+            Method::ToolsList
+            | Method::ToolsCall
+            | Method::PromptsList
+            | Method::PromptsGet
+            | Method::ResourcesList
+            | Method::ResourceTemplatesList
+            | Method::ResourcesRead
+            | Method::Complete,
+        )
+        | None => Era::Legacy,
+    }
+}
+
+/// What holds for every modern request, in the order that the module's documentation gives.
+fn check_modern<'t>(
+    carrier: Carrier<'_>,
+    frame: &Frame,
+    body: &str,
+    param_headers: impl FnOnce(&str) -> Option<&'t ParamHeaders>,
+) -> Result<Version, Rejection> {
+    let meta = &frame.params.meta;
+    let requested = meta.protocol_version.ok_or(Rejection::ParamMissing(meta_field::PROTOCOL_VERSION))?.of(body);
+    if let Carrier::Http(headers) = carrier {
+        headers::must_equal(headers, &header::PROTOCOL_VERSION, requested)?;
+    }
+    let requested = requested.decode();
+    let version = Version::parse(&requested)
+        .filter(|version| version.era() == Era::Modern)
+        .ok_or_else(|| Rejection::UnsupportedVersion(requested.into_owned()))?;
+    frame.problem.clone().map_or(Ok(()), Err)?;
+    let method = frame.method.ok_or(Rejection::NotJsonRpc("`method` is missing"))?.of(body);
+    if let Carrier::Http(headers) = carrier {
+        headers::must_equal(headers, &header::METHOD, method)?;
+    }
+    let name = name_source(frame)?;
+    if let (Carrier::Http(headers), Some(name)) = (carrier, name) {
+        headers::must_equal_encoded(headers, &header::NAME, name.of(body))?;
+    }
+    if meta.client_capabilities.is_none() {
+        return Err(Rejection::ParamMissing(meta_field::CLIENT_CAPABILITIES));
+    }
+    if let Some(level) = meta.log_level.map(|level| level.of(body).decode())
+        && LoggingLevel::parse(&level).is_none()
+    {
+        let expected = "one of debug, info, notice, warning, error, critical, alert, emergency";
+        return Err(Rejection::ParamMalformed { field: meta_field::LOG_LEVEL, expected, found: format!("`{level}`") });
+    }
+    if let (Carrier::Http(headers), true, Some(name)) = (carrier, frame.known == Some(Method::ToolsCall), name)
+        && let Some(expected) = param_headers(&name.of(body).decode())
+    {
+        let arguments = frame.params.arguments.map(|span| span.of(body));
+        expected.check(headers, arguments).map_err(Rejection::ParamHeader)?;
+    }
+    Ok(version)
+}
+
+/// The member of `params` that `Mcp-Name` mirrors; the methods that have one require it.
+fn name_source(frame: &Frame) -> Result<Option<StrSpan>, Rejection> {
+    let params = &frame.params;
+    match frame.known {
+        Some(Method::ToolsCall | Method::PromptsGet) => {
+            params.name.map(Some).ok_or(Rejection::ParamMissing("params.name"))
+        }
+        Some(Method::ResourcesRead) => params.uri.map(Some).ok_or(Rejection::ParamMissing("params.uri")),
+        Some(
+            Method::Discover
+            | Method::ToolsList
+            | Method::PromptsList
+            | Method::ResourcesList
+            | Method::ResourceTemplatesList
+            | Method::Complete
+            | Method::SubscriptionsListen,
+        )
+        | None => Ok(None),
+    }
+}
+
+fn request(version: Version, frame: Frame, body: String) -> Result<Request, Refused> {
+    let refuse = |rejection| Refused { id: frame.id_text(&body), rejection };
+    if let Some(problem) = frame.problem.clone() {
+        return Err(refuse(problem));
+    }
+    let (Some(id), Some(method)) = (frame.id, frame.method) else {
+        return Err(refuse(Rejection::NotJsonRpc("`id` or `method` is missing")));
+    };
+    name_source(&frame).map_err(refuse)?;
+    Ok(Request { id, method, known: frame.known, version, params: frame.params, body })
+}
+
+fn notice(frame: Frame, body: String) -> Result<Notice, Refused> {
+    if let Some(problem) = frame.problem {
+        return Err(Refused::anonymous(problem));
+    }
+    let Some(method) = frame.method else {
+        return Err(Refused::anonymous(Rejection::NotJsonRpc("`id` or `method` is missing")));
+    };
+    Ok(Notice { method, params: frame.params.raw, body })
+}
+
+fn legacy(declared: Option<Version>, frame: Frame, body: String) -> Result<LegacyMessage, Refused> {
+    let kind = match (frame.method, frame.id, frame.outcome) {
+        (Some(_), Some(_), None) => {
+            LegacyKind::Request(request(declared.unwrap_or(Version::V2025_03_26), frame, body)?)
+        }
+        (Some(_), None, None) => LegacyKind::Notice(notice(frame, body)?),
+        (None, Some(id), Some(outcome)) => {
+            if let Some(problem) = frame.problem {
+                return Err(Refused::anonymous(problem));
+            }
+            let outcome = match outcome {
+                Outcome::Result(span) => Ok(span),
+                Outcome::Error(span) => Err(span),
+            };
+            LegacyKind::Answer(Answer { body, id, outcome })
+        }
+        (Some(_), _, Some(_)) | (None, None, _) | (None, Some(_), None) => {
+            let rejection = Rejection::NotJsonRpc("neither a request, a notification nor a response");
+            return Err(Refused { id: frame.id_text(&body), rejection: frame.problem.unwrap_or(rejection) });
+        }
+    };
+    Ok(LegacyMessage { declared, kind })
+}
+
+/// A batch, which only 2025-03-26 knows; clients of that revision need not send the version header.
+fn batch(carrier: Carrier<'_>, body: &str) -> Result<Admitted, Refused> {
+    let declared = declared(carrier);
+    if declared.is_some_and(|version| version != Version::V2025_03_26) {
+        return Err(Refused::anonymous(Rejection::NotJsonRpc("this revision has no batches")));
+    }
+    let items = frame::items(body, MAX_BATCH).map_err(Refused::anonymous)?;
+    let mut messages = Vec::with_capacity(items.len());
+    for item in items {
+        let frame = frame::parse(item)?;
+        if frame.params.meta.protocol_version.is_some() {
+            return Err(Refused::anonymous(Rejection::NotJsonRpc("this revision has no batches")));
+        }
+        messages.push(legacy(declared, frame, item.to_owned())?);
+    }
+    match messages.iter().any(LegacyMessage::opens_session) {
+        true => Err(Refused::anonymous(Rejection::NotJsonRpc("`initialize` cannot be part of a batch"))),
+        false => Ok(Admitted::LegacyBatch(messages)),
+    }
+}
+
+impl LegacyMessage {
+    /// Whether this is the `initialize` request.
+    pub fn opens_session(&self) -> bool {
+        match &self.kind {
+            LegacyKind::Request(request) => request.method_name() == LegacyMethod::Initialize.as_str(),
+            LegacyKind::Notice(_) | LegacyKind::Answer(_) => false,
+        }
+    }
+}
+
+/// Paths of `_meta` members for refusals.
+mod meta_field {
+    pub(super) const PROTOCOL_VERSION: &str = "params._meta.io.modelcontextprotocol/protocolVersion";
+    pub(super) const CLIENT_CAPABILITIES: &str = "params._meta.io.modelcontextprotocol/clientCapabilities";
+    pub(super) const LOG_LEVEL: &str = "params._meta.io.modelcontextprotocol/logLevel";
+}
+
+const _: () = {
+    // The paths above and the keys in `meta` are the same words.
+    assert!(meta_field::PROTOCOL_VERSION.len() == "params._meta.".len() + meta::PROTOCOL_VERSION.len());
+    assert!(meta_field::CLIENT_CAPABILITIES.len() == "params._meta.".len() + meta::CLIENT_CAPABILITIES.len());
+    assert!(meta_field::LOG_LEVEL.len() == "params._meta.".len() + meta::LOG_LEVEL.len());
+};

@@ -31,6 +31,8 @@ pub mod method;
 pub mod param_header;
 pub mod progress;
 pub mod prompts;
+pub mod reject;
+pub mod request;
 pub mod resources;
 pub mod roots;
 pub mod rounds;

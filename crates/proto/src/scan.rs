@@ -109,6 +109,16 @@ impl<'a> Str<'a> {
         Ok(string)
     }
 
+    /// The string between the quotes of a literal that a scanner has passed.
+    pub(crate) const fn from_scanned(raw: &'a str, escaped: bool) -> Self {
+        Self { raw, escaped }
+    }
+
+    /// Whether the text has escapes in it.
+    pub const fn is_escaped(self) -> bool {
+        self.escaped
+    }
+
     /// The text between the quotes, as it stands.
     pub const fn raw(self) -> &'a str {
         self.raw

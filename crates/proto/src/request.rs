@@ -1,0 +1,227 @@
+//! A message from a peer as a value: its body, and where in it each part stands.
+//!
+//! Parts are kept as positions in the body, so that admission copies nothing and a handler can own the
+//! whole message cheaply. Everything a position refers to has been checked to be well-formed JSON.
+
+use std::borrow::Cow;
+
+use crate::method::Method;
+use crate::scan::Str;
+use crate::version::Version;
+
+/// Where a raw JSON value stands in the body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Span {
+    start: u32,
+    end: u32,
+}
+
+impl Span {
+    /// The position of `part`, which ends `end` bytes into the body. Bodies are limited to 4 GiB by type
+    /// and to far less by configuration.
+    pub(crate) fn ending_at(end: usize, part: &str) -> Self {
+        let end = u32::try_from(end).unwrap_or(u32::MAX);
+        Self { start: end.saturating_sub(u32::try_from(part.len()).unwrap_or(u32::MAX)), end }
+    }
+
+    pub(crate) fn between(start: usize, end: usize) -> Self {
+        Self { start: u32::try_from(start).unwrap_or(u32::MAX), end: u32::try_from(end).unwrap_or(u32::MAX) }
+    }
+
+    pub(crate) fn of(self, body: &str) -> &str {
+        body.get(self.start as usize..self.end as usize).unwrap_or_default()
+    }
+}
+
+/// Where a JSON string stands in the body, without its quotes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct StrSpan {
+    pub(crate) span: Span,
+    pub(crate) escaped: bool,
+}
+
+impl StrSpan {
+    pub(crate) fn of(self, body: &str) -> Str<'_> {
+        Str::from_scanned(self.span.of(body), self.escaped)
+    }
+}
+
+/// The members of `_meta` that the protocol knows.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct MetaSpans {
+    pub(crate) present: bool,
+    pub(crate) protocol_version: Option<StrSpan>,
+    pub(crate) client_info: Option<Span>,
+    pub(crate) client_capabilities: Option<Span>,
+    pub(crate) log_level: Option<StrSpan>,
+    pub(crate) progress_token: Option<Span>,
+    pub(crate) traceparent: Option<StrSpan>,
+    pub(crate) tracestate: Option<StrSpan>,
+    pub(crate) baggage: Option<StrSpan>,
+}
+
+/// The members of `params` that the hot path needs; the rest is read from [`Request::params`].
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct ParamSpans {
+    pub(crate) raw: Option<Span>,
+    pub(crate) meta: MetaSpans,
+    pub(crate) name: Option<StrSpan>,
+    pub(crate) uri: Option<StrSpan>,
+    pub(crate) cursor: Option<StrSpan>,
+    pub(crate) arguments: Option<Span>,
+    pub(crate) input_responses: Option<Span>,
+    pub(crate) request_state: Option<StrSpan>,
+}
+
+/// An admitted request.
+#[derive(Debug, Clone)]
+pub struct Request {
+    pub(crate) body: String,
+    pub(crate) id: Span,
+    pub(crate) method: StrSpan,
+    pub(crate) known: Option<Method>,
+    pub(crate) version: Version,
+    pub(crate) params: ParamSpans,
+}
+
+impl Request {
+    /// The whole message, as it came.
+    pub fn body(&self) -> &str {
+        &self.body
+    }
+
+    /// The raw JSON of the id, to be echoed as it came.
+    pub fn id(&self) -> &str {
+        self.id.of(&self.body)
+    }
+
+    /// The method, if the specification defines it.
+    pub const fn method(&self) -> Option<Method> {
+        self.known
+    }
+
+    /// The method's name, whoever defines it.
+    pub fn method_name(&self) -> Cow<'_, str> {
+        self.method.of(&self.body).decode()
+    }
+
+    /// The revision that the request speaks.
+    pub const fn version(&self) -> Version {
+        self.version
+    }
+
+    /// The raw JSON of `params`; `{}` where the request has none.
+    pub fn params(&self) -> &str {
+        self.params.raw.map_or("{}", |span| span.of(&self.body))
+    }
+
+    /// `params.name`.
+    pub fn name(&self) -> Option<Cow<'_, str>> {
+        self.string(self.params.name)
+    }
+
+    /// `params.uri`.
+    pub fn uri(&self) -> Option<Cow<'_, str>> {
+        self.string(self.params.uri)
+    }
+
+    /// `params.cursor`.
+    pub fn cursor(&self) -> Option<Cow<'_, str>> {
+        self.string(self.params.cursor)
+    }
+
+    /// The raw JSON object `params.arguments`.
+    pub fn arguments(&self) -> Option<&str> {
+        self.raw(self.params.arguments)
+    }
+
+    /// The raw JSON object `params.inputResponses`.
+    pub fn input_responses(&self) -> Option<&str> {
+        self.raw(self.params.input_responses)
+    }
+
+    /// `params.requestState`.
+    pub fn request_state(&self) -> Option<Cow<'_, str>> {
+        self.string(self.params.request_state)
+    }
+
+    /// The raw JSON object of the client's capabilities, as this request declares them.
+    pub fn client_capabilities(&self) -> Option<&str> {
+        self.raw(self.params.meta.client_capabilities)
+    }
+
+    /// The raw JSON object of the client's name and version.
+    pub fn client_info(&self) -> Option<&str> {
+        self.raw(self.params.meta.client_info)
+    }
+
+    /// The least severe log level that the client wants.
+    pub fn log_level(&self) -> Option<Cow<'_, str>> {
+        self.string(self.params.meta.log_level)
+    }
+
+    /// The raw JSON (a string or an integer) of the progress token.
+    pub fn progress_token(&self) -> Option<&str> {
+        self.raw(self.params.meta.progress_token)
+    }
+
+    /// `traceparent`, `tracestate` and `baggage` as they came, not yet checked.
+    pub fn trace_fields(&self) -> [Option<Cow<'_, str>>; 3] {
+        let meta = &self.params.meta;
+        [meta.traceparent, meta.tracestate, meta.baggage].map(|field| self.string(field))
+    }
+
+    fn string(&self, span: Option<StrSpan>) -> Option<Cow<'_, str>> {
+        span.map(|span| span.of(&self.body).decode())
+    }
+
+    fn raw(&self, span: Option<Span>) -> Option<&str> {
+        span.map(|span| span.of(&self.body))
+    }
+}
+
+/// An admitted notification.
+#[derive(Debug, Clone)]
+pub struct Notice {
+    pub(crate) body: String,
+    pub(crate) method: StrSpan,
+    pub(crate) params: Option<Span>,
+}
+
+impl Notice {
+    /// The method's name.
+    pub fn method_name(&self) -> Cow<'_, str> {
+        self.method.of(&self.body).decode()
+    }
+
+    /// The raw JSON of `params`; `{}` where there are none.
+    pub fn params(&self) -> &str {
+        self.params.map_or("{}", |span| span.of(&self.body))
+    }
+}
+
+/// An admitted response; only legacy clients send them.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    pub(crate) body: String,
+    pub(crate) id: Span,
+    pub(crate) outcome: Result<Span, Span>,
+}
+
+impl Answer {
+    /// The raw JSON of the id.
+    pub fn id(&self) -> &str {
+        self.id.of(&self.body)
+    }
+
+    /// The raw JSON of `result`, or of `error`.
+    ///
+    /// # Errors
+    /// Holds the raw JSON of `error` if the peer refused.
+    pub fn outcome(&self) -> Result<&str, &str> {
+        match self.outcome {
+            Ok(span) => Ok(span.of(&self.body)),
+            Err(span) => Err(span.of(&self.body)),
+        }
+    }
+}

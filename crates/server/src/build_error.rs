@@ -1,0 +1,50 @@
+//! Why a server cannot be built: always a mistake of its author, found before the first request.
+
+use anypod_proto::param_header::ParamHeaderError;
+use anypod_proto::uri_template::TemplateError;
+
+use crate::schema::SchemaError;
+
+/// Why a server cannot be built.
+#[derive(Debug, thiserror::Error)]
+#[error("{item}: {problem}")]
+pub struct BuildError {
+    item: String,
+    #[source]
+    problem: Problem,
+}
+
+impl BuildError {
+    pub(crate) fn new(item: impl Into<String>, problem: Problem) -> Self {
+        Self { item: item.into(), problem }
+    }
+}
+
+/// What is wrong with an item.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Problem {
+    #[error("two have this name")]
+    Twice,
+    #[error("a name has 1 to 128 of the characters A-Z a-z 0-9 _ - . /")]
+    Name,
+    #[error("not a URI: it has no scheme")]
+    NotAUri,
+    #[error("its handler takes `State<{0}>`; give the server one with `.state(…)`")]
+    NoState(&'static str),
+    #[error("its handler takes the variable `{0}`, which the template does not have")]
+    NoSuchVariable(String),
+    #[error("it completes `{0}`, which is none of its arguments")]
+    CompletesNothing(String),
+    #[error("its `requestState` shall work once; give the server a store with `.once(…)`")]
+    NoOnce,
+    #[error("more than one replica needs keys that all share; give the server a ring with `.keys(…)`")]
+    NoKeys,
+    #[error("schema: {0}")]
+    Schema(#[source] SchemaError),
+    #[error("x-mcp-header: {0}")]
+    ParamHeader(#[source] ParamHeaderError),
+    #[error("template: {0}")]
+    Template(#[source] TemplateError),
+    #[error("not JSON: {0}")]
+    NotJson(#[source] serde_json::Error),
+}

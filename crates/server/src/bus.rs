@@ -1,0 +1,295 @@
+//! The bus: how a change on one pod reaches the listeners of every pod.
+//!
+//! A bus carries [`Event`]s to [`Mailbox`]es. What listeners may rely on is the mailbox's rule and the same
+//! for every bus: a listener learns *that* something changed, not how often. Each mailbox holds at most one
+//! mark per thing its listener asked for, so it is bounded by what was asked, a slow listener costs no
+//! memory, and nothing it asked for is missed. A bus that may have lost events says so with
+//! [`Mailbox::gap`], which marks everything.
+
+use std::collections::BTreeSet;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::task::{Context, Poll, Waker};
+
+use serde::{Deserialize, Serialize};
+
+/// Something that every pod should hear of.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "camelCase")]
+pub enum Event {
+    /// The list of tools changed.
+    ToolsChanged,
+    /// The list of prompts changed.
+    PromptsChanged,
+    /// The list of resources changed.
+    ResourcesChanged,
+    /// A resource changed.
+    ResourceUpdated {
+        /// Its URI.
+        uri: String,
+    },
+    /// A legacy session changed what it wants to hear.
+    Session {
+        /// Tells the session from others; not the session id itself.
+        session: u64,
+        /// What it wants.
+        change: SessionChange,
+    },
+}
+
+/// What a legacy session can change after it was opened.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "change", rename_all = "camelCase")]
+pub enum SessionChange {
+    /// `logging/setLevel`, with the level's name.
+    Level {
+        /// The least severe level to be sent.
+        level: String,
+    },
+    /// `resources/subscribe`.
+    Subscribe {
+        /// The resource.
+        uri: String,
+    },
+    /// `resources/unsubscribe`.
+    Unsubscribe {
+        /// The resource.
+        uri: String,
+    },
+    /// `notifications/cancelled`, with the raw JSON of the request's id.
+    Cancel {
+        /// The request.
+        request: String,
+    },
+}
+
+/// Why an event did not get through.
+#[derive(Debug, thiserror::Error)]
+#[error("the bus is unavailable: {0}")]
+pub struct BusError(pub String);
+
+/// A bus.
+pub trait Bus: Send + Sync + 'static {
+    /// Carries an event to the mailboxes of every pod, this one's included.
+    fn publish(&self, event: Event) -> Pin<Box<dyn Future<Output = Result<(), BusError>> + Send + '_>>;
+
+    /// Delivers to this mailbox from now on, until it is dropped.
+    fn attach(&self, mailbox: &Arc<Mailbox>);
+}
+
+/// The bus of one process: what is published here is heard here, and nowhere else.
+#[derive(Debug, Default)]
+pub struct InProcess {
+    mailboxes: Mutex<Vec<Weak<Mailbox>>>,
+}
+
+impl Bus for InProcess {
+    fn publish(&self, event: Event) -> Pin<Box<dyn Future<Output = Result<(), BusError>> + Send + '_>> {
+        let mut mailboxes = self.mailboxes.lock().unwrap_or_else(PoisonError::into_inner);
+        mailboxes.retain(|mailbox| match mailbox.upgrade() {
+            Some(mailbox) => {
+                mailbox.deliver(&event);
+                true
+            }
+            None => false,
+        });
+        Box::pin(std::future::ready(Ok(())))
+    }
+
+    fn attach(&self, mailbox: &Arc<Mailbox>) {
+        let mut mailboxes = self.mailboxes.lock().unwrap_or_else(PoisonError::into_inner);
+        if mailboxes.len() == mailboxes.capacity() {
+            mailboxes.retain(|mailbox| mailbox.strong_count() > 0);
+        }
+        mailboxes.push(Arc::downgrade(mailbox));
+    }
+}
+
+/// What a listener asked for.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Interest {
+    /// Changes of the list of tools.
+    pub tools: bool,
+    /// Changes of the list of prompts.
+    pub prompts: bool,
+    /// Changes of the list of resources.
+    pub resources: bool,
+    /// Changes of these resources.
+    pub uris: BTreeSet<String>,
+}
+
+/// What a listener has not heard of yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Change {
+    /// The list of tools changed.
+    Tools,
+    /// The list of prompts changed.
+    Prompts,
+    /// The list of resources changed.
+    Resources,
+    /// The resource of this URI changed.
+    Resource(String),
+}
+
+/// Holds what one listener has not heard of yet.
+#[derive(Debug)]
+pub struct Mailbox {
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    interest: Interest,
+    marked: Interest,
+    session: Option<u64>,
+    max_uris: usize,
+    reader: Option<Waker>,
+}
+
+impl Mailbox {
+    /// A mailbox for a listener.
+    pub fn new(interest: Interest) -> Arc<Self> {
+        Self::with(interest, None, 0)
+    }
+
+    /// A mailbox for the stream of a legacy session, whose interest in resources changes by events.
+    pub(crate) fn for_session(interest: Interest, session: u64, max_uris: usize) -> Arc<Self> {
+        Self::with(interest, Some(session), max_uris)
+    }
+
+    fn with(interest: Interest, session: Option<u64>, max_uris: usize) -> Arc<Self> {
+        let state = State { interest, marked: Interest::default(), session, max_uris, reader: None };
+        Arc::new(Self { state: Mutex::new(state) })
+    }
+
+    /// Notes an event, if the listener asked for it.
+    pub fn deliver(&self, event: &Event) {
+        let mut state = self.lock();
+        let state = &mut *state;
+        let (interest, marked) = (&mut state.interest, &mut state.marked);
+        match event {
+            Event::ToolsChanged => marked.tools |= interest.tools,
+            Event::PromptsChanged => marked.prompts |= interest.prompts,
+            Event::ResourcesChanged => marked.resources |= interest.resources,
+            Event::ResourceUpdated { uri } => {
+                if interest.uris.contains(uri) {
+                    marked.uris.insert(uri.clone());
+                }
+            }
+            Event::Session { session, change } if state.session == Some(*session) => match change {
+                SessionChange::Subscribe { uri } => {
+                    if interest.uris.len() < state.max_uris {
+                        interest.uris.insert(uri.clone());
+                    }
+                }
+                SessionChange::Unsubscribe { uri } => {
+                    interest.uris.remove(uri);
+                    marked.uris.remove(uri);
+                }
+                SessionChange::Level { .. } | SessionChange::Cancel { .. } => {}
+            },
+            Event::Session { .. } => {}
+        }
+        if *marked != Interest::default()
+            && let Some(reader) = state.reader.take()
+        {
+            reader.wake();
+        }
+    }
+
+    /// Events may have been lost: everything the listener asked for may have changed.
+    pub fn gap(&self) {
+        let mut state = self.lock();
+        state.marked = state.interest.clone();
+        if let Some(reader) = state.reader.take() {
+            reader.wake();
+        }
+    }
+
+    /// The next change; pending while there is none.
+    pub fn poll_next(&self, cx: &Context<'_>) -> Poll<Change> {
+        let mut state = self.lock();
+        let marked = &mut state.marked;
+        if std::mem::take(&mut marked.tools) {
+            return Poll::Ready(Change::Tools);
+        }
+        if std::mem::take(&mut marked.prompts) {
+            return Poll::Ready(Change::Prompts);
+        }
+        if std::mem::take(&mut marked.resources) {
+            return Poll::Ready(Change::Resources);
+        }
+        if let Some(uri) = marked.uris.pop_first() {
+            return Poll::Ready(Change::Resource(uri));
+        }
+        state.reader = Some(cx.waker().clone());
+        Poll::Pending
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
+        // Marks are independent of each other, so a panic in between leaves nothing inconsistent.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn drain(mailbox: &Mailbox) -> Vec<Change> {
+        let mut changes = Vec::new();
+        while let Poll::Ready(change) = mailbox.poll_next(&Context::from_waker(Waker::noop())) {
+            changes.push(change);
+        }
+        changes
+    }
+
+    fn updated(uri: &str) -> Event {
+        Event::ResourceUpdated { uri: uri.to_owned() }
+    }
+
+    #[tokio::test]
+    async fn a_slow_listener_hears_each_change_once() {
+        let bus = InProcess::default();
+        let interest = Interest { tools: true, uris: ["a".to_owned()].into(), ..Interest::default() };
+        let mailbox = Mailbox::new(interest);
+        bus.attach(&mailbox);
+        for event in [Event::ToolsChanged, Event::ToolsChanged, Event::PromptsChanged, updated("a"), updated("a"), updated("b")] {
+            bus.publish(event).await.unwrap();
+        }
+        assert_eq!(drain(&mailbox), [Change::Tools, Change::Resource("a".to_owned())]);
+        assert_eq!(drain(&mailbox), []);
+    }
+
+    #[tokio::test]
+    async fn a_gap_marks_everything_that_was_asked_for() {
+        let mailbox = Mailbox::new(Interest { prompts: true, uris: ["a".to_owned()].into(), ..Interest::default() });
+        mailbox.gap();
+        assert_eq!(drain(&mailbox), [Change::Prompts, Change::Resource("a".to_owned())]);
+    }
+
+    #[tokio::test]
+    async fn a_session_stream_follows_its_own_subscriptions_only() {
+        let mailbox = Mailbox::for_session(Interest::default(), 7, 1);
+        let subscribe = |session, uri: &str| Event::Session {
+            session,
+            change: SessionChange::Subscribe { uri: uri.to_owned() },
+        };
+        for event in [subscribe(8, "x"), subscribe(7, "a"), subscribe(7, "beyond the bound")] {
+            mailbox.deliver(&event);
+        }
+        for uri in ["x", "a", "beyond the bound"] {
+            mailbox.deliver(&updated(uri));
+        }
+        assert_eq!(drain(&mailbox), [Change::Resource("a".to_owned())]);
+    }
+
+    #[tokio::test]
+    async fn a_dropped_mailbox_is_forgotten() {
+        let bus = InProcess::default();
+        bus.attach(&Mailbox::new(Interest::default()));
+        bus.publish(Event::ToolsChanged).await.unwrap();
+        assert!(bus.mailboxes.lock().unwrap().is_empty());
+    }
+}

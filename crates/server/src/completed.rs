@@ -1,0 +1,168 @@
+//! Results on their way to the wire.
+
+use anypod_proto::completion::CompleteResult;
+use anypod_proto::method::Method;
+use anypod_proto::meta::ResultBody;
+use anypod_proto::prompts::GetPromptResult;
+use anypod_proto::reject::{Rejection, error_response};
+use anypod_proto::resources::ReadResourceResult;
+use anypod_proto::rounds::InputRequiredResult;
+use anypod_proto::tools::CallToolResult;
+use anypod_proto::version::Version;
+use http::StatusCode;
+use serde_json::{Map, Value};
+use std::sync::Arc;
+
+use crate::server::Server;
+
+/// A complete result.
+pub(crate) enum Completed {
+    /// Of `tools/call`.
+    Tool(CallToolResult),
+    /// Of `prompts/get`.
+    Prompt(GetPromptResult),
+    /// Of `resources/read`.
+    Read(ReadResourceResult),
+    /// Of `completion/complete`.
+    Completion(CompleteResult),
+    /// A whole result object, `_meta` included.
+    Ready(Arc<str>),
+}
+
+/// Why there is no result.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// The protocol says so.
+    Rejected(Rejection),
+    /// The handler says so.
+    Protocol {
+        /// The JSON-RPC code.
+        code: i32,
+        /// What the caller is told.
+        message: String,
+        /// And more.
+        data: Option<Value>,
+    },
+}
+
+impl From<Rejection> for Failure {
+    fn from(rejection: Rejection) -> Self {
+        Self::Rejected(rejection)
+    }
+}
+
+/// A response of the modern era: its body, and its status if it goes out as plain JSON.
+pub(crate) struct Response {
+    pub(crate) status: StatusCode,
+    pub(crate) retry_after_secs: Option<u32>,
+    pub(crate) body: Vec<u8>,
+}
+
+impl Response {
+    /// A result; `id` is the raw JSON of the request's id.
+    pub(crate) fn result(server: &Server, id: &str, completed: Completed) -> Self {
+        match write(server, id, completed) {
+            Ok(body) => Self { status: StatusCode::OK, retry_after_secs: None, body },
+            Err(error) => {
+                tracing::error!(%error, "a result is not JSON");
+                Self::failure(Some(id), &Rejection::Internal.into())
+            }
+        }
+    }
+
+    /// A round's questions.
+    pub(crate) fn round(server: &Server, id: &str, result: InputRequiredResult) -> Self {
+        match write_body(server, id, result, 1024) {
+            Ok(body) => Self { status: StatusCode::OK, retry_after_secs: None, body },
+            Err(error) => {
+                tracing::error!(%error, "a round is not JSON");
+                Self::failure(Some(id), &Rejection::Internal.into())
+            }
+        }
+    }
+
+    /// An error.
+    pub(crate) fn failure(id: Option<&str>, failure: &Failure) -> Self {
+        match failure {
+            Failure::Rejected(rejection) => Self {
+                status: rejection.status(),
+                retry_after_secs: rejection.retry_after_secs(),
+                body: rejection.to_response(id),
+            },
+            // The request was well-formed and reached its handler; what the handler says is JSON-RPC's
+            // business, not HTTP's.
+            Failure::Protocol { code, message, data } => Self {
+                status: StatusCode::OK,
+                retry_after_secs: None,
+                body: error_response(id, *code, message, data.as_ref()),
+            },
+        }
+    }
+}
+
+fn write(server: &Server, id: &str, completed: Completed) -> serde_json::Result<Vec<u8>> {
+    match completed {
+        Completed::Tool(result) => {
+            let hint = result.content.iter().map(anypod_proto::content::ContentBlock::size_hint).sum();
+            write_body(server, id, result, hint)
+        }
+        Completed::Prompt(result) => write_body(server, id, result, 256),
+        Completed::Read(result) => write_body(server, id, result, 1024),
+        Completed::Completion(result) => write_body(server, id, result, 256),
+        Completed::Ready(text) => {
+            let mut out = envelope(id, text.len());
+            out.extend_from_slice(text.as_bytes());
+            out.push(b'}');
+            Ok(out)
+        }
+    }
+}
+
+fn envelope(id: &str, size_hint: usize) -> Vec<u8> {
+    let mut out = Vec::with_capacity(64 + id.len() + size_hint);
+    out.extend_from_slice(br#"{"jsonrpc":"2.0","id":"#);
+    out.extend_from_slice(id.as_bytes());
+    out.extend_from_slice(br#","result":"#);
+    out
+}
+
+/// Writes a result once, with the server's identity in its `_meta`. Where the handler has set no `_meta`
+/// of its own, which is the rule, the identity is spliced in as ready text.
+fn write_body<R: ResultBody>(server: &Server, id: &str, mut result: R, size_hint: usize) -> serde_json::Result<Vec<u8>> {
+    let identity = &server.inner.identity;
+    let mut out = envelope(id, size_hint + identity.len() + 128);
+    if let Some(meta) = result.meta_mut() {
+        meta.server_info.get_or_insert_with(|| server.inner.info.clone());
+        serde_json::to_writer(&mut out, &result)?;
+    } else {
+        out.push(b'{');
+        out.extend_from_slice(identity.as_bytes());
+        let comma = out.len();
+        serde_json::to_writer(&mut out, &result)?;
+        // Every result has at least `resultType`, so the brace that opens it becomes the comma before it.
+        if let Some(brace) = out.get_mut(comma) {
+            *brace = b',';
+        }
+    }
+    out.push(b'}');
+    Ok(out)
+}
+
+impl Completed {
+    /// The result as a legacy client of that revision may see it.
+    pub(crate) fn into_legacy(self, method: Method, version: Version) -> serde_json::Result<Map<String, Value>> {
+        let value = match self {
+            Self::Tool(result) => serde_json::to_value(result)?,
+            Self::Prompt(result) => serde_json::to_value(result)?,
+            Self::Read(result) => serde_json::to_value(result)?,
+            Self::Completion(result) => serde_json::to_value(result)?,
+            Self::Ready(text) => serde_json::from_str(&text)?,
+        };
+        let mut result = match value {
+            Value::Object(result) => result,
+            other => Map::from_iter([("value".to_owned(), other)]),
+        };
+        anypod_proto::legacy::downgrade(method, version, &mut result);
+        Ok(result)
+    }
+}

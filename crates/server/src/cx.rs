@@ -1,0 +1,304 @@
+//! The context of one call: what a handler can ask, report and know.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use anypod_proto::capabilities::ClientCapabilities;
+use anypod_proto::implementation::Implementation;
+use anypod_proto::logging::LoggingLevel;
+use anypod_proto::method::Notification;
+use anypod_proto::reject::Rejection;
+use anypod_proto::request::Request;
+use anypod_proto::trace::TraceContext;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use crate::ask::Question;
+use crate::error::{Error, Result};
+use crate::journal::Journal;
+use crate::outbox::{Kind, Outbox};
+use crate::principal::Principal;
+use crate::server::Server;
+
+/// The context of one call. Cheap to clone; every clone speaks for the same call.
+#[derive(Clone)]
+pub struct Cx {
+    call: Arc<CallState>,
+}
+
+/// Everything that belongs to one run of a handler.
+pub(crate) struct CallState {
+    pub(crate) server: Server,
+    pub(crate) request: Arc<Request>,
+    pub(crate) client: Client,
+    pub(crate) principal: Option<Principal>,
+    pub(crate) outbox: Arc<Outbox>,
+    pub(crate) journal: Mutex<Journal>,
+    pub(crate) variables: BTreeMap<String, String>,
+    children: Mutex<Vec<tokio::task::AbortHandle>>,
+    progress: Mutex<f64>,
+}
+
+/// Where the facts about the client come from.
+#[derive(Debug, Clone)]
+pub(crate) enum Client {
+    /// From `_meta` of the request.
+    Modern,
+    /// From the sealed session of a legacy client.
+    Legacy(Arc<LegacyClient>),
+}
+
+/// What a legacy client said when it opened its session.
+#[derive(Debug, Clone)]
+pub(crate) struct LegacyClient {
+    pub(crate) info: Option<Implementation>,
+    pub(crate) capabilities: ClientCapabilities,
+    pub(crate) log_level: LoggingLevel,
+}
+
+impl CallState {
+    pub(crate) fn new(
+        server: Server,
+        request: Arc<Request>,
+        client: Client,
+        principal: Option<Principal>,
+        outbox: Arc<Outbox>,
+        journal: Journal,
+    ) -> Self {
+        Self {
+            server,
+            request,
+            client,
+            principal,
+            outbox,
+            journal: Mutex::new(journal),
+            variables: BTreeMap::new(),
+            children: Mutex::default(),
+            progress: Mutex::new(f64::NEG_INFINITY),
+        }
+    }
+
+    pub(crate) fn journal(&self) -> MutexGuard<'_, Journal> {
+        // Every method of the journal leaves it consistent, so a panic in between does not spoil it.
+        self.journal.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Ends what the handler has spawned.
+    pub(crate) fn abort_children(&self) {
+        let mut children = self.children.lock().unwrap_or_else(PoisonError::into_inner);
+        children.drain(..).for_each(|child| child.abort());
+    }
+}
+
+impl Cx {
+    pub(crate) const fn new(call: Arc<CallState>) -> Self {
+        Self { call }
+    }
+
+    pub(crate) fn call(&self) -> &CallState {
+        &self.call
+    }
+
+    /// Asks the client and waits for the answer. `key` names the question within this call.
+    ///
+    /// The handler must be replayable: a modern client answers with a new request, which may reach another
+    /// pod, and the handler then runs again from the start; this call gives the answer at once. Effects
+    /// before a question belong into [`Cx::step`]. Questions that wait at the same time, for instance
+    /// joined, go out in one round.
+    ///
+    /// # Errors
+    /// If the client did not declare what the question needs, if the answer does not fit the question, if
+    /// `key` was used before in this call, or if the handler asked something else in an earlier round.
+    pub async fn ask<Q: Question>(&self, key: &str, question: Q) -> Result<Q::Answer> {
+        if let Some(missing) = self.client_capabilities().missing(&question.requires()) {
+            return Err(Rejection::MissingCapability(Box::new(missing)).into());
+        }
+        let answer = self.call.journal().ask(key, question.request()?)?;
+        let Some(answer) = answer else {
+            let _withdraw = Withdraw { call: &self.call, key };
+            // The round ends while this waits; the next one comes past here with the answer.
+            return std::future::pending().await;
+        };
+        question.answer(answer).map_err(|reason| {
+            Rejection::InputResponse { key: key.to_owned(), reason: reason.chars().take(400).collect() }.into()
+        })
+    }
+
+    /// Runs an effect once: its result is kept in the journal, and when the handler is replayed it is
+    /// taken from there. `key` names the step within this call. A step that fails is not kept.
+    ///
+    /// # Errors
+    /// What the effect fails with; or if `key` was used before in this call, or if the result cannot be
+    /// kept as JSON.
+    pub async fn step<T, E, F>(&self, key: &str, effect: impl FnOnce() -> F) -> Result<T>
+    where
+        T: Serialize + DeserializeOwned,
+        E: Into<Error>,
+        F: Future<Output = std::result::Result<T, E>>,
+    {
+        if let Some(done) = self.call.journal().begin_step(key)? {
+            return serde_json::from_value(done)
+                .map_err(|error| Error::internal(format_args!("the recorded result of step `{key}`: {error}")));
+        }
+        let mut step = Step { call: &self.call, key, result: None };
+        let result = effect().await.map_err(Into::into)?;
+        let value = serde_json::to_value(&result)
+            .map_err(|error| Error::internal(format_args!("the result of step `{key}` is not JSON: {error}")))?;
+        step.result = Some(value);
+        Ok(result)
+    }
+
+    /// Reports progress. Sent only if the client asked for it and only if `progress` is more than before.
+    pub fn progress(&self, progress: f64, total: Option<f64>, message: Option<&str>) {
+        let Some(token) = self.call.request.progress_token() else { return };
+        {
+            let mut last = self.call.progress.lock().unwrap_or_else(PoisonError::into_inner);
+            if !(progress.is_finite() && progress > *last) {
+                return;
+            }
+            *last = progress;
+        }
+        #[derive(Serialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Params<'a> {
+            progress_token: Option<&'a RawValue>,
+            progress: f64,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            total: Option<f64>,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            message: Option<&'a str>,
+        }
+        let progress_token = serde_json::from_str(token).ok();
+        self.notify(Kind::Progress, Notification::Progress, &Params { progress_token, progress, total, message });
+    }
+
+    /// Sends a log message. Sent only if the client asked for messages of this severity.
+    #[deprecated(note = "the specification deprecates Logging: write to stderr on stdio, or use OpenTelemetry")]
+    pub fn log(&self, level: LoggingLevel, logger: Option<&str>, data: impl Serialize) {
+        if self.log_level().is_none_or(|wanted| level < wanted) {
+            return;
+        }
+        #[derive(Serialize)]
+        struct Params<'a, D> {
+            level: LoggingLevel,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            logger: Option<&'a str>,
+            data: D,
+        }
+        self.notify(Kind::Log, Notification::Message, &Params { level, logger, data });
+    }
+
+    /// Starts a task that ends with this call at the latest: when the handler returns, when the round
+    /// ends, and when the client goes away.
+    pub fn spawn<T: Send + 'static>(
+        &self,
+        task: impl Future<Output = T> + Send + 'static,
+    ) -> tokio::task::JoinHandle<T> {
+        let handle = tokio::spawn(task);
+        let mut children = self.call.children.lock().unwrap_or_else(PoisonError::into_inner);
+        children.retain(|child| !child.is_finished());
+        children.push(handle.abort_handle());
+        handle
+    }
+
+    /// The client's name and version, as it says. For display and logs only; nothing verifies it.
+    pub fn client_info(&self) -> Option<Implementation> {
+        match &self.call.client {
+            Client::Modern => serde_json::from_str(self.call.request.client_info()?).ok(),
+            Client::Legacy(client) => client.info.clone(),
+        }
+    }
+
+    /// What the client declared that it can do for this request.
+    pub fn client_capabilities(&self) -> ClientCapabilities {
+        match &self.call.client {
+            Client::Modern => self
+                .call
+                .request
+                .client_capabilities()
+                .and_then(|raw| serde_json::from_str(raw).ok())
+                .unwrap_or_default(),
+            Client::Legacy(client) => client.capabilities.clone(),
+        }
+    }
+
+    /// Who calls, where callers are authenticated.
+    pub fn principal(&self) -> Option<&Principal> {
+        self.call.principal.as_ref()
+    }
+
+    /// The request, as it was admitted.
+    pub fn request(&self) -> &Request {
+        &self.call.request
+    }
+
+    /// The server that this call reached; to announce changes, for instance.
+    pub fn server(&self) -> &Server {
+        &self.call.server
+    }
+
+    /// The trace that this call belongs to, for calls to other systems.
+    pub fn trace_context(&self) -> Option<TraceContext> {
+        let [parent, state, baggage] = self.call.request.trace_fields();
+        TraceContext::parse(parent.as_deref(), state.as_deref(), baggage.as_deref())
+    }
+
+    fn log_level(&self) -> Option<LoggingLevel> {
+        match &self.call.client {
+            Client::Modern => LoggingLevel::parse(&self.call.request.log_level()?),
+            Client::Legacy(client) => Some(client.log_level),
+        }
+    }
+
+    fn notify(&self, kind: Kind, method: Notification, params: &impl Serialize) {
+        match notification(method, params) {
+            Ok(message) => self.call.outbox.push(kind, message),
+            Err(error) => tracing::warn!(%error, method = method.as_str(), "a notification is not JSON"),
+        }
+    }
+}
+
+impl std::fmt::Debug for Cx {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Cx").field("method", &self.call.request.method()).finish_non_exhaustive()
+    }
+}
+
+/// A complete JSON-RPC notification.
+pub(crate) fn notification(method: Notification, params: &impl Serialize) -> serde_json::Result<Vec<u8>> {
+    #[derive(Serialize)]
+    struct Message<'a, P> {
+        jsonrpc: &'static str,
+        method: &'static str,
+        params: &'a P,
+    }
+    serde_json::to_vec(&Message { jsonrpc: "2.0", method: method.as_str(), params })
+}
+
+/// Takes a question back when the handler stops waiting for it.
+struct Withdraw<'a> {
+    call: &'a CallState,
+    key: &'a str,
+}
+
+impl Drop for Withdraw<'_> {
+    fn drop(&mut self) {
+        self.call.journal().withdraw(self.key);
+    }
+}
+
+/// Ends a step in the journal, however it ends.
+struct Step<'a> {
+    call: &'a CallState,
+    key: &'a str,
+    result: Option<Value>,
+}
+
+impl Drop for Step<'_> {
+    fn drop(&mut self) {
+        self.call.journal().finish_step(self.key, self.result.take());
+    }
+}

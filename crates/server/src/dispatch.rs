@@ -1,0 +1,305 @@
+//! From an admitted request to whatever answers it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use anypod_proto::completion::{CompleteRequestParams, Reference};
+use anypod_proto::method::Method;
+use anypod_proto::reject::Rejection;
+use anypod_proto::request::Request;
+use anypod_proto::rounds::InputRequiredResult;
+use anypod_proto::seal::{Purpose, digest};
+use anypod_proto::tools::CallToolResult;
+use serde_json::Value;
+
+use crate::completed::{Completed, Failure};
+use crate::cx::{CallState, Client, Cx};
+use crate::journal::{Journal, Pending, Record};
+use crate::listing::Listing;
+use crate::outbox::Outbox;
+use crate::principal::Principal;
+use crate::registry::{TemplateEntry, ToolEntry};
+use crate::run::{Claim, Described, Run, Work, failure};
+use crate::server::Server;
+use crate::tokens::{Binding, Origin};
+use crate::tool::Uses;
+
+/// One call to the server, whoever makes it: a modern client, or the front on behalf of a legacy one.
+pub(crate) struct Call {
+    pub(crate) request: Arc<Request>,
+    pub(crate) client: Client,
+    pub(crate) principal: Option<Principal>,
+    pub(crate) outbox: Arc<Outbox>,
+    /// What the caller brings back from the round before.
+    pub(crate) resume: Resume,
+}
+
+/// What a caller brings back from the round before.
+#[derive(Debug, Default)]
+pub(crate) struct Resume {
+    pub(crate) state: Option<String>,
+    pub(crate) responses: BTreeMap<String, Value>,
+}
+
+impl Resume {
+    /// What a modern request brings.
+    pub(crate) fn of(request: &Request) -> Result<Self, Rejection> {
+        let responses = match request.input_responses() {
+            None => BTreeMap::new(),
+            Some(raw) => serde_json::from_str(raw).map_err(|error| Rejection::ParamMalformed {
+                field: "params.inputResponses",
+                expected: "an object of responses",
+                found: error.to_string(),
+            })?,
+        };
+        Ok(Self { state: request.request_state().map(std::borrow::Cow::into_owned), responses })
+    }
+}
+
+/// A call that has been started.
+pub(crate) enum Started {
+    /// It is through already.
+    Done(Completed),
+    /// A handler is at work.
+    Running(Run),
+}
+
+impl Server {
+    /// Starts a call. Everything up to the handler's first step happens here, without waiting.
+    pub(crate) fn start(&self, call: Call) -> Result<Started, Failure> {
+        let request = Arc::clone(&call.request);
+        match request.method() {
+            Some(Method::Discover) => Ok(Started::Done(Completed::Ready(Arc::clone(&self.inner.discover)))),
+            Some(Method::ToolsList) => self.list(&call, Method::ToolsList, &self.inner.registry.lists.tools),
+            Some(Method::PromptsList) => self.list(&call, Method::PromptsList, &self.inner.registry.lists.prompts),
+            Some(Method::ResourcesList) => {
+                self.list(&call, Method::ResourcesList, &self.inner.registry.lists.resources)
+            }
+            Some(Method::ResourceTemplatesList) => {
+                self.list(&call, Method::ResourceTemplatesList, &self.inner.registry.lists.templates)
+            }
+            Some(Method::ToolsCall) => self.call_tool(call),
+            Some(Method::PromptsGet) => self.get_prompt(call),
+            Some(Method::ResourcesRead) => self.read_resource(call),
+            Some(Method::Complete) => self.complete(call),
+            // Listening is a stream of its own; transports see to it before they come here.
+            Some(Method::SubscriptionsListen) | None => Err(unknown_method(&request)),
+        }
+    }
+
+    /// Whether the server has what `method` is about; a server without prompts does not know `prompts/list`.
+    fn offers(&self, method: Method) -> bool {
+        let capabilities = &self.inner.capabilities;
+        match method {
+            Method::ToolsList | Method::ToolsCall => capabilities.tools.is_some(),
+            Method::PromptsList | Method::PromptsGet => capabilities.prompts.is_some(),
+            Method::ResourcesList | Method::ResourceTemplatesList | Method::ResourcesRead => {
+                capabilities.resources.is_some()
+            }
+            Method::Complete => capabilities.completions.is_some(),
+            Method::Discover | Method::SubscriptionsListen => true,
+        }
+    }
+
+    fn list(&self, call: &Call, method: Method, listing: &Listing) -> Result<Started, Failure> {
+        if !self.offers(method) {
+            return Err(unknown_method(&call.request));
+        }
+        let principal = call.principal.as_ref().map(Principal::id);
+        let context = [method.as_str().as_bytes()];
+        let binding = Binding { purpose: Purpose::Cursor, principal, context: &context };
+        let after = match call.request.cursor() {
+            None => None,
+            Some(cursor) => Some(self.open_cursor(binding, &cursor)?),
+        };
+        let page = listing.page(after.as_deref(), self.inner.limits.page_items)?;
+        let cursor = match page.next_after {
+            None => None,
+            Some(name) => {
+                let ttl = self.inner.limits.cursor_ttl_secs;
+                let sealed = self.inner.tokens.seal(&self.inner.outside, binding, ttl, name.as_bytes());
+                Some(sealed.map_err(|error| {
+                    tracing::error!(%error, "a cursor cannot be sealed");
+                    Rejection::Internal
+                })?)
+            }
+        };
+        Ok(Started::Done(Completed::Ready(listing.result(&self.inner.identity, &page, cursor.as_deref()).into())))
+    }
+
+    fn open_cursor(&self, binding: Binding<'_>, cursor: &str) -> Result<String, Rejection> {
+        let unknown = || Rejection::Unknown {
+            what: "cursor",
+            key: "cursor",
+            name: "it is not valid for this list; list again from the start".to_owned(),
+        };
+        let name = self.inner.tokens.open(&self.inner.outside, binding, cursor).map_err(|error| {
+            tracing::info!(%error, "a cursor did not open");
+            unknown()
+        })?;
+        String::from_utf8(name).map_err(|_| unknown())
+    }
+
+    fn call_tool(&self, call: Call) -> Result<Started, Failure> {
+        let name = call.request.name().ok_or(Rejection::ParamMissing("params.name"))?;
+        let tool = self.inner.registry.tools.get(&*name).ok_or_else(|| unknown("tool", &name))?;
+        if let Err(violations) = tool.input.validate_raw(call.request.arguments().unwrap_or("{}")) {
+            // For the model to read and to correct itself. Spec: server/tools, "Error Handling".
+            let text = format!("invalid arguments:\n{violations}");
+            return Ok(Started::Done(Completed::Tool(CallToolResult::error(text))));
+        }
+        let claim = self.claim(tool, &call);
+        let state = self.call_state(call)?;
+        let running = (tool.handler)(Cx::new(Arc::clone(&state)));
+        Ok(Started::Running(Run::new(state, claim, Work::Tool(running))))
+    }
+
+    fn get_prompt(&self, call: Call) -> Result<Started, Failure> {
+        let name = call.request.name().ok_or(Rejection::ParamMissing("params.name"))?;
+        let prompt = self.inner.registry.prompts.get(&*name).ok_or_else(|| unknown("prompt", &name))?;
+        let given: BTreeMap<String, Value> =
+            serde_json::from_str(call.request.arguments().unwrap_or("{}")).unwrap_or_default();
+        for argument in prompt.definition.arguments.iter().flatten() {
+            match given.get(&argument.name) {
+                Some(Value::String(_)) => {}
+                None if argument.required != Some(true) => {}
+                None => return Err(bad_argument(&argument.name, "is required")),
+                Some(_) => return Err(bad_argument(&argument.name, "must be a string")),
+            }
+        }
+        let state = self.call_state(call)?;
+        let running = (prompt.handler)(Cx::new(Arc::clone(&state)));
+        Ok(Started::Running(Run::new(state, None, Work::Prompt(running))))
+    }
+
+    fn read_resource(&self, call: Call) -> Result<Started, Failure> {
+        let uri = call.request.uri().ok_or(Rejection::ParamMissing("params.uri"))?.into_owned();
+        if let Some(resource) = self.inner.registry.resources.get(&uri) {
+            let described =
+                Described { uri, mime_type: resource.definition.mime_type.clone(), cache: resource.reader.cache };
+            let state = self.call_state(call)?;
+            let running = (resource.reader.handler)(Cx::new(Arc::clone(&state)));
+            return Ok(Started::Running(Run::new(state, None, Work::Read(running, described))));
+        }
+        let Some((entry, variables)) = self.match_template(&uri) else {
+            return Err(Rejection::Unknown { what: "resource", key: "uri", name: uri }.into());
+        };
+        let definition = &entry.resource.definition;
+        let described = Described { uri, mime_type: definition.mime_type.clone(), cache: entry.resource.reader.cache };
+        let state = self.call_state_with(call, variables)?;
+        let running = (entry.resource.reader.handler)(Cx::new(Arc::clone(&state)));
+        Ok(Started::Running(Run::new(state, None, Work::Read(running, described))))
+    }
+
+    fn match_template(&self, uri: &str) -> Option<(&TemplateEntry, BTreeMap<String, String>)> {
+        self.inner.registry.templates.iter().find_map(|entry| {
+            let variables = entry.template.match_uri(uri)?;
+            Some((entry, variables.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()))
+        })
+    }
+
+    fn complete(&self, call: Call) -> Result<Started, Failure> {
+        if !self.offers(Method::Complete) {
+            return Err(unknown_method(&call.request));
+        }
+        let params: CompleteRequestParams =
+            serde_json::from_str(call.request.params()).map_err(|error| Rejection::ParamMalformed {
+                field: "params",
+                expected: "`ref` and `argument`",
+                found: error.to_string(),
+            })?;
+        let argument = params.argument.name.as_str();
+        let registry = &self.inner.registry;
+        let (known, completer) = match &params.reference {
+            Reference::Prompt(prompt) => {
+                let prompt = registry.prompts.get(&prompt.name).ok_or_else(|| unknown("prompt", &prompt.name))?;
+                let known = prompt.definition.arguments.iter().flatten().any(|known| known.name == argument);
+                (known, prompt.completers.get(argument))
+            }
+            Reference::Resource(resource) => {
+                let entry = registry.templates.iter().find(|entry| {
+                    entry.resource.definition.uri_template == resource.uri || entry.template.match_uri(&resource.uri).is_some()
+                });
+                let entry = entry
+                    .ok_or_else(|| Rejection::Unknown { what: "resource template", key: "uri", name: resource.uri.clone() })?;
+                let known = entry.template.variables().any(|known| known == argument);
+                (known, entry.resource.completers.get(argument))
+            }
+        };
+        if !known {
+            return Err(unknown("argument", argument).into());
+        }
+        // An argument without suggestions is no error: the list is empty.
+        let Some(completer) = completer else {
+            return Ok(Started::Done(Completed::Completion(anypod_proto::completion::CompleteResult::default())));
+        };
+        let state = self.call_state(call)?;
+        let running = (completer.handler)(Cx::new(Arc::clone(&state)));
+        Ok(Started::Running(Run::new(state, None, Work::Complete(running))))
+    }
+
+    fn call_state(&self, call: Call) -> Result<Arc<CallState>, Failure> {
+        self.call_state_with(call, BTreeMap::new())
+    }
+
+    fn call_state_with(&self, call: Call, variables: BTreeMap<String, String>) -> Result<Arc<CallState>, Failure> {
+        let Call { request, client, principal, outbox, resume } = call;
+        let journal = match resume.state {
+            None if resume.responses.is_empty() => Journal::default(),
+            None => Journal::resume(Record::default(), resume.responses),
+            Some(state) => {
+                let id = principal.as_ref().map(Principal::id);
+                let record = Origin::of(&request).open(&self.inner.tokens, &self.inner.outside, id, &state)?;
+                Journal::resume(record, resume.responses)
+            }
+        };
+        let mut state = CallState::new(self.clone(), request, client, principal, outbox, journal);
+        state.variables = variables;
+        Ok(Arc::new(state))
+    }
+
+    /// Marks the state of a single-use tool as used.
+    fn claim(&self, tool: &ToolEntry, call: &Call) -> Option<Claim> {
+        let (Uses::Single, Some(state), Some(once)) = (tool.uses, &call.resume.state, &self.inner.once) else {
+            return None;
+        };
+        let (once, token) = (Arc::clone(once), digest(&[state.as_bytes()]));
+        let now = self.inner.outside.now();
+        let until = anypod_proto::seal::UnixSeconds(now.0.saturating_add(self.inner.limits.round_ttl_secs));
+        Some(Box::pin(async move { once.claim(token, now, until).await }))
+    }
+
+    /// What goes to the client at the end of a round.
+    pub(crate) fn seal_round(
+        &self,
+        call: &CallState,
+        pending: Vec<Pending>,
+        record: &Record,
+    ) -> Result<InputRequiredResult, Failure> {
+        let principal = call.principal.as_ref().map(Principal::id);
+        let ttl = self.inner.limits.round_ttl_secs;
+        let state = Origin::of(&call.request)
+            .seal(&self.inner.tokens, &self.inner.outside, principal, ttl, record)
+            .map_err(failure)?;
+        Ok(InputRequiredResult {
+            input_requests: Some(pending.into_iter().map(|pending| (pending.key, pending.request)).collect()),
+            request_state: Some(state),
+            ..InputRequiredResult::default()
+        })
+    }
+}
+
+fn unknown(what: &'static str, name: &str) -> Rejection {
+    Rejection::Unknown { what, key: "name", name: name.chars().take(256).collect() }
+}
+
+pub(crate) fn unknown_method(request: &Request) -> Failure {
+    Rejection::UnknownMethod(request.method_name().chars().take(256).collect()).into()
+}
+
+fn bad_argument(name: &str, what: &str) -> Failure {
+    crate::run::failure(
+        crate::Error::invalid_params(format!("`params.arguments.{name}` {what}"))
+            .with_data(serde_json::json!({ "field": format!("params.arguments.{name}") })),
+    )
+}

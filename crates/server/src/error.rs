@@ -1,0 +1,104 @@
+//! What a handler can fail with, and what the caller sees of it.
+
+use std::fmt;
+
+use anypod_proto::code::Code;
+use anypod_proto::reject::Rejection;
+use serde_json::Value;
+
+/// Why a handler failed.
+///
+/// `?` on any standard error makes one whose text the model sees as a tool error (`isError: true`), so that
+/// it can correct itself; in prompts and resources, which have no such place, the text goes to the log and
+/// the caller sees an internal error. The other constructors say exactly what the caller sees.
+pub struct Error {
+    kind: Kind,
+}
+
+/// The short form that handlers return.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+pub(crate) enum Kind {
+    /// For the model to read.
+    Tool(String),
+    /// A JSON-RPC error of the handler's own choice.
+    Protocol { code: i32, message: String, data: Option<Value> },
+    /// A refusal that the protocol defines.
+    Rejected(Rejection),
+    /// For the log only.
+    Internal(String),
+}
+
+impl Error {
+    /// A tool error: the call ran, failed, and `message` tells the model why.
+    pub fn tool(message: impl Into<String>) -> Self {
+        Self { kind: Kind::Tool(message.into()) }
+    }
+
+    /// A JSON-RPC error -32602: the caller asked for something that makes no sense here.
+    pub fn invalid_params(message: impl Into<String>) -> Self {
+        Self::protocol(Code::InvalidParams.number(), message)
+    }
+
+    /// A JSON-RPC error with a code of your own. Codes from -32768 to -32000 are reserved; see the
+    /// specification, basic/index, "Error Codes".
+    pub fn protocol(code: i32, message: impl Into<String>) -> Self {
+        Self { kind: Kind::Protocol { code, message: message.into(), data: None } }
+    }
+
+    /// The caller sees "internal error"; `message` goes to the log.
+    pub fn internal(message: impl fmt::Display) -> Self {
+        Self { kind: Kind::Internal(message.to_string()) }
+    }
+
+    /// There is no resource of that URI.
+    pub fn unknown_resource(uri: impl Into<String>) -> Self {
+        Rejection::Unknown { what: "resource", key: "uri", name: uri.into() }.into()
+    }
+
+    /// Adds `data` to a JSON-RPC error; other kinds have no place for it.
+    #[must_use]
+    pub fn with_data(mut self, value: Value) -> Self {
+        if let Kind::Protocol { data, .. } = &mut self.kind {
+            *data = Some(value);
+        }
+        self
+    }
+
+    pub(crate) fn into_kind(self) -> Kind {
+        self.kind
+    }
+}
+
+impl From<Rejection> for Error {
+    fn from(rejection: Rejection) -> Self {
+        Self { kind: Kind::Rejected(rejection) }
+    }
+}
+
+// `Error` itself is no `std::error::Error`, as otherwise this conversion would overlap with the identity.
+impl<E: std::error::Error + Send + Sync + 'static> From<E> for Error {
+    fn from(error: E) -> Self {
+        Self::tool(error.to_string())
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.kind {
+            Kind::Tool(message) | Kind::Protocol { message, .. } | Kind::Internal(message) => f.write_str(message),
+            Kind::Rejected(rejection) => rejection.fmt(f),
+        }
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.kind {
+            Kind::Tool(message) => f.debug_tuple("Tool").field(message).finish(),
+            Kind::Protocol { code, message, .. } => f.debug_tuple("Protocol").field(code).field(message).finish(),
+            Kind::Rejected(rejection) => rejection.fmt(f),
+            Kind::Internal(message) => f.debug_tuple("Internal").field(message).finish(),
+        }
+    }
+}

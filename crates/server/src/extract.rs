@@ -1,0 +1,132 @@
+//! Extractors: the arguments of a handler, taken from the call.
+
+use std::any::TypeId;
+use std::collections::BTreeMap;
+
+use anypod_proto::reject::Rejection;
+use schemars::JsonSchema;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use crate::cx::Cx;
+use crate::error::{Error, Result};
+use crate::principal::Principal;
+use crate::variables;
+
+/// Something that a handler takes as an argument.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not something that a handler can take",
+    note = "handlers take `Args<T>`, `RawArgs`, `Vars<T>`, `State<T>`, `Cx`, `Principal` or `Option<Principal>`"
+)]
+pub trait Extract: Sized + Send + 'static {
+    /// Says what the server has to provide for this, so that a lack of it fails when the server is built.
+    fn needs(_needs: &mut Needs) {}
+
+    /// Takes it from the call.
+    ///
+    /// # Errors
+    /// If the call does not hold it.
+    fn extract(cx: &Cx) -> Result<Self>;
+}
+
+/// What the extractors of one handler need.
+#[derive(Debug, Default)]
+pub struct Needs {
+    pub(crate) arguments: Option<Value>,
+    pub(crate) variables: Option<Value>,
+    pub(crate) states: Vec<(TypeId, &'static str)>,
+}
+
+/// The arguments of a tool or a prompt, as `T`. The schema of `T` becomes the tool's input schema, or the
+/// prompt's list of arguments, and calls that do not fit it never reach the handler.
+#[derive(Debug, Clone, Copy)]
+pub struct Args<T>(pub T);
+
+impl<T: DeserializeOwned + JsonSchema + Send + 'static> Extract for Args<T> {
+    fn needs(needs: &mut Needs) {
+        needs.arguments = Some(crate::schema::input_schema::<T>());
+    }
+
+    fn extract(cx: &Cx) -> Result<Self> {
+        let arguments = cx.request().arguments().unwrap_or("{}");
+        serde_json::from_str(arguments).map(Args).map_err(|error| Error::tool(format!("arguments: {error}")))
+    }
+}
+
+/// The arguments as the JSON text that came. Give the tool an input schema of its own.
+#[derive(Debug, Clone)]
+pub struct RawArgs(pub String);
+
+impl Extract for RawArgs {
+    fn extract(cx: &Cx) -> Result<Self> {
+        Ok(Self(cx.request().arguments().unwrap_or("{}").to_owned()))
+    }
+}
+
+/// The variables of a resource template, as `T`: numbers and booleans are read from the URI's text.
+#[derive(Debug, Clone, Copy)]
+pub struct Vars<T>(pub T);
+
+impl<T: DeserializeOwned + JsonSchema + Send + 'static> Extract for Vars<T> {
+    fn needs(needs: &mut Needs) {
+        needs.variables = Some(crate::schema::input_schema::<T>());
+    }
+
+    fn extract(cx: &Cx) -> Result<Self> {
+        let variables: &BTreeMap<String, String> = &cx.call().variables;
+        variables::read(variables).map(Vars).map_err(|error| {
+            // A URI whose variables make no sense names no resource.
+            tracing::debug!(%error, "the template's variables do not fit their types");
+            unknown_resource(cx)
+        })
+    }
+}
+
+/// The URI that is read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Uri(pub String);
+
+impl Extract for Uri {
+    fn extract(cx: &Cx) -> Result<Self> {
+        cx.request().uri().map(|uri| Self(uri.into_owned())).ok_or_else(|| Rejection::ParamMissing("params.uri").into())
+    }
+}
+
+/// State that all calls share, given to the server by `ServerBuilder::state`. It lives in one pod: use it
+/// for clients of databases and the like, never to remember something between two requests.
+#[derive(Debug, Clone, Copy)]
+pub struct State<T>(pub T);
+
+impl<T: Clone + Send + Sync + 'static> Extract for State<T> {
+    fn needs(needs: &mut Needs) {
+        needs.states.push((TypeId::of::<T>(), std::any::type_name::<T>()));
+    }
+
+    fn extract(cx: &Cx) -> Result<Self> {
+        let state = cx.call().server.state::<T>();
+        state.map(State).ok_or_else(|| Error::internal(format_args!("no state of type {}", std::any::type_name::<T>())))
+    }
+}
+
+impl Extract for Cx {
+    fn extract(cx: &Cx) -> Result<Self> {
+        Ok(cx.clone())
+    }
+}
+
+impl Extract for Option<Principal> {
+    fn extract(cx: &Cx) -> Result<Self> {
+        Ok(cx.principal().cloned())
+    }
+}
+
+/// Calls of anonymous callers fail.
+impl Extract for Principal {
+    fn extract(cx: &Cx) -> Result<Self> {
+        cx.principal().cloned().ok_or_else(|| Error::invalid_params("this needs an authenticated caller"))
+    }
+}
+
+fn unknown_resource(cx: &Cx) -> Error {
+    Error::unknown_resource(cx.request().uri().unwrap_or_default())
+}

@@ -1,0 +1,128 @@
+//! Who may call at all: `Origin` and `Host`, against DNS rebinding.
+//!
+//! Spec: basic/transports/streamable-http, "Security & Endpoint".
+
+use std::collections::BTreeSet;
+
+use anypod_proto::reject::Rejection;
+use http::header::{HOST, ORIGIN};
+use http::{HeaderMap, HeaderName, Uri};
+
+/// The names that a machine gives itself.
+const LOOPBACK: [&str; 3] = ["localhost", "127.0.0.1", "[::1]"];
+
+/// The hosts and origins that a server answers to.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Guard {
+    any_host: bool,
+    hosts: BTreeSet<String>,
+    origins: BTreeSet<String>,
+}
+
+impl Guard {
+    pub(crate) fn allow_host(&mut self, host: String) {
+        self.hosts.insert(host.to_ascii_lowercase());
+    }
+
+    pub(crate) fn allow_origin(&mut self, origin: String) {
+        self.origins.insert(origin.to_ascii_lowercase());
+    }
+
+    pub(crate) fn allow_any_host(&mut self) {
+        self.any_host = true;
+    }
+
+    /// Checks the headers of a request; `uri` carries the host where HTTP/2 has no `Host` header.
+    ///
+    /// Any port of an allowed host will do: a rebound name is what gives an attack away, not a port, and
+    /// the port that the client used is that of a balancer. An `Origin` is allowed if it is listed or if it
+    /// names the host that was called, which is allowed itself.
+    pub(crate) fn check(&self, headers: &HeaderMap, uri: &Uri) -> Result<(), Rejection> {
+        let host = match headers.get(HOST) {
+            Some(host) => host.to_str().map_err(|_| forbidden(HOST, "?"))?,
+            None => uri.authority().map_or("", |authority| authority.as_str()),
+        };
+        if !self.knows_host(host) {
+            return Err(forbidden(HOST, host));
+        }
+        let Some(origin) = headers.get(ORIGIN) else { return Ok(()) };
+        let origin = origin.to_str().map_err(|_| forbidden(ORIGIN, "?"))?;
+        let own = origin.split_once("://").is_some_and(|(_, authority)| authority.eq_ignore_ascii_case(host));
+        if own && !self.any_host || self.origins.contains(&origin.to_ascii_lowercase()) {
+            Ok(())
+        } else {
+            Err(forbidden(ORIGIN, origin))
+        }
+    }
+
+    fn knows_host(&self, host: &str) -> bool {
+        let name = without_port(host);
+        self.any_host
+            || LOOPBACK.iter().any(|known| known.eq_ignore_ascii_case(name))
+            || self.hosts.contains(&name.to_ascii_lowercase())
+            || self.hosts.contains(&host.to_ascii_lowercase())
+    }
+}
+
+fn without_port(host: &str) -> &str {
+    match host.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) && !name.is_empty() => name,
+        _ => host,
+    }
+}
+
+fn forbidden(header: HeaderName, value: &str) -> Rejection {
+    Rejection::Forbidden { header, value: value.chars().take(128).collect() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(guard: &Guard, host: &str, origin: Option<&str>) -> bool {
+        let mut headers = HeaderMap::new();
+        headers.insert(HOST, host.parse().unwrap());
+        if let Some(origin) = origin {
+            headers.insert(ORIGIN, origin.parse().unwrap());
+        }
+        guard.check(&headers, &Uri::from_static("/mcp")).is_ok()
+    }
+
+    #[test]
+    fn answers_to_loopback_names_on_any_port() {
+        let guard = Guard::default();
+        for host in ["localhost", "LOCALHOST:8080", "127.0.0.1:1", "[::1]:8080", "[::1]"] {
+            assert!(check(&guard, host, None), "{host}");
+        }
+        for host in ["", "evil.example.com", "evil.example.com:8080", "localhost.evil.example.com", "127.0.0.1.evil.com"] {
+            assert!(!check(&guard, host, None), "{host}");
+        }
+    }
+
+    #[test]
+    fn refuses_pages_of_other_origins() {
+        let guard = Guard::default();
+        assert!(check(&guard, "localhost:8080", Some("http://localhost:8080")));
+        for origin in ["http://evil.example.com", "null", "http://localhost:9999", "localhost:8080"] {
+            assert!(!check(&guard, "localhost:8080", Some(origin)), "{origin}");
+        }
+    }
+
+    #[test]
+    fn answers_to_what_it_is_told_to() {
+        let mut guard = Guard::default();
+        guard.allow_host("mcp.example.com".to_owned());
+        guard.allow_origin("https://app.example.com".to_owned());
+        assert!(check(&guard, "mcp.example.com", Some("https://mcp.example.com")));
+        assert!(check(&guard, "MCP.example.com:443", Some("https://app.example.com")));
+        assert!(!check(&guard, "other.example.com", None));
+    }
+
+    #[test]
+    fn an_unchecked_host_vouches_for_no_origin() {
+        let mut guard = Guard::default();
+        guard.allow_any_host();
+        assert!(check(&guard, "evil.example.com", None));
+        assert!(!check(&guard, "evil.example.com", Some("http://evil.example.com")));
+    }
+}

@@ -1,0 +1,175 @@
+//! The journal of a replayable handler: what its steps gave and what its questions were answered.
+//!
+//! A handler that asks is run again from the start when the answers are there, on whichever pod; the
+//! journal makes that safe. It travels in the sealed `requestState` between two rounds.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::task::Waker;
+
+use anypod_proto::rounds::InputRequest;
+use anypod_proto::seal::digest;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::error::{Error, Result};
+
+/// Tells one question from another. Half of a SHA-256, as base64 is long and tokens must stay small.
+type Fingerprint = [u8; 16];
+
+/// What travels between two rounds.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub(crate) struct Record {
+    /// Results of steps.
+    #[serde(rename = "s", default, skip_serializing_if = "BTreeMap::is_empty")]
+    steps: BTreeMap<String, Value>,
+    /// Answers, with the question that each belongs to.
+    #[serde(rename = "a", default, skip_serializing_if = "BTreeMap::is_empty")]
+    answers: BTreeMap<String, (Fingerprint, Value)>,
+    /// Questions that are on their way to the client.
+    #[serde(rename = "q", default, skip_serializing_if = "BTreeMap::is_empty")]
+    asked: BTreeMap<String, Fingerprint>,
+}
+
+/// A question that waits for its answer.
+#[derive(Debug, Clone)]
+pub(crate) struct Pending {
+    /// The key under which the handler asks.
+    pub(crate) key: String,
+    /// What is asked.
+    pub(crate) request: InputRequest,
+    fingerprint: Fingerprint,
+}
+
+/// The journal of one run of a handler.
+#[derive(Debug, Default)]
+pub(crate) struct Journal {
+    record: Record,
+    /// Answers to questions that no state vouches for: the client knew what would be asked.
+    volunteered: BTreeMap<String, Value>,
+    used: BTreeSet<String>,
+    pending: Vec<Pending>,
+    running: usize,
+    driver: Option<Waker>,
+}
+
+impl Journal {
+    /// The journal of a run that goes on from `record` with the client's `responses`. A response to a
+    /// question that nobody asked is ignored, as the specification wants it.
+    pub(crate) fn resume(mut record: Record, mut responses: BTreeMap<String, Value>) -> Self {
+        for (key, fingerprint) in std::mem::take(&mut record.asked) {
+            if let Some(response) = responses.remove(&key) {
+                record.answers.insert(key, (fingerprint, response));
+            }
+        }
+        Self { record, volunteered: responses, ..Self::default() }
+    }
+
+    /// The answer to a question, if it is there; otherwise the question is noted as pending.
+    pub(crate) fn ask(&mut self, key: &str, request: InputRequest) -> Result<Option<Value>> {
+        self.mark_used(key)?;
+        let fingerprint = fingerprint(&request)?;
+        if let Some((asked, answer)) = self.record.answers.get(key) {
+            if *asked != fingerprint {
+                return Err(mismatch(key, "the handler asks something else than the client was asked"));
+            }
+            return Ok(Some(answer.clone()));
+        }
+        if self.record.steps.contains_key(key) {
+            return Err(mismatch(key, "the handler asks where it ran a step before"));
+        }
+        if let Some(answer) = self.volunteered.remove(key) {
+            self.record.answers.insert(key.to_owned(), (fingerprint, answer.clone()));
+            return Ok(Some(answer));
+        }
+        self.pending.push(Pending { key: key.to_owned(), request, fingerprint });
+        self.wake_driver();
+        Ok(None)
+    }
+
+    /// Takes back a question that the handler no longer waits for.
+    pub(crate) fn withdraw(&mut self, key: &str) {
+        self.pending.retain(|pending| pending.key != key);
+    }
+
+    /// The result of a step, if it ran before; otherwise the step counts as running until
+    /// [`Journal::finish_step`].
+    pub(crate) fn begin_step(&mut self, key: &str) -> Result<Option<Value>> {
+        self.mark_used(key)?;
+        if self.record.answers.contains_key(key) {
+            return Err(mismatch(key, "the handler runs a step where it asked before"));
+        }
+        let done = self.record.steps.get(key).cloned();
+        if done.is_none() {
+            self.running += 1;
+        }
+        Ok(done)
+    }
+
+    /// Ends a running step; `result` is recorded unless the step failed or was dropped.
+    pub(crate) fn finish_step(&mut self, key: &str, result: Option<Value>) {
+        self.running -= 1;
+        if let Some(result) = result {
+            self.record.steps.insert(key.to_owned(), result);
+        }
+        self.wake_driver();
+    }
+
+    /// Whether the run can only go on with answers: something is asked and no step is under way.
+    /// Otherwise `driver` is woken when that may have changed.
+    pub(crate) fn round_ends(&mut self, driver: &Waker) -> bool {
+        if !self.pending.is_empty() && self.running == 0 {
+            return true;
+        }
+        match &mut self.driver {
+            Some(known) => known.clone_from(driver),
+            None => self.driver = Some(driver.clone()),
+        }
+        false
+    }
+
+    /// Ends the round: the questions, and what has to travel with them.
+    pub(crate) fn end_round(&mut self) -> (Vec<Pending>, Record) {
+        let pending = std::mem::take(&mut self.pending);
+        let mut record = std::mem::take(&mut self.record);
+        record.asked = pending.iter().map(|pending| (pending.key.clone(), pending.fingerprint)).collect();
+        (pending, record)
+    }
+
+    /// Checks that a run which has ended came by everything that earlier rounds recorded.
+    pub(crate) fn check_complete(&self) -> Result<()> {
+        let recorded = self.record.steps.keys().chain(self.record.answers.keys());
+        match recorded.into_iter().find(|key| !self.used.contains(*key)) {
+            Some(key) => Err(mismatch(key, "the handler did not come by it again")),
+            None => Ok(()),
+        }
+    }
+
+    fn mark_used(&mut self, key: &str) -> Result<()> {
+        if self.used.insert(key.to_owned()) {
+            return Ok(());
+        }
+        Err(Error::internal(format_args!("the key `{key}` is used twice; every step and question needs its own")))
+    }
+
+    fn wake_driver(&mut self) {
+        if let Some(driver) = self.driver.take() {
+            driver.wake();
+        }
+    }
+}
+
+/// The caller learns that the handler is at fault, and where; a wrong result would be worse.
+fn mismatch(key: &str, what: &str) -> Error {
+    Error::protocol(
+        anypod_proto::code::Code::InternalError.number(),
+        format!("the journal does not fit the handler at `{key}`: {what}; start again without `requestState`"),
+    )
+}
+
+fn fingerprint(request: &InputRequest) -> Result<Fingerprint> {
+    let text = serde_json::to_vec(request).map_err(Error::internal)?;
+    let full = digest(&[&text]);
+    let mut half = Fingerprint::default();
+    half.copy_from_slice(&full[..16]);
+    Ok(half)
+}

@@ -1,0 +1,74 @@
+//! Every bound of a server, named, with its default.
+
+use std::time::Duration;
+
+/// The bounds of a server. Start from [`Limits::default`] and change what you must.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Limits {
+    /// The longest body of a request, in bytes. Default 4 MiB.
+    pub body_bytes: usize,
+    /// The longest line on stdio, in bytes. Default 4 MiB.
+    pub line_bytes: usize,
+    /// Requests worked on at once; one more is answered 503. Default 1,024.
+    pub concurrent_requests: usize,
+    /// Open streams (listen, legacy GET) at once; one more is answered 503. Default 16,384.
+    pub open_streams: usize,
+    /// The longest that one request may take, questions to the user not counted. Default 5 minutes.
+    pub request_deadline: Duration,
+    /// The longest that a body may take to arrive. Default 30 s.
+    pub body_deadline: Duration,
+    /// The longest that a request's header section may take to arrive. Default 10 s.
+    pub header_deadline: Duration,
+    /// How long a stream may be silent before a comment is sent. Default 15 s, well below the 60 s after
+    /// which common balancers give up.
+    pub keep_alive: Duration,
+    /// How long after a shutdown signal requests in flight may take. Default 10 s.
+    pub drain: Duration,
+    /// Notifications of one request that wait to be sent; then progress is merged and logs are dropped. Default 256.
+    pub outbox_messages: usize,
+    /// Items on one page of a list. Default 100.
+    pub page_items: usize,
+    /// How long `requestState` stays valid, in seconds. Default 1 hour.
+    pub round_ttl_secs: u64,
+    /// How long a cursor stays valid, in seconds. Default 1 day.
+    pub cursor_ttl_secs: u64,
+    /// How long a legacy session stays valid, in seconds. Default 30 days.
+    pub session_ttl_secs: u64,
+    /// How long a legacy client may take to answer a question. Default 10 minutes.
+    pub answer_deadline: Duration,
+    /// Rounds of questions that one legacy call may take. Default 10.
+    pub legacy_rounds: usize,
+    /// Resources that one listen stream may name. Default 1,000.
+    pub listen_resources: usize,
+    /// Sessions whose log level or subscriptions a pod remembers. Default 10,000.
+    pub remembered_sessions: usize,
+    /// Resources that a pod remembers per legacy session. Default 100.
+    pub session_resources: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            body_bytes: 4 << 20,
+            line_bytes: 4 << 20,
+            concurrent_requests: 1024,
+            open_streams: 16_384,
+            request_deadline: Duration::from_secs(300),
+            body_deadline: Duration::from_secs(30),
+            header_deadline: Duration::from_secs(10),
+            keep_alive: Duration::from_secs(15),
+            drain: Duration::from_secs(10),
+            outbox_messages: 256,
+            page_items: 100,
+            round_ttl_secs: 3600,
+            cursor_ttl_secs: 86_400,
+            session_ttl_secs: 30 * 86_400,
+            answer_deadline: Duration::from_secs(600),
+            legacy_rounds: 10,
+            listen_resources: 1000,
+            remembered_sessions: 10_000,
+            session_resources: 100,
+        }
+    }
+}

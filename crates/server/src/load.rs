@@ -1,0 +1,155 @@
+//! How much a server has to do: permits for requests and streams, and the way to an orderly end.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use anypod_proto::reject::Rejection;
+use tokio::sync::Notify;
+
+use crate::limits::Limits;
+
+/// After how many seconds a caller that was sent away may try again. A request takes milliseconds, a
+/// restart of a pod a little more; a second is enough for both and keeps callers from hammering.
+const RETRY_AFTER_SECS: u32 = 1;
+
+/// Counts what is under way.
+#[derive(Debug)]
+pub(crate) struct Load {
+    requests: AtomicUsize,
+    streams: AtomicUsize,
+    max_requests: usize,
+    max_streams: usize,
+    draining: AtomicBool,
+    drain: Notify,
+    idle: Notify,
+}
+
+/// What a permit is for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum What {
+    /// A request.
+    Request,
+    /// A stream that stays open until one side ends it.
+    Stream,
+}
+
+/// A place among what may be under way; free again when it is dropped.
+#[derive(Debug)]
+pub(crate) struct Permit {
+    load: Arc<Load>,
+    what: What,
+}
+
+impl Load {
+    pub(crate) fn new(limits: &Limits) -> Arc<Self> {
+        Arc::new(Self {
+            requests: AtomicUsize::new(0),
+            streams: AtomicUsize::new(0),
+            max_requests: limits.concurrent_requests,
+            max_streams: limits.open_streams,
+            draining: AtomicBool::new(false),
+            drain: Notify::new(),
+            idle: Notify::new(),
+        })
+    }
+
+    /// Takes a place, unless all are taken. A draining server still takes requests, because a balancer
+    /// needs a moment to learn that it is not ready; it opens no streams.
+    pub(crate) fn enter(self: &Arc<Self>, what: What) -> Result<Permit, Rejection> {
+        let (count, max) = self.counter(what);
+        let stream_at_the_end = matches!(what, What::Stream) && self.is_draining();
+        if stream_at_the_end || count.fetch_add(1, Ordering::AcqRel) >= max {
+            if !stream_at_the_end {
+                count.fetch_sub(1, Ordering::AcqRel);
+            }
+            return Err(Rejection::Busy { retry_after_secs: RETRY_AFTER_SECS });
+        }
+        Ok(Permit { load: Arc::clone(self), what })
+    }
+
+    /// Whether the server is on its way out.
+    pub(crate) fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Acquire)
+    }
+
+    /// Begins the end: streams are told, readiness goes false.
+    pub(crate) fn drain(&self) {
+        self.draining.store(true, Ordering::Release);
+        self.drain.notify_waiters();
+    }
+
+    /// Completes when the server is on its way out.
+    pub(crate) async fn drained(&self) {
+        let notified = self.drain.notified();
+        tokio::pin!(notified);
+        // Registered before the flag is read, so that a drain in between is not missed.
+        notified.as_mut().enable();
+        if !self.is_draining() {
+            notified.await;
+        }
+    }
+
+    /// Completes when nothing is under way.
+    pub(crate) async fn idle(&self) {
+        loop {
+            let notified = self.idle.notified();
+            tokio::pin!(notified);
+            notified.as_mut().enable();
+            if self.requests.load(Ordering::Acquire) == 0 && self.streams.load(Ordering::Acquire) == 0 {
+                return;
+            }
+            notified.await;
+        }
+    }
+
+    const fn counter(&self, what: What) -> (&AtomicUsize, usize) {
+        match what {
+            What::Request => (&self.requests, self.max_requests),
+            What::Stream => (&self.streams, self.max_streams),
+        }
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        let (count, _) = self.load.counter(self.what);
+        if count.fetch_sub(1, Ordering::AcqRel) == 1 && self.load.is_draining() {
+            self.load.idle.notify_waiters();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn load(requests: usize) -> Arc<Load> {
+        Load::new(&Limits { concurrent_requests: requests, ..Limits::default() })
+    }
+
+    #[test]
+    fn refuses_one_more_than_the_limit_and_takes_again_what_is_given_back() {
+        let load = load(1);
+        let permit = load.enter(What::Request).unwrap();
+        assert!(matches!(load.enter(What::Request), Err(Rejection::Busy { .. })));
+        drop(permit);
+        assert!(load.enter(What::Request).is_ok());
+    }
+
+    #[tokio::test]
+    async fn is_idle_when_the_last_request_ends() {
+        let load = load(2);
+        let permit = load.enter(What::Request).unwrap();
+        load.drain();
+        load.drained().await;
+        let idle = tokio::spawn({
+            let load = Arc::clone(&load);
+            async move { load.idle().await }
+        });
+        tokio::task::yield_now().await;
+        assert!(!idle.is_finished());
+        drop(permit);
+        idle.await.unwrap();
+        assert!(load.enter(What::Stream).is_err());
+    }
+}

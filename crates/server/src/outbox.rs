@@ -1,0 +1,128 @@
+//! The notifications of one request, on their way to its stream.
+//!
+//! The queue is bounded. When it is full, a progress notification replaces the one before it, and a log
+//! message is dropped and counted: both are hints, and a handler must not wait for a slow reader.
+
+use std::collections::VecDeque;
+use std::sync::{Mutex, PoisonError};
+use std::task::{Context, Poll, Waker};
+
+/// What a message in the queue is, which decides what happens when the queue is full.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// Replaced by a later one.
+    Progress,
+    /// Dropped.
+    Log,
+    /// A request of the legacy front to its client; never dropped, there are few.
+    Request,
+}
+
+/// The queue.
+#[derive(Debug)]
+pub(crate) struct Outbox {
+    capacity: usize,
+    queue: Mutex<Queue>,
+}
+
+#[derive(Debug, Default)]
+struct Queue {
+    messages: VecDeque<(Kind, Vec<u8>)>,
+    dropped: usize,
+    reader: Option<Waker>,
+    closed: bool,
+}
+
+impl Outbox {
+    /// A queue for `capacity` messages.
+    pub(crate) const fn new(capacity: usize) -> Self {
+        let queue = Queue { messages: VecDeque::new(), dropped: 0, reader: None, closed: false };
+        Self { capacity, queue: Mutex::new(queue) }
+    }
+
+    /// Queues a complete JSON-RPC message.
+    pub(crate) fn push(&self, kind: Kind, message: Vec<u8>) {
+        let reader = {
+            let mut queue = self.lock();
+            if queue.closed {
+                return;
+            }
+            let full = queue.messages.len() >= self.capacity;
+            match (kind, queue.messages.back_mut()) {
+                (Kind::Progress, Some(last)) if full && last.0 == Kind::Progress => last.1 = message,
+                (Kind::Progress | Kind::Log, _) if full => queue.dropped += 1,
+                (Kind::Progress | Kind::Log | Kind::Request, _) => queue.messages.push_back((kind, message)),
+            }
+            queue.reader.take()
+        };
+        if let Some(reader) = reader {
+            reader.wake();
+        }
+    }
+
+    /// The next message; pending while there is none.
+    pub(crate) fn poll_next(&self, cx: &Context<'_>) -> Poll<Vec<u8>> {
+        let mut queue = self.lock();
+        match queue.messages.pop_front() {
+            Some((_, message)) => Poll::Ready(message),
+            None => {
+                match &mut queue.reader {
+                    Some(reader) => reader.clone_from(cx.waker()),
+                    None => queue.reader = Some(cx.waker().clone()),
+                }
+                Poll::Pending
+            }
+        }
+    }
+
+    /// Whether a message waits.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.lock().messages.is_empty()
+    }
+
+    /// Takes no more messages, as nobody will read them. Says how many had been dropped.
+    pub(crate) fn close(&self) -> usize {
+        let mut queue = self.lock();
+        queue.closed = true;
+        queue.messages.clear();
+        queue.dropped
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Queue> {
+        // The queue is consistent after every statement, so a panic elsewhere does not spoil it.
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn drain(outbox: &Outbox) -> Vec<Vec<u8>> {
+        let mut messages = Vec::new();
+        while let Poll::Ready(message) = outbox.poll_next(&Context::from_waker(Waker::noop())) {
+            messages.push(message);
+        }
+        messages
+    }
+
+    #[test]
+    fn merges_progress_and_drops_logs_when_full() {
+        let outbox = Outbox::new(2);
+        outbox.push(Kind::Log, b"a".to_vec());
+        outbox.push(Kind::Progress, b"1".to_vec());
+        outbox.push(Kind::Progress, b"2".to_vec());
+        outbox.push(Kind::Log, b"b".to_vec());
+        outbox.push(Kind::Request, b"ask".to_vec());
+        assert_eq!(drain(&outbox), [b"a".to_vec(), b"2".to_vec(), b"ask".to_vec()]);
+        assert_eq!(outbox.close(), 1);
+    }
+
+    #[test]
+    fn takes_nothing_after_it_is_closed() {
+        let outbox = Outbox::new(2);
+        outbox.close();
+        outbox.push(Kind::Request, b"late".to_vec());
+        assert!(outbox.is_empty());
+    }
+}

@@ -1,0 +1,185 @@
+//! What a server offers, checked and made ready when the server is built.
+
+use std::any::{Any, TypeId};
+use std::collections::HashMap;
+
+use anypod_proto::method::Method;
+use anypod_proto::param_header::ParamHeaders;
+use anypod_proto::tools::CallToolResult;
+use anypod_proto::uri_template::UriTemplate;
+
+use crate::build_error::{BuildError, Problem};
+use crate::extract::Needs;
+use crate::handler::Boxed;
+use crate::listing::Listing;
+use crate::prompt::Prompt;
+use crate::resource::{CacheHint, Resource, ResourceTemplate};
+use crate::schema::{Role, Schema};
+use crate::tool::{Tool, Uses};
+
+/// State by its type.
+pub(crate) type States = HashMap<TypeId, Box<dyn Any + Send + Sync>>;
+
+/// Everything that a server offers.
+pub(crate) struct Registry {
+    pub(crate) tools: HashMap<String, ToolEntry>,
+    pub(crate) prompts: HashMap<String, Prompt>,
+    pub(crate) resources: HashMap<String, Resource>,
+    pub(crate) templates: Vec<TemplateEntry>,
+    pub(crate) lists: Lists,
+}
+
+/// A tool, ready to be called.
+pub(crate) struct ToolEntry {
+    pub(crate) handler: Boxed<CallToolResult>,
+    pub(crate) input: Schema,
+    pub(crate) output: Option<Schema>,
+    pub(crate) param_headers: ParamHeaders,
+    pub(crate) uses: Uses,
+}
+
+/// A template, ready to be matched.
+pub(crate) struct TemplateEntry {
+    pub(crate) template: UriTemplate,
+    pub(crate) resource: ResourceTemplate,
+}
+
+/// The four lists.
+pub(crate) struct Lists {
+    pub(crate) tools: Listing,
+    pub(crate) prompts: Listing,
+    pub(crate) resources: Listing,
+    pub(crate) templates: Listing,
+}
+
+/// What was given to the builder.
+#[derive(Default)]
+pub(crate) struct Offer {
+    pub(crate) tools: Vec<Tool>,
+    pub(crate) prompts: Vec<Prompt>,
+    pub(crate) resources: Vec<Resource>,
+    pub(crate) templates: Vec<ResourceTemplate>,
+    pub(crate) states: States,
+    pub(crate) caches: HashMap<Method, CacheHint>,
+}
+
+impl Registry {
+    /// Checks an offer: names are unique, schemas sound, templates well-formed, state is there.
+    pub(crate) fn build(offer: Offer) -> Result<(Self, States), BuildError> {
+        let Offer { tools, prompts, resources, templates, states, caches } = offer;
+        let cache = |method| caches.get(&method).copied().unwrap_or_default();
+        let not_json = |what: &'static str| move |error| BuildError::new(what, Problem::NotJson(error));
+        let lists = Lists {
+            tools: Listing::new("tools", tools.iter().map(|t| (t.definition.name.as_str(), &t.definition)), cache(Method::ToolsList))
+                .map_err(not_json("tools"))?,
+            prompts: Listing::new("prompts", prompts.iter().map(|p| (p.definition.name.as_str(), &p.definition)), cache(Method::PromptsList))
+                .map_err(not_json("prompts"))?,
+            resources: Listing::new("resources", resources.iter().map(|r| (r.definition.uri.as_str(), &r.definition)), cache(Method::ResourcesList))
+                .map_err(not_json("resources"))?,
+            templates: Listing::new(
+                "resourceTemplates",
+                templates.iter().map(|t| (t.definition.uri_template.as_str(), &t.definition)),
+                cache(Method::ResourceTemplatesList),
+            )
+            .map_err(not_json("resource templates"))?,
+        };
+        let registry = Self {
+            tools: named(tools, |tool| check_tool(tool, &states))?,
+            prompts: named(prompts, |prompt| check_prompt(prompt, &states))?,
+            resources: named(resources, |resource| check_resource(resource, &states))?,
+            templates: templates.into_iter().map(|template| check_template(template, &states)).collect::<Result<_, _>>()?,
+            lists,
+        };
+        Ok((registry, states))
+    }
+
+    /// Whether anything can be completed.
+    pub(crate) fn completes(&self) -> bool {
+        self.prompts.values().any(|prompt| !prompt.completers.is_empty())
+            || self.templates.iter().any(|entry| !entry.resource.completers.is_empty())
+    }
+}
+
+fn named<T, U>(
+    items: Vec<T>,
+    check: impl Fn(T) -> Result<(String, U), BuildError>,
+) -> Result<HashMap<String, U>, BuildError> {
+    let mut entries = HashMap::with_capacity(items.len());
+    for item in items {
+        let (name, entry) = check(item)?;
+        if entries.insert(name.clone(), entry).is_some() {
+            return Err(BuildError::new(name, Problem::Twice));
+        }
+    }
+    Ok(entries)
+}
+
+fn check_tool(tool: Tool, states: &States) -> Result<(String, ToolEntry), BuildError> {
+    let Tool { definition, handler, needs, uses } = tool;
+    let item = format!("tool `{}`", definition.name);
+    check_name(&definition.name).map_err(|problem| BuildError::new(&item, problem))?;
+    check_states(&needs, states).map_err(|problem| BuildError::new(&item, problem))?;
+    let compile = |schema, role| {
+        Schema::compile(schema, role).map_err(|error| BuildError::new(&item, Problem::Schema(error)))
+    };
+    let param_headers = ParamHeaders::from_schema(&definition.input_schema)
+        .map_err(|error| BuildError::new(&item, Problem::ParamHeader(error)))?;
+    let input = compile(definition.input_schema, Role::Input)?;
+    let output = definition.output_schema.map(|schema| compile(schema, Role::Output)).transpose()?;
+    Ok((definition.name, ToolEntry { handler, input, output, param_headers, uses }))
+}
+
+fn check_prompt(prompt: Prompt, states: &States) -> Result<(String, Prompt), BuildError> {
+    let item = format!("prompt `{}`", prompt.definition.name);
+    let needs = std::iter::once(&prompt.needs).chain(prompt.completers.values().map(|completer| &completer.needs));
+    for needs in needs {
+        check_states(needs, states).map_err(|problem| BuildError::new(&item, problem))?;
+    }
+    let known = |name: &String| {
+        prompt.definition.arguments.iter().flatten().any(|argument| &argument.name == name)
+    };
+    if let Some(name) = prompt.completers.keys().find(|name| !known(name)) {
+        return Err(BuildError::new(&item, Problem::CompletesNothing(name.clone())));
+    }
+    Ok((prompt.definition.name.clone(), prompt))
+}
+
+fn check_resource(resource: Resource, states: &States) -> Result<(String, Resource), BuildError> {
+    let item = format!("resource `{}`", resource.definition.uri);
+    check_states(&resource.reader.needs, states).map_err(|problem| BuildError::new(&item, problem))?;
+    if !resource.definition.uri.contains(':') {
+        return Err(BuildError::new(&item, Problem::NotAUri));
+    }
+    Ok((resource.definition.uri.clone(), resource))
+}
+
+fn check_template(resource: ResourceTemplate, states: &States) -> Result<TemplateEntry, BuildError> {
+    let item = format!("resource template `{}`", resource.definition.uri_template);
+    let problem = |problem| BuildError::new(&item, problem);
+    check_states(&resource.reader.needs, states).map_err(problem)?;
+    let template = UriTemplate::parse(&resource.definition.uri_template)
+        .map_err(|error| problem(Problem::Template(error)))?;
+    let wanted = resource.reader.needs.variables.as_ref().and_then(|schema| schema["required"].as_array());
+    for name in wanted.into_iter().flatten().filter_map(|name| name.as_str()) {
+        if !template.variables().any(|variable| variable == name) {
+            return Err(problem(Problem::NoSuchVariable(name.to_owned())));
+        }
+    }
+    if let Some(name) = resource.completers.keys().find(|name| !template.variables().any(|v| v == name.as_str())) {
+        return Err(problem(Problem::CompletesNothing(name.clone())));
+    }
+    Ok(TemplateEntry { template, resource })
+}
+
+/// Spec: server/tools, "Tool Names". What clients and header values can carry everywhere.
+fn check_name(name: &str) -> Result<(), Problem> {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.' | b'/');
+    if (1..=128).contains(&name.len()) && name.bytes().all(allowed) { Ok(()) } else { Err(Problem::Name) }
+}
+
+fn check_states(needs: &Needs, states: &States) -> Result<(), Problem> {
+    match needs.states.iter().find(|(id, _)| !states.contains_key(id)) {
+        Some((_, name)) => Err(Problem::NoState(name)),
+        None => Ok(()),
+    }
+}

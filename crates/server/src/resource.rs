@@ -1,0 +1,139 @@
+//! Resources and resource templates, as they are given to a server.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use anypod_proto::caching::CacheScope;
+use anypod_proto::content::Annotations;
+use anypod_proto::resources;
+
+use crate::completion::Completer;
+use crate::extract::Needs;
+use crate::handler::{Boxed, Contents, Handler, Suggestions, boxed};
+
+/// How long and for whom a result may be cached. The default is the safe one: not at all, for one caller.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CacheHint {
+    pub(crate) ttl: Duration,
+    pub(crate) scope: CacheScope,
+}
+
+impl CacheHint {
+    /// For every caller alike. Only for results that do not depend on who asks.
+    pub const fn public(ttl: Duration) -> Self {
+        Self { ttl, scope: CacheScope::Public }
+    }
+
+    /// For the caller who asked.
+    pub const fn private(ttl: Duration) -> Self {
+        Self { ttl, scope: CacheScope::Private }
+    }
+
+    /// In milliseconds, as on the wire.
+    pub(crate) fn ttl_ms(self) -> u64 {
+        u64::try_from(self.ttl.as_millis()).unwrap_or(u64::MAX)
+    }
+}
+
+impl Default for CacheHint {
+    fn default() -> Self {
+        Self::private(Duration::ZERO)
+    }
+}
+
+/// A resource: a URI and a handler that reads it.
+pub struct Resource {
+    pub(crate) definition: resources::Resource,
+    pub(crate) reader: Reader,
+}
+
+/// A family of resources: a URI template and a handler that reads each of them.
+pub struct ResourceTemplate {
+    pub(crate) definition: resources::ResourceTemplate,
+    pub(crate) reader: Reader,
+    pub(crate) completers: BTreeMap<String, Completer>,
+}
+
+/// What resources and templates have in common.
+pub(crate) struct Reader {
+    pub(crate) handler: Boxed<Contents>,
+    pub(crate) needs: Needs,
+    pub(crate) cache: CacheHint,
+}
+
+impl Reader {
+    fn new<M, H: Handler<Contents, M>>(handler: H) -> Self {
+        Self { handler: boxed(handler), needs: H::needs(), cache: CacheHint::default() }
+    }
+}
+
+impl Resource {
+    /// A resource.
+    pub fn new<M, H: Handler<Contents, M>>(uri: impl Into<String>, name: impl Into<String>, handler: H) -> Self {
+        Self { definition: resources::Resource::new(uri, name), reader: Reader::new(handler) }
+    }
+}
+
+impl ResourceTemplate {
+    /// A family of resources. `template` is an RFC 6570 template; the handler takes its variables as
+    /// `Vars<T>`.
+    pub fn new<M, H: Handler<Contents, M>>(
+        template: impl Into<String>,
+        name: impl Into<String>,
+        handler: H,
+    ) -> Self {
+        let definition = resources::ResourceTemplate::new(template, name);
+        Self { definition, reader: Reader::new(handler), completers: BTreeMap::new() }
+    }
+
+    /// Suggests values for `variable`. The handler takes a [`Partial`](crate::Partial) besides the usual
+    /// extractors.
+    #[must_use]
+    pub fn complete<M, H: Handler<Suggestions, M>>(mut self, variable: impl Into<String>, handler: H) -> Self {
+        self.completers.insert(variable.into(), Completer::new(handler));
+        self
+    }
+}
+
+macro_rules! described {
+    ($($type:ty,)*) => {
+        $(impl $type {
+            /// What it holds.
+            #[must_use]
+            pub fn description(mut self, description: impl Into<String>) -> Self {
+                self.definition.description = Some(description.into());
+                self
+            }
+
+            /// The name for people.
+            #[must_use]
+            pub fn title(mut self, title: impl Into<String>) -> Self {
+                self.definition.title = Some(title.into());
+                self
+            }
+
+            /// The MIME type of what it holds.
+            #[must_use]
+            pub fn mime_type(mut self, mime_type: impl Into<String>) -> Self {
+                self.definition.mime_type = Some(mime_type.into());
+                self
+            }
+
+            /// For whom it is and how much it matters.
+            #[must_use]
+            pub fn annotations(mut self, annotations: Annotations) -> Self {
+                self.definition.annotations = Some(annotations);
+                self
+            }
+
+            /// How long and for whom its contents may be cached.
+            #[must_use]
+            pub fn cache(mut self, hint: CacheHint) -> Self {
+                self.reader.cache = hint;
+                self
+            }
+        })*
+    };
+}
+
+described!(Resource, ResourceTemplate,);

@@ -1,0 +1,214 @@
+//! One run of a handler, from its start to a result, a failure or the end of a round.
+
+use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use anypod_proto::completion::{CompleteResult, Completion};
+use anypod_proto::prompts::GetPromptResult;
+use anypod_proto::reject::Rejection;
+use anypod_proto::resources::{BlobResourceContents, ReadResourceResult, ResourceContents, TextResourceContents};
+use anypod_proto::tools::CallToolResult;
+
+use crate::completed::{Completed, Failure};
+use crate::completion::MAX_VALUES;
+use crate::cx::CallState;
+use crate::error::{Error, Kind};
+use crate::handler::{Contents, Running, Suggestions};
+use crate::journal::{Pending, Record};
+use crate::once::OnceError;
+use crate::resource::CacheHint;
+
+/// How a run ended.
+pub(crate) enum Ended {
+    /// With a result.
+    Complete(Completed),
+    /// Without one.
+    Failed(Failure),
+    /// With questions; the record has to come back with their answers.
+    Round(Vec<Pending>, Record),
+}
+
+/// A handler at work. Dropping it cancels the handler and everything that it has spawned.
+pub(crate) struct Run {
+    call: Arc<CallState>,
+    /// Single-use states are marked as used before the handler starts.
+    claim: Option<Claim>,
+    work: Work,
+}
+
+pub(crate) type Claim = Pin<Box<dyn Future<Output = Result<bool, OnceError>> + Send>>;
+
+/// The handler, by what it answers.
+pub(crate) enum Work {
+    Tool(Running<CallToolResult>),
+    Prompt(Running<GetPromptResult>),
+    Read(Running<Contents>, Described),
+    Complete(Running<Suggestions>),
+}
+
+/// What a resource's definition says about its contents.
+pub(crate) struct Described {
+    pub(crate) uri: String,
+    pub(crate) mime_type: Option<String>,
+    pub(crate) cache: CacheHint,
+}
+
+impl Run {
+    pub(crate) const fn new(call: Arc<CallState>, claim: Option<Claim>, work: Work) -> Self {
+        Self { call, claim, work }
+    }
+
+    pub(crate) fn call(&self) -> &CallState {
+        &self.call
+    }
+
+    fn poll_claim(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Failure>> {
+        let Some(claim) = &mut self.claim else { return Poll::Ready(Ok(())) };
+        let first = ready!(claim.as_mut().poll(cx));
+        self.claim = None;
+        Poll::Ready(match first {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(Rejection::UnknownState.into()),
+            Err(error) => {
+                tracing::error!(%error, "cannot tell whether a requestState was used");
+                Err(Rejection::Busy { retry_after_secs: 1 }.into())
+            }
+        })
+    }
+
+    fn poll_work(&mut self, cx: &mut Context<'_>) -> Poll<Result<Completed, Failure>> {
+        // A handler that panicked is not polled again, so nobody sees what it left half done.
+        match catch_unwind(AssertUnwindSafe(|| self.work.poll(&self.call, cx))) {
+            Ok(poll) => poll,
+            Err(_) => {
+                tracing::error!(method = self.call.request.method().map(|m| m.as_str()), "a handler panicked");
+                Poll::Ready(Err(Rejection::Internal.into()))
+            }
+        }
+    }
+}
+
+impl Future for Run {
+    type Output = Ended;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Ended> {
+        if let Err(failure) = ready!(self.poll_claim(cx)) {
+            return Poll::Ready(Ended::Failed(failure));
+        }
+        match self.poll_work(cx) {
+            Poll::Ready(Ok(completed)) => {
+                let complete = self.call.journal().check_complete();
+                Poll::Ready(match complete {
+                    Ok(()) => Ended::Complete(completed),
+                    Err(error) => Ended::Failed(failure(error)),
+                })
+            }
+            Poll::Ready(Err(failure)) => Poll::Ready(Ended::Failed(failure)),
+            Poll::Pending => {
+                let mut journal = self.call.journal();
+                if !journal.round_ends(cx.waker()) {
+                    return Poll::Pending;
+                }
+                let (pending, record) = journal.end_round();
+                Poll::Ready(Ended::Round(pending, record))
+            }
+        }
+    }
+}
+
+impl Drop for Run {
+    fn drop(&mut self) {
+        self.call.abort_children();
+    }
+}
+
+impl Work {
+    fn poll(&mut self, call: &CallState, cx: &mut Context<'_>) -> Poll<Result<Completed, Failure>> {
+        Poll::Ready(match self {
+            Self::Tool(running) => match ready!(running.as_mut().poll(cx)) {
+                Ok(result) => check_output(call, result).map(Completed::Tool),
+                Err(error) => match error.into_kind() {
+                    Kind::Tool(message) => Ok(Completed::Tool(CallToolResult::error(message))),
+                    other => Err(failure_of(other)),
+                },
+            },
+            Self::Prompt(running) => ready!(running.as_mut().poll(cx)).map(Completed::Prompt).map_err(failure),
+            Self::Read(running, described) => {
+                ready!(running.as_mut().poll(cx)).map(|contents| Completed::Read(described.result(contents))).map_err(failure)
+            }
+            Self::Complete(running) => {
+                ready!(running.as_mut().poll(cx)).map(|found| Completed::Completion(suggestions(found))).map_err(failure)
+            }
+        })
+    }
+}
+
+impl Described {
+    fn result(&mut self, contents: Contents) -> ReadResourceResult {
+        let (uri, mime) = (std::mem::take(&mut self.uri), self.mime_type.take());
+        let contents = match contents {
+            Contents::Full(result) => return result,
+            Contents::Text(text) => {
+                let mut contents = TextResourceContents::new(uri, text);
+                contents.mime_type = mime;
+                ResourceContents::Text(contents)
+            }
+            Contents::Bytes(bytes) => ResourceContents::Blob(BlobResourceContents::from_bytes(uri, mime, &bytes)),
+        };
+        ReadResourceResult {
+            contents: vec![contents],
+            ttl_ms: self.cache.ttl_ms(),
+            cache_scope: self.cache.scope,
+            ..ReadResourceResult::default()
+        }
+    }
+}
+
+fn suggestions(found: Suggestions) -> CompleteResult {
+    let Suggestions { mut values, total } = found;
+    let has_more = values.len() > MAX_VALUES || total.is_some_and(|total| total > values.len() as u64);
+    let total = total.or(Some(values.len() as u64));
+    values.truncate(MAX_VALUES);
+    CompleteResult { completion: Completion { values, total, has_more: Some(has_more) }, ..CompleteResult::default() }
+}
+
+/// A result that does not fit the tool's own output schema is our mistake, not the caller's.
+fn check_output(call: &CallState, result: CallToolResult) -> Result<CallToolResult, Failure> {
+    let name = call.request.name().unwrap_or_default();
+    let Some(schema) = call.server.inner.registry.tools.get(&*name).and_then(|tool| tool.output.as_ref()) else {
+        return Ok(result);
+    };
+    if result.is_error == Some(true) {
+        return Ok(result);
+    }
+    let problem = match &result.structured_content {
+        Some(value) => schema.validate_value(value).map_err(|violations| violations.to_string()).err(),
+        None => Some("`structuredContent` is missing".to_owned()),
+    };
+    match problem {
+        None => Ok(result),
+        Some(problem) => {
+            tracing::error!(tool = %name, %problem, "a result does not fit the tool's output schema");
+            Err(Rejection::Internal.into())
+        }
+    }
+}
+
+/// What the caller sees of an error where there is no model to read it.
+pub(crate) fn failure(error: Error) -> Failure {
+    failure_of(error.into_kind())
+}
+
+fn failure_of(kind: Kind) -> Failure {
+    match kind {
+        Kind::Rejected(rejection) => rejection.into(),
+        Kind::Protocol { code, message, data } => Failure::Protocol { code, message, data },
+        Kind::Tool(message) | Kind::Internal(message) => {
+            tracing::error!(error = message, "a handler failed");
+            Rejection::Internal.into()
+        }
+    }
+}

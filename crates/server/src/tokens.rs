@@ -1,0 +1,118 @@
+//! The tokens that a server hands out, and what each is bound to.
+
+use std::sync::{PoisonError, RwLock};
+
+use anypod_proto::request::Request;
+use anypod_proto::reject::Rejection;
+use anypod_proto::seal::{OpenError, PayloadTooLong, PrincipalId, Purpose, Ring, Seal, UnixSeconds, digest_json};
+
+use crate::journal::Record;
+use crate::outside::Outside;
+
+/// The ring, and the audience that every token is bound to.
+#[derive(Debug)]
+pub(crate) struct Tokens {
+    ring: RwLock<Ring>,
+    audience: String,
+}
+
+impl Tokens {
+    pub(crate) const fn new(ring: Ring, audience: String) -> Self {
+        Self { ring: RwLock::new(ring), audience }
+    }
+
+    /// Uses another ring from now on.
+    pub(crate) fn replace_ring(&self, ring: Ring) {
+        *self.ring.write().unwrap_or_else(PoisonError::into_inner) = ring;
+    }
+
+    pub(crate) fn seal(
+        &self,
+        outside: &Outside,
+        token: Binding<'_>,
+        ttl_secs: u64,
+        payload: &[u8],
+    ) -> Result<String, PayloadTooLong> {
+        let expires_at = UnixSeconds(outside.now().0.saturating_add(ttl_secs));
+        token.seal(&self.audience).seal(&self.ring(), outside.nonce(), expires_at, payload)
+    }
+
+    pub(crate) fn open(&self, outside: &Outside, token: Binding<'_>, text: &str) -> Result<Vec<u8>, OpenError> {
+        token.seal(&self.audience).open(&self.ring(), outside.now(), text)
+    }
+
+    fn ring(&self) -> Ring {
+        self.ring.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// What one token is bound to, besides the audience.
+#[derive(Clone, Copy)]
+pub(crate) struct Binding<'a> {
+    pub(crate) purpose: Purpose,
+    pub(crate) principal: Option<&'a PrincipalId>,
+    pub(crate) context: &'a [&'a [u8]],
+}
+
+impl<'a> Binding<'a> {
+    const fn seal(self, audience: &'a str) -> Seal<'a> {
+        Seal { purpose: self.purpose, audience, principal: self.principal, context: self.context }
+    }
+}
+
+/// What a `requestState` is bound to: the method, the name and a digest of the arguments, so that consent
+/// given to one request cannot be carried to another. Legacy and modern rounds differ in the principal's
+/// session, not here.
+pub(crate) struct Origin {
+    method: String,
+    name: String,
+    arguments: [u8; 32],
+}
+
+impl Origin {
+    pub(crate) fn of(request: &Request) -> Self {
+        let name = request.name().or_else(|| request.uri()).unwrap_or_default().into_owned();
+        // Admission has checked that the arguments are JSON; numbers that no `f64` holds have no digest
+        // and share one, which only means that they do not tell two requests apart.
+        let arguments = digest_json(request.arguments().unwrap_or("{}")).unwrap_or_default();
+        Self { method: request.method_name().into_owned(), name, arguments }
+    }
+
+    fn with<R>(&self, principal: Option<&PrincipalId>, act: impl FnOnce(Binding<'_>) -> R) -> R {
+        let context: [&[u8]; 3] = [self.method.as_bytes(), self.name.as_bytes(), &self.arguments];
+        act(Binding { purpose: Purpose::RequestState, principal, context: &context })
+    }
+
+    /// Seals a record into a `requestState`.
+    pub(crate) fn seal(
+        &self,
+        tokens: &Tokens,
+        outside: &Outside,
+        principal: Option<&PrincipalId>,
+        ttl_secs: u64,
+        record: &Record,
+    ) -> Result<String, crate::Error> {
+        let payload = serde_json::to_vec(record).map_err(crate::Error::internal)?;
+        self.with(principal, |binding| tokens.seal(outside, binding, ttl_secs, &payload)).map_err(|error| {
+            crate::Error::internal(format_args!("the journal does not fit into `requestState`: {error}"))
+        })
+    }
+
+    /// Opens a `requestState`.
+    pub(crate) fn open(
+        &self,
+        tokens: &Tokens,
+        outside: &Outside,
+        principal: Option<&PrincipalId>,
+        text: &str,
+    ) -> Result<Record, Rejection> {
+        let payload = self.with(principal, |binding| tokens.open(outside, binding, text)).map_err(|error| {
+            tracing::info!(%error, "a requestState did not open");
+            Rejection::UnknownState
+        })?;
+        serde_json::from_slice(&payload).map_err(|error| {
+            tracing::warn!(%error, "a requestState of ours is not a journal");
+            Rejection::UnknownState
+        })
+    }
+}

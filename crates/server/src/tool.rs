@@ -1,0 +1,95 @@
+//! Tools, as they are given to a server.
+
+use anypod_proto::implementation::Icon;
+use anypod_proto::meta::MetaObject;
+use anypod_proto::tools::{self, CallToolResult, ToolAnnotations};
+use serde_json::{Value, json};
+
+use crate::extract::Needs;
+use crate::handler::{Boxed, Handler, boxed};
+
+/// A tool: a name, a handler, and what the model is told about it.
+pub struct Tool {
+    pub(crate) definition: tools::Tool,
+    pub(crate) handler: Boxed<CallToolResult>,
+    pub(crate) needs: Needs,
+    pub(crate) uses: Uses,
+}
+
+/// How often one `requestState` may be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Uses {
+    /// Until it expires.
+    Many,
+    /// Once; the server's `Once` remembers.
+    Single,
+}
+
+impl Tool {
+    /// A tool. Its input schema is that of the handler's `Args<T>`, its output schema that of `Json<T>`.
+    pub fn new<M, H: Handler<CallToolResult, M>>(name: impl Into<String>, handler: H) -> Self {
+        let needs = H::needs();
+        let input = needs.arguments.clone().unwrap_or_else(|| json!({ "type": "object" }));
+        let mut definition = tools::Tool::new(name, input);
+        definition.output_schema = H::output_schema();
+        Self { definition, handler: boxed(handler), needs, uses: Uses::Many }
+    }
+
+    /// What the tool does, for the model.
+    #[must_use]
+    pub fn description(mut self, description: impl Into<String>) -> Self {
+        self.definition.description = Some(description.into());
+        self
+    }
+
+    /// The name for people.
+    #[must_use]
+    pub fn title(mut self, title: impl Into<String>) -> Self {
+        self.definition.title = Some(title.into());
+        self
+    }
+
+    /// Hints about what the tool does to the world.
+    #[must_use]
+    pub fn annotations(mut self, annotations: ToolAnnotations) -> Self {
+        self.definition.annotations = Some(annotations);
+        self
+    }
+
+    /// Pictures for the tool.
+    #[must_use]
+    pub fn icons(mut self, icons: Vec<Icon>) -> Self {
+        self.definition.icons = Some(icons);
+        self
+    }
+
+    /// A hand-written input schema (JSON Schema 2020-12 unless `$schema` says otherwise), in place of the
+    /// derived one.
+    #[must_use]
+    pub fn input_schema(mut self, schema: Value) -> Self {
+        self.definition.input_schema = schema;
+        self
+    }
+
+    /// A hand-written output schema, in place of the derived one.
+    #[must_use]
+    pub fn output_schema(mut self, schema: Value) -> Self {
+        self.definition.output_schema = Some(schema);
+        self
+    }
+
+    /// `_meta` of the tool's definition.
+    #[must_use]
+    pub fn meta(mut self, meta: MetaObject) -> Self {
+        self.definition.meta = Some(meta);
+        self
+    }
+
+    /// Makes every `requestState` of this tool valid for one use only, for confirmations that must not be
+    /// replayed. The server needs a store that remembers, see `ServerBuilder::once`.
+    #[must_use]
+    pub fn single_use(mut self) -> Self {
+        self.uses = Uses::Single;
+        self
+    }
+}
