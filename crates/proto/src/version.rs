@@ -46,10 +46,7 @@ impl Version {
 
     /// The revision of that date, if anypod speaks it.
     pub fn parse(text: &str) -> Option<Self> {
-        Self::MODERN
-            .into_iter()
-            .chain(Self::LEGACY)
-            .find(|version| version.as_str() == text)
+        Self::MODERN.into_iter().chain(Self::LEGACY).find(|version| version.as_str() == text)
     }
 
     /// The era this revision belongs to.
