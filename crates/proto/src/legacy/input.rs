@@ -1,0 +1,41 @@
+//! What legacy clients can be asked.
+
+use crate::{
+    elicitation::{ElicitRequestParams, EnumSchema, PrimitiveSchemaDefinition, RequestedSchema},
+    rounds::InputRequest,
+    sampling::{CreateMessageRequestParams, SamplingContent},
+    version::Version,
+};
+
+/// Whether a client of this revision understands the question at all. Whether it has declared the
+/// capability is another matter: [`crate::capabilities::ClientCapabilities::missing`].
+pub fn supports(version: Version, request: &InputRequest) -> bool {
+    match request {
+        InputRequest::ListRoots(_) => true,
+        InputRequest::Elicit(ElicitRequestParams::Url(_)) => version >= Version::V2025_11_25,
+        InputRequest::Elicit(ElicitRequestParams::Form(form)) => version >= form_since(&form.requested_schema),
+        InputRequest::CreateMessage(params) => version >= sampling_since(params),
+    }
+}
+
+/// Choices of several came with 2025-11-25. Titled choices did too, but an older client still has a text
+/// field to show for them.
+fn form_since(schema: &RequestedSchema) -> Version {
+    let later = schema.properties.0.iter().any(|(_, field)| match field {
+        PrimitiveSchemaDefinition::Enum(EnumSchema::Multi(_)) => true,
+        PrimitiveSchemaDefinition::Enum(EnumSchema::Single(_) | EnumSchema::Legacy(_))
+        | PrimitiveSchemaDefinition::String(_)
+        | PrimitiveSchemaDefinition::Number(_)
+        | PrimitiveSchemaDefinition::Boolean(_) => false,
+    });
+    if later { Version::V2025_11_25 } else { Version::V2025_06_18 }
+}
+
+/// Tools, and messages of several blocks, came with 2025-11-25.
+fn sampling_since(params: &CreateMessageRequestParams) -> Version {
+    let lists = params.messages.iter().any(|message| match &message.content {
+        SamplingContent::One(_) => false,
+        SamplingContent::Many(_) => true,
+    });
+    if params.needs_tools() || lists { Version::V2025_11_25 } else { Version::V2025_03_26 }
+}
