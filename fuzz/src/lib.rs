@@ -1,0 +1,10 @@
+//! What the fuzz targets do with their input, as plain functions.
+//!
+//! The tests of `anypod-proto` include these files too and replay the corpora with them, so that they are
+//! built and run on stable with every `cargo test`. A target is run for longer with
+//! `cargo +nightly fuzz run seal_open`.
+
+pub mod header_value;
+pub mod seal_open;
+pub mod sse_decode;
+pub mod uri_template;
