@@ -2,6 +2,10 @@
 //!
 //! Spec: basic/transports/streamable-http, "Request Metadata".
 
+mod value;
+
+pub use self::value::{ValueError, decode_value, encode_value};
+
 use http::HeaderName;
 
 /// The revision that the request speaks.
