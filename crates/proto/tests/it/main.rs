@@ -1,0 +1,3 @@
+//! Tests of the protocol crate from outside.
+
+mod param_header;
