@@ -92,6 +92,20 @@ impl ContentBlock {
         Self::Resource(EmbeddedResource::new(resource))
     }
 
+    /// How many bytes of text or base64 it carries, to size a buffer by.
+    pub fn payload_len(&self) -> usize {
+        match self {
+            Self::Text(text) => text.text.len(),
+            Self::Image(image) => image.data.len(),
+            Self::Audio(audio) => audio.data.len(),
+            Self::ResourceLink(_) => 0,
+            Self::Resource(embedded) => match &embedded.resource {
+                ResourceContents::Text(text) => text.text.len(),
+                ResourceContents::Blob(blob) => blob.blob.len(),
+            },
+        }
+    }
+
     /// The text, if it is text.
     pub fn as_text(&self) -> Option<&str> {
         match self {

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::capabilities::ClientCapabilities;
 use crate::code::Code;
-use crate::param_header::ParamMismatch;
+use crate::param_header::{ParamMismatch, ParamMismatchKind};
 use crate::scan::ScanError;
 use crate::version::Version;
 
@@ -246,7 +246,7 @@ impl Rejection {
             Self::HeaderMismatch { header, expected, found } => {
                 json!({ "header": header.as_str(), "expected": expected, "found": found })
             }
-            Self::ParamHeader(mismatch) => mismatch.data(),
+            Self::ParamHeader(mismatch) => param_header(mismatch),
             Self::TooLarge(limit) => json!({ "limit": limit }),
             Self::Forbidden { header, value } => json!({ "header": header.as_str(), "found": value }),
             Self::UnsupportedVersion(requested) => {
@@ -282,6 +282,27 @@ impl Rejection {
     pub fn to_response(&self, id: Option<&str>) -> Vec<u8> {
         error_response(id, self.code().number(), &self.to_string(), self.data().as_ref())
     }
+}
+
+fn param_header(mismatch: &ParamMismatch) -> Value {
+    let mut data = json!({
+        "header": mismatch.header.as_str(),
+        "field": format!("params.arguments{}", mismatch.path),
+        "reason": mismatch.kind.to_string(),
+    });
+    let (expected, found) = match &mismatch.kind {
+        ParamMismatchKind::Missing { body_value } => (Some(body_value), None),
+        ParamMismatchKind::Unexpected { header_value } => (None, Some(header_value)),
+        ParamMismatchKind::Differs { header_value, body_value } => (Some(body_value), Some(header_value)),
+        ParamMismatchKind::Repeated
+        | ParamMismatchKind::Malformed(_)
+        | ParamMismatchKind::OutOfRange { .. }
+        | ParamMismatchKind::DuplicateKey
+        | ParamMismatchKind::Arguments(_) => return data,
+    };
+    data["expected"] = json!(expected);
+    data["found"] = json!(found);
+    data
 }
 
 /// A JSON-RPC error response; `id` is raw JSON.

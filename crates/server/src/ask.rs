@@ -3,12 +3,10 @@
 use std::marker::PhantomData;
 
 use anypod_proto::capabilities::ClientCapabilities;
-use anypod_proto::elicitation::{
-    ElicitAction, ElicitRequest, ElicitRequestFormParams, ElicitRequestParams, ElicitRequestURLParams, ElicitResult,
-};
-use anypod_proto::roots::{ListRootsRequest, ListRootsResult, Root};
+use anypod_proto::elicitation::{ElicitAction, ElicitRequestFormParams, ElicitRequestUrlParams, ElicitResult};
+use anypod_proto::roots::{ListRootsRequestParams, ListRootsResult, Root};
 use anypod_proto::rounds::InputRequest;
-use anypod_proto::sampling::{CreateMessageRequest, CreateMessageRequestParams, CreateMessageResult};
+use anypod_proto::sampling::{CreateMessageRequestParams, CreateMessageResult};
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
@@ -117,10 +115,10 @@ pub struct Sample {
 pub struct Roots;
 
 impl<T: DeserializeOwned + JsonSchema + Send> Form<T> {
-    fn form_schema(&self) -> Result<Value> {
+    fn form_schema(&self) -> Value {
         match &self.schema {
-            Some(schema) => Ok(schema.clone()),
-            None => crate::schema::flat_form_schema::<T>().map_err(Error::internal),
+            Some(schema) => schema.clone(),
+            None => crate::derive::form::<T>(),
         }
     }
 }
@@ -134,17 +132,16 @@ impl<T: DeserializeOwned + JsonSchema + Send> Question for Form<T> {
     }
 
     fn request(&self) -> Result<InputRequest> {
-        let schema = serde_json::from_value(self.form_schema()?)
+        let schema = serde_json::from_value(self.form_schema())
             .map_err(|error| Error::internal(format_args!("this schema is no form: {error}")))?;
         let params = ElicitRequestFormParams::new(self.message.clone(), schema);
-        Ok(InputRequest::Elicit(ElicitRequest { params: ElicitRequestParams::Form(params) }))
+        Ok(InputRequest::Elicit(params.into()))
     }
 
     fn answer(&self, response: Value) -> std::result::Result<Self::Answer, String> {
         elicited(response, |content| {
             let content = Value::Object(content);
-            let schema = self.form_schema().map_err(|error| error.to_string())?;
-            let schema = Schema::compile(schema, Role::Form).map_err(|error| error.to_string())?;
+            let schema = Schema::compile(self.form_schema(), Role::Form).map_err(|error| error.to_string())?;
             schema.validate_value(&content).map_err(|violations| violations.to_string())?;
             serde_json::from_value(content).map_err(|error| error.to_string())
         })
@@ -159,8 +156,8 @@ impl Question for Url {
     }
 
     fn request(&self) -> Result<InputRequest> {
-        let params = ElicitRequestURLParams::new(self.message.clone(), self.address.clone());
-        Ok(InputRequest::Elicit(ElicitRequest { params: ElicitRequestParams::Url(params) }))
+        let params = ElicitRequestUrlParams::new(self.message.clone(), self.address.clone());
+        Ok(InputRequest::Elicit(params.into()))
     }
 
     fn answer(&self, response: Value) -> std::result::Result<Self::Answer, String> {
@@ -177,7 +174,7 @@ impl Question for Sample {
     }
 
     fn request(&self) -> Result<InputRequest> {
-        Ok(InputRequest::CreateMessage(CreateMessageRequest { params: self.params.clone() }))
+        Ok(InputRequest::CreateMessage(Box::new(self.params.clone())))
     }
 
     fn answer(&self, response: Value) -> std::result::Result<Self::Answer, String> {
@@ -193,7 +190,7 @@ impl Question for Roots {
     }
 
     fn request(&self) -> Result<InputRequest> {
-        Ok(InputRequest::ListRoots(ListRootsRequest::default()))
+        Ok(InputRequest::ListRoots(ListRootsRequestParams::default()))
     }
 
     fn answer(&self, response: Value) -> std::result::Result<Self::Answer, String> {

@@ -255,7 +255,9 @@ mod tests {
         let interest = Interest { tools: true, uris: ["a".to_owned()].into(), ..Interest::default() };
         let mailbox = Mailbox::new(interest);
         bus.attach(&mailbox);
-        for event in [Event::ToolsChanged, Event::ToolsChanged, Event::PromptsChanged, updated("a"), updated("a"), updated("b")] {
+        for event in
+            [Event::ToolsChanged, Event::ToolsChanged, Event::PromptsChanged, updated("a"), updated("a"), updated("b")]
+        {
             bus.publish(event).await.unwrap();
         }
         assert_eq!(drain(&mailbox), [Change::Tools, Change::Resource("a".to_owned())]);
@@ -272,10 +274,8 @@ mod tests {
     #[tokio::test]
     async fn a_session_stream_follows_its_own_subscriptions_only() {
         let mailbox = Mailbox::for_session(Interest::default(), 7, 1);
-        let subscribe = |session, uri: &str| Event::Session {
-            session,
-            change: SessionChange::Subscribe { uri: uri.to_owned() },
-        };
+        let subscribe =
+            |session, uri: &str| Event::Session { session, change: SessionChange::Subscribe { uri: uri.to_owned() } };
         for event in [subscribe(8, "x"), subscribe(7, "a"), subscribe(7, "beyond the bound")] {
             mailbox.deliver(&event);
         }

@@ -1,8 +1,9 @@
 //! Results on their way to the wire.
 
 use anypod_proto::completion::CompleteResult;
+use anypod_proto::content::ContentBlock;
+use anypod_proto::jsonrpc::ResultBody;
 use anypod_proto::method::Method;
-use anypod_proto::meta::ResultBody;
 use anypod_proto::prompts::GetPromptResult;
 use anypod_proto::reject::{Rejection, error_response};
 use anypod_proto::resources::ReadResourceResult;
@@ -103,7 +104,7 @@ impl Response {
 fn write(server: &Server, id: &str, completed: Completed) -> serde_json::Result<Vec<u8>> {
     match completed {
         Completed::Tool(result) => {
-            let hint = result.content.iter().map(anypod_proto::content::ContentBlock::size_hint).sum();
+            let hint = result.content.iter().map(ContentBlock::payload_len).sum();
             write_body(server, id, result, hint)
         }
         Completed::Prompt(result) => write_body(server, id, result, 256),
@@ -128,7 +129,12 @@ fn envelope(id: &str, size_hint: usize) -> Vec<u8> {
 
 /// Writes a result once, with the server's identity in its `_meta`. Where the handler has set no `_meta`
 /// of its own, which is the rule, the identity is spliced in as ready text.
-fn write_body<R: ResultBody>(server: &Server, id: &str, mut result: R, size_hint: usize) -> serde_json::Result<Vec<u8>> {
+fn write_body<R: ResultBody>(
+    server: &Server,
+    id: &str,
+    mut result: R,
+    size_hint: usize,
+) -> serde_json::Result<Vec<u8>> {
     let identity = &server.inner.identity;
     let mut out = envelope(id, size_hint + identity.len() + 128);
     if let Some(meta) = result.meta_mut() {

@@ -2,15 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use anypod_proto::completion::CompleteRequestParams;
+use anypod_proto::completion::{CompletionArgument, CompletionContext, CompletionReference};
+use serde::Deserialize;
 
 use crate::cx::Cx;
 use crate::error::{Error, Result};
 use crate::extract::{Extract, Needs};
 use crate::handler::{Boxed, Handler, Suggestions, boxed};
-
-/// The most suggestions in one answer. Spec: server/utilities/completion.
-pub(crate) const MAX_VALUES: usize = 100;
 
 /// A handler that suggests values.
 pub(crate) struct Completer {
@@ -22,6 +20,16 @@ impl Completer {
     pub(crate) fn new<M, H: Handler<Suggestions, M>>(handler: H) -> Self {
         Self { handler: boxed(handler), needs: H::needs() }
     }
+}
+
+/// The parameters of `completion/complete`, without what legacy requests lack.
+#[derive(Deserialize)]
+pub(crate) struct Params {
+    #[serde(rename = "ref")]
+    pub(crate) reference: CompletionReference,
+    pub(crate) argument: CompletionArgument,
+    #[serde(default)]
+    context: Option<CompletionContext>,
 }
 
 /// What has been typed so far.
@@ -37,7 +45,7 @@ pub struct Partial {
 
 impl Extract for Partial {
     fn extract(cx: &Cx) -> Result<Self> {
-        let params: CompleteRequestParams =
+        let params: Params =
             serde_json::from_str(cx.request().params()).map_err(|error| Error::invalid_params(error.to_string()))?;
         let known = params.context.and_then(|context| context.arguments).unwrap_or_default();
         Ok(Self { argument: params.argument.name, value: params.argument.value, known: known.into_iter().collect() })

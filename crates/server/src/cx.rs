@@ -10,7 +10,7 @@ use anypod_proto::logging::LoggingLevel;
 use anypod_proto::method::Notification;
 use anypod_proto::reject::Rejection;
 use anypod_proto::request::Request;
-use anypod_proto::trace::TraceContext;
+use anypod_proto::trace::TraceParent;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -241,9 +241,8 @@ impl Cx {
     }
 
     /// The trace that this call belongs to, for calls to other systems.
-    pub fn trace_context(&self) -> Option<TraceContext> {
-        let [parent, state, baggage] = self.call.request.trace_fields();
-        TraceContext::parse(parent.as_deref(), state.as_deref(), baggage.as_deref())
+    pub fn trace_parent(&self) -> Option<TraceParent> {
+        TraceParent::parse(self.call.request.trace_fields()[0].as_deref()?)
     }
 
     fn log_level(&self) -> Option<LoggingLevel> {

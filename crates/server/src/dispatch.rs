@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use anypod_proto::completion::{CompleteRequestParams, Reference};
+use anypod_proto::completion::{CompleteResult, CompletionReference};
 use anypod_proto::method::Method;
 use anypod_proto::reject::Rejection;
 use anypod_proto::request::Request;
@@ -13,6 +13,7 @@ use anypod_proto::tools::CallToolResult;
 use serde_json::Value;
 
 use crate::completed::{Completed, Failure};
+use crate::completion::Params;
 use crate::cx::{CallState, Client, Cx};
 use crate::journal::{Journal, Pending, Record};
 use crate::listing::Listing;
@@ -202,26 +203,27 @@ impl Server {
         if !self.offers(Method::Complete) {
             return Err(unknown_method(&call.request));
         }
-        let params: CompleteRequestParams =
-            serde_json::from_str(call.request.params()).map_err(|error| Rejection::ParamMalformed {
-                field: "params",
-                expected: "`ref` and `argument`",
-                found: error.to_string(),
-            })?;
+        let params: Params = serde_json::from_str(call.request.params()).map_err(|error| {
+            Rejection::ParamMalformed { field: "params", expected: "`ref` and `argument`", found: error.to_string() }
+        })?;
         let argument = params.argument.name.as_str();
         let registry = &self.inner.registry;
         let (known, completer) = match &params.reference {
-            Reference::Prompt(prompt) => {
+            CompletionReference::Prompt(prompt) => {
                 let prompt = registry.prompts.get(&prompt.name).ok_or_else(|| unknown("prompt", &prompt.name))?;
                 let known = prompt.definition.arguments.iter().flatten().any(|known| known.name == argument);
                 (known, prompt.completers.get(argument))
             }
-            Reference::Resource(resource) => {
+            CompletionReference::Resource(resource) => {
                 let entry = registry.templates.iter().find(|entry| {
-                    entry.resource.definition.uri_template == resource.uri || entry.template.match_uri(&resource.uri).is_some()
+                    entry.resource.definition.uri_template == resource.uri
+                        || entry.template.match_uri(&resource.uri).is_some()
                 });
-                let entry = entry
-                    .ok_or_else(|| Rejection::Unknown { what: "resource template", key: "uri", name: resource.uri.clone() })?;
+                let entry = entry.ok_or_else(|| Rejection::Unknown {
+                    what: "resource template",
+                    key: "uri",
+                    name: resource.uri.clone(),
+                })?;
                 let known = entry.template.variables().any(|known| known == argument);
                 (known, entry.resource.completers.get(argument))
             }
@@ -231,7 +233,7 @@ impl Server {
         }
         // An argument without suggestions is no error: the list is empty.
         let Some(completer) = completer else {
-            return Ok(Started::Done(Completed::Completion(anypod_proto::completion::CompleteResult::default())));
+            return Ok(Started::Done(Completed::Completion(CompleteResult::default())));
         };
         let state = self.call_state(call)?;
         let running = (completer.handler)(Cx::new(Arc::clone(&state)));
@@ -281,11 +283,8 @@ impl Server {
         let state = Origin::of(&call.request)
             .seal(&self.inner.tokens, &self.inner.outside, principal, ttl, record)
             .map_err(failure)?;
-        Ok(InputRequiredResult {
-            input_requests: Some(pending.into_iter().map(|pending| (pending.key, pending.request)).collect()),
-            request_state: Some(state),
-            ..InputRequiredResult::default()
-        })
+        let questions = pending.into_iter().map(|pending| (pending.key, pending.request)).collect();
+        Ok(InputRequiredResult::new(questions).with_request_state(state))
     }
 }
 

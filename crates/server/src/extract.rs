@@ -44,7 +44,7 @@ pub struct Args<T>(pub T);
 
 impl<T: DeserializeOwned + JsonSchema + Send + 'static> Extract for Args<T> {
     fn needs(needs: &mut Needs) {
-        needs.arguments = Some(crate::schema::input_schema::<T>());
+        needs.arguments = Some(crate::derive::input::<T>());
     }
 
     fn extract(cx: &Cx) -> Result<Self> {
@@ -69,7 +69,7 @@ pub struct Vars<T>(pub T);
 
 impl<T: DeserializeOwned + JsonSchema + Send + 'static> Extract for Vars<T> {
     fn needs(needs: &mut Needs) {
-        needs.variables = Some(crate::schema::input_schema::<T>());
+        needs.variables = Some(crate::derive::input::<T>());
     }
 
     fn extract(cx: &Cx) -> Result<Self> {

@@ -94,7 +94,9 @@ mod tests {
         for host in ["localhost", "LOCALHOST:8080", "127.0.0.1:1", "[::1]:8080", "[::1]"] {
             assert!(check(&guard, host, None), "{host}");
         }
-        for host in ["", "evil.example.com", "evil.example.com:8080", "localhost.evil.example.com", "127.0.0.1.evil.com"] {
+        for host in
+            ["", "evil.example.com", "evil.example.com:8080", "localhost.evil.example.com", "127.0.0.1.evil.com"]
+        {
             assert!(!check(&guard, host, None), "{host}");
         }
     }

@@ -164,7 +164,7 @@ outputs! {
 
 impl<T: Serialize + JsonSchema> IntoOutput<CallToolResult> for Json<T> {
     fn output_schema() -> Option<Value> {
-        Some(crate::schema::output_schema::<T>())
+        Some(crate::derive::output::<T>())
     }
 
     fn into_output(self) -> Result<CallToolResult> {

@@ -80,4 +80,3 @@ fn arguments(schema: &Value) -> Vec<PromptArgument> {
         })
         .collect()
 }
-

@@ -70,12 +70,24 @@ impl Registry {
         let cache = |method| caches.get(&method).copied().unwrap_or_default();
         let not_json = |what: &'static str| move |error| BuildError::new(what, Problem::NotJson(error));
         let lists = Lists {
-            tools: Listing::new("tools", tools.iter().map(|t| (t.definition.name.as_str(), &t.definition)), cache(Method::ToolsList))
-                .map_err(not_json("tools"))?,
-            prompts: Listing::new("prompts", prompts.iter().map(|p| (p.definition.name.as_str(), &p.definition)), cache(Method::PromptsList))
-                .map_err(not_json("prompts"))?,
-            resources: Listing::new("resources", resources.iter().map(|r| (r.definition.uri.as_str(), &r.definition)), cache(Method::ResourcesList))
-                .map_err(not_json("resources"))?,
+            tools: Listing::new(
+                "tools",
+                tools.iter().map(|t| (t.definition.name.as_str(), &t.definition)),
+                cache(Method::ToolsList),
+            )
+            .map_err(not_json("tools"))?,
+            prompts: Listing::new(
+                "prompts",
+                prompts.iter().map(|p| (p.definition.name.as_str(), &p.definition)),
+                cache(Method::PromptsList),
+            )
+            .map_err(not_json("prompts"))?,
+            resources: Listing::new(
+                "resources",
+                resources.iter().map(|r| (r.definition.uri.as_str(), &r.definition)),
+                cache(Method::ResourcesList),
+            )
+            .map_err(not_json("resources"))?,
             templates: Listing::new(
                 "resourceTemplates",
                 templates.iter().map(|t| (t.definition.uri_template.as_str(), &t.definition)),
@@ -87,7 +99,10 @@ impl Registry {
             tools: named(tools, |tool| check_tool(tool, &states))?,
             prompts: named(prompts, |prompt| check_prompt(prompt, &states))?,
             resources: named(resources, |resource| check_resource(resource, &states))?,
-            templates: templates.into_iter().map(|template| check_template(template, &states)).collect::<Result<_, _>>()?,
+            templates: templates
+                .into_iter()
+                .map(|template| check_template(template, &states))
+                .collect::<Result<_, _>>()?,
             lists,
         };
         Ok((registry, states))
@@ -119,9 +134,8 @@ fn check_tool(tool: Tool, states: &States) -> Result<(String, ToolEntry), BuildE
     let item = format!("tool `{}`", definition.name);
     check_name(&definition.name).map_err(|problem| BuildError::new(&item, problem))?;
     check_states(&needs, states).map_err(|problem| BuildError::new(&item, problem))?;
-    let compile = |schema, role| {
-        Schema::compile(schema, role).map_err(|error| BuildError::new(&item, Problem::Schema(error)))
-    };
+    let compile =
+        |schema, role| Schema::compile(schema, role).map_err(|error| BuildError::new(&item, Problem::Schema(error)));
     let param_headers = ParamHeaders::from_schema(&definition.input_schema)
         .map_err(|error| BuildError::new(&item, Problem::ParamHeader(error)))?;
     let input = compile(definition.input_schema, Role::Input)?;
@@ -135,9 +149,7 @@ fn check_prompt(prompt: Prompt, states: &States) -> Result<(String, Prompt), Bui
     for needs in needs {
         check_states(needs, states).map_err(|problem| BuildError::new(&item, problem))?;
     }
-    let known = |name: &String| {
-        prompt.definition.arguments.iter().flatten().any(|argument| &argument.name == name)
-    };
+    let known = |name: &String| prompt.definition.arguments.iter().flatten().any(|argument| &argument.name == name);
     if let Some(name) = prompt.completers.keys().find(|name| !known(name)) {
         return Err(BuildError::new(&item, Problem::CompletesNothing(name.clone())));
     }
@@ -157,8 +169,8 @@ fn check_template(resource: ResourceTemplate, states: &States) -> Result<Templat
     let item = format!("resource template `{}`", resource.definition.uri_template);
     let problem = |problem| BuildError::new(&item, problem);
     check_states(&resource.reader.needs, states).map_err(problem)?;
-    let template = UriTemplate::parse(&resource.definition.uri_template)
-        .map_err(|error| problem(Problem::Template(error)))?;
+    let template =
+        UriTemplate::parse(&resource.definition.uri_template).map_err(|error| problem(Problem::Template(error)))?;
     let wanted = resource.reader.needs.variables.as_ref().and_then(|schema| schema["required"].as_array());
     for name in wanted.into_iter().flatten().filter_map(|name| name.as_str()) {
         if !template.variables().any(|variable| variable == name) {

@@ -77,11 +77,7 @@ impl Resource {
 impl ResourceTemplate {
     /// A family of resources. `template` is an RFC 6570 template; the handler takes its variables as
     /// `Vars<T>`.
-    pub fn new<M, H: Handler<Contents, M>>(
-        template: impl Into<String>,
-        name: impl Into<String>,
-        handler: H,
-    ) -> Self {
+    pub fn new<M, H: Handler<Contents, M>>(template: impl Into<String>, name: impl Into<String>, handler: H) -> Self {
         let definition = resources::ResourceTemplate::new(template, name);
         Self { definition, reader: Reader::new(handler), completers: BTreeMap::new() }
     }

@@ -7,13 +7,13 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use anypod_proto::completion::{CompleteResult, Completion};
+use anypod_proto::content::{BlobResourceContents, ResourceContents, TextResourceContents};
 use anypod_proto::prompts::GetPromptResult;
 use anypod_proto::reject::Rejection;
-use anypod_proto::resources::{BlobResourceContents, ReadResourceResult, ResourceContents, TextResourceContents};
+use anypod_proto::resources::ReadResourceResult;
 use anypod_proto::tools::CallToolResult;
 
 use crate::completed::{Completed, Failure};
-use crate::completion::MAX_VALUES;
 use crate::cx::CallState;
 use crate::error::{Error, Kind};
 use crate::handler::{Contents, Running, Suggestions};
@@ -136,12 +136,12 @@ impl Work {
                 },
             },
             Self::Prompt(running) => ready!(running.as_mut().poll(cx)).map(Completed::Prompt).map_err(failure),
-            Self::Read(running, described) => {
-                ready!(running.as_mut().poll(cx)).map(|contents| Completed::Read(described.result(contents))).map_err(failure)
-            }
-            Self::Complete(running) => {
-                ready!(running.as_mut().poll(cx)).map(|found| Completed::Completion(suggestions(found))).map_err(failure)
-            }
+            Self::Read(running, described) => ready!(running.as_mut().poll(cx))
+                .map(|contents| Completed::Read(described.result(contents)))
+                .map_err(failure),
+            Self::Complete(running) => ready!(running.as_mut().poll(cx))
+                .map(|found| Completed::Completion(suggestions(found)))
+                .map_err(failure),
         })
     }
 }
@@ -156,7 +156,10 @@ impl Described {
                 contents.mime_type = mime;
                 ResourceContents::Text(contents)
             }
-            Contents::Bytes(bytes) => ResourceContents::Blob(BlobResourceContents::from_bytes(uri, mime, &bytes)),
+            Contents::Bytes(bytes) => {
+                let mime = mime.unwrap_or_else(|| "application/octet-stream".to_owned());
+                ResourceContents::Blob(BlobResourceContents::from_bytes(uri, mime, &bytes))
+            }
         };
         ReadResourceResult {
             contents: vec![contents],
@@ -168,11 +171,12 @@ impl Described {
 }
 
 fn suggestions(found: Suggestions) -> CompleteResult {
-    let Suggestions { mut values, total } = found;
-    let has_more = values.len() > MAX_VALUES || total.is_some_and(|total| total > values.len() as u64);
-    let total = total.or(Some(values.len() as u64));
-    values.truncate(MAX_VALUES);
-    CompleteResult { completion: Completion { values, total, has_more: Some(has_more) }, ..CompleteResult::default() }
+    let Suggestions { values, total } = found;
+    let total = total.unwrap_or(values.len() as u64);
+    let mut completion = Completion::new(values);
+    completion.has_more = Some(total > completion.values.len() as u64);
+    completion.total = Some(total);
+    completion.into()
 }
 
 /// A result that does not fit the tool's own output schema is our mistake, not the caller's.

@@ -283,7 +283,8 @@ impl ServerBuilder {
         let capabilities = capabilities(&registry, self.logging);
         let not_json = |error| BuildError::new("server", Problem::NotJson(error));
         let identity = identity(&self.info).map_err(not_json)?;
-        let discover = discover(&identity, &capabilities, self.instructions.as_deref(), discover_cache).map_err(not_json)?;
+        let discover =
+            discover(&identity, &capabilities, self.instructions.as_deref(), discover_cache).map_err(not_json)?;
         let ring = self.ring.unwrap_or_else(|| Ring::generate(self.outside.random()));
         let inner = Inner {
             registry,
@@ -338,15 +339,10 @@ fn discover(
     instructions: Option<&str>,
     cache: CacheHint,
 ) -> serde_json::Result<String> {
-    let result = DiscoverResult {
-        supported_versions: Version::MODERN.map(|version| version.as_str().to_owned()).to_vec(),
-        capabilities: capabilities.clone(),
-        instructions: instructions.map(str::to_owned),
-        ttl_ms: cache.ttl_ms(),
-        cache_scope: cache.scope,
-        ..DiscoverResult::default()
-    };
+    let mut result = DiscoverResult::new(&Version::MODERN, capabilities.clone());
+    result.instructions = instructions.map(str::to_owned);
+    result.ttl_ms = cache.ttl_ms();
+    result.cache_scope = cache.scope;
     let members = serde_json::to_string(&result)?;
     Ok(format!("{{{identity},{}", members.trim_start_matches('{')))
 }
-

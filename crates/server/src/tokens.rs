@@ -2,8 +2,8 @@
 
 use std::sync::{PoisonError, RwLock};
 
-use anypod_proto::request::Request;
 use anypod_proto::reject::Rejection;
+use anypod_proto::request::Request;
 use anypod_proto::seal::{OpenError, PayloadTooLong, PrincipalId, Purpose, Ring, Seal, UnixSeconds, digest_json};
 
 use crate::journal::Record;

@@ -1,6 +1,7 @@
 //! Tests of the protocol crate from outside.
 
 mod header;
+mod param_header;
 mod seal;
 mod smoke;
 mod sse;
