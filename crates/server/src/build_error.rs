@@ -1,6 +1,5 @@
 //! Why a server cannot be built: always a mistake of its author, found before the first request.
 
-use anypod_proto::param_header::ParamHeaderError;
 use anypod_proto::uri_template::TemplateError;
 
 use crate::schema::SchemaError;
@@ -41,8 +40,8 @@ pub(crate) enum Problem {
     NoKeys,
     #[error("schema: {0}")]
     Schema(#[source] SchemaError),
-    #[error("x-mcp-header: {0}")]
-    ParamHeader(#[source] ParamHeaderError),
+    #[error("an output schema is a JSON object")]
+    OutputSchema,
     #[error("template: {0}")]
     Template(#[source] TemplateError),
     #[error("not JSON: {0}")]

@@ -138,7 +138,7 @@ fn write_body<R: ResultBody>(
     let identity = &server.inner.identity;
     let mut out = envelope(id, size_hint + identity.len() + 128);
     if let Some(meta) = result.meta_mut() {
-        meta.server_info.get_or_insert_with(|| server.inner.info.clone());
+        meta.server_info.get_or_insert_with(|| Arc::clone(&server.inner.info));
         serde_json::to_writer(&mut out, &result)?;
     } else {
         out.push(b'{');

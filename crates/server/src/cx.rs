@@ -114,7 +114,7 @@ impl Cx {
     /// `key` was used before in this call, or if the handler asked something else in an earlier round.
     pub async fn ask<Q: Question>(&self, key: &str, question: Q) -> Result<Q::Answer> {
         if let Some(missing) = self.client_capabilities().missing(&question.requires()) {
-            return Err(Rejection::MissingCapability(Box::new(missing)).into());
+            return Err(Error::rejected(Rejection::MissingCapability(Box::new(missing))));
         }
         let answer = self.call.journal().ask(key, question.request()?)?;
         let Some(answer) = answer else {
@@ -123,7 +123,8 @@ impl Cx {
             return std::future::pending().await;
         };
         question.answer(answer).map_err(|reason| {
-            Rejection::InputResponse { key: key.to_owned(), reason: reason.chars().take(400).collect() }.into()
+            let reason = reason.chars().take(400).collect();
+            Error::rejected(Rejection::InputResponse { key: key.to_owned(), reason })
         })
     }
 

@@ -53,7 +53,7 @@ impl Error {
 
     /// There is no resource of that URI.
     pub fn unknown_resource(uri: impl Into<String>) -> Self {
-        Rejection::Unknown { what: "resource", key: "uri", name: uri.into() }.into()
+        Self::rejected(Rejection::Unknown { what: "resource", key: "uri", name: uri.into() })
     }
 
     /// Adds `data` to a JSON-RPC error; other kinds have no place for it.
@@ -65,14 +65,13 @@ impl Error {
         self
     }
 
+    /// A refusal that the protocol defines.
+    pub(crate) const fn rejected(rejection: Rejection) -> Self {
+        Self { kind: Kind::Rejected(rejection) }
+    }
+
     pub(crate) fn into_kind(self) -> Kind {
         self.kind
-    }
-}
-
-impl From<Rejection> for Error {
-    fn from(rejection: Rejection) -> Self {
-        Self { kind: Kind::Rejected(rejection) }
     }
 }
 

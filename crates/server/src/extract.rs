@@ -88,7 +88,10 @@ pub struct Uri(pub String);
 
 impl Extract for Uri {
     fn extract(cx: &Cx) -> Result<Self> {
-        cx.request().uri().map(|uri| Self(uri.into_owned())).ok_or_else(|| Rejection::ParamMissing("params.uri").into())
+        cx.request()
+            .uri()
+            .map(|uri| Self(uri.into_owned()))
+            .ok_or(Error::rejected(Rejection::ParamMissing("params.uri")))
     }
 }
 

@@ -72,7 +72,7 @@ fn arguments(schema: &Value) -> Vec<PromptArgument> {
         .into_iter()
         .flatten()
         .map(|(name, property)| {
-            let mut argument = PromptArgument::new(name.as_str());
+            let mut argument = PromptArgument::optional(name.as_str());
             argument.description = property["description"].as_str().map(str::to_owned);
             argument.title = property["title"].as_str().map(str::to_owned);
             argument.required = Some(is_required(name));

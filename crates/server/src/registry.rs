@@ -4,7 +4,6 @@ use std::any::{Any, TypeId};
 use std::collections::HashMap;
 
 use anypod_proto::method::Method;
-use anypod_proto::param_header::ParamHeaders;
 use anypod_proto::tools::CallToolResult;
 use anypod_proto::uri_template::UriTemplate;
 
@@ -16,6 +15,7 @@ use crate::prompt::Prompt;
 use crate::resource::{CacheHint, Resource, ResourceTemplate};
 use crate::schema::{Role, Schema};
 use crate::tool::{Tool, Uses};
+use serde_json::Value;
 
 /// State by its type.
 pub(crate) type States = HashMap<TypeId, Box<dyn Any + Send + Sync>>;
@@ -34,7 +34,6 @@ pub(crate) struct ToolEntry {
     pub(crate) handler: Boxed<CallToolResult>,
     pub(crate) input: Schema,
     pub(crate) output: Option<Schema>,
-    pub(crate) param_headers: ParamHeaders,
     pub(crate) uses: Uses,
 }
 
@@ -66,7 +65,11 @@ pub(crate) struct Offer {
 impl Registry {
     /// Checks an offer: names are unique, schemas sound, templates well-formed, state is there.
     pub(crate) fn build(offer: Offer) -> Result<(Self, States), BuildError> {
-        let Offer { tools, prompts, resources, templates, states, caches } = offer;
+        let Offer { mut tools, prompts, resources, templates, states, caches } = offer;
+        let mut schemas = Vec::with_capacity(tools.len());
+        for tool in &mut tools {
+            schemas.push(compile_schemas(tool)?);
+        }
         let cache = |method| caches.get(&method).copied().unwrap_or_default();
         let not_json = |what: &'static str| move |error| BuildError::new(what, Problem::NotJson(error));
         let lists = Lists {
@@ -96,7 +99,9 @@ impl Registry {
             .map_err(not_json("resource templates"))?,
         };
         let registry = Self {
-            tools: named(tools, |tool| check_tool(tool, &states))?,
+            tools: named(tools.into_iter().zip(schemas).collect(), |(tool, schemas)| {
+                check_tool(tool, schemas, &states)
+            })?,
             prompts: named(prompts, |prompt| check_prompt(prompt, &states))?,
             resources: named(resources, |resource| check_resource(resource, &states))?,
             templates: templates
@@ -129,18 +134,35 @@ fn named<T, U>(
     Ok(entries)
 }
 
-fn check_tool(tool: Tool, states: &States) -> Result<(String, ToolEntry), BuildError> {
-    let Tool { definition, handler, needs, uses } = tool;
+/// Compiles a tool's schemas, and puts them into its definition.
+fn compile_schemas(tool: &mut Tool) -> Result<(Schema, Option<Schema>), BuildError> {
+    let item = format!("tool `{}`", tool.definition.name);
+    let compile = |schema: &Value, role| {
+        Schema::compile(schema.clone(), role).map_err(|error| BuildError::new(&item, Problem::Schema(error)))
+    };
+    let input = compile(&tool.input, Role::Input)?;
+    let output = tool.output.as_ref().map(|schema| compile(schema, Role::Output)).transpose()?;
+    if let Value::Object(schema) = tool.input.take() {
+        tool.definition.input_schema = schema;
+    }
+    tool.definition.output_schema = match tool.output.take() {
+        None => None,
+        Some(Value::Object(schema)) => Some(schema),
+        Some(_) => return Err(BuildError::new(&item, Problem::OutputSchema)),
+    };
+    Ok((input, output))
+}
+
+fn check_tool(
+    tool: Tool,
+    (input, output): (Schema, Option<Schema>),
+    states: &States,
+) -> Result<(String, ToolEntry), BuildError> {
+    let Tool { definition, handler, needs, uses, .. } = tool;
     let item = format!("tool `{}`", definition.name);
     check_name(&definition.name).map_err(|problem| BuildError::new(&item, problem))?;
     check_states(&needs, states).map_err(|problem| BuildError::new(&item, problem))?;
-    let compile =
-        |schema, role| Schema::compile(schema, role).map_err(|error| BuildError::new(&item, Problem::Schema(error)));
-    let param_headers = ParamHeaders::from_schema(&definition.input_schema)
-        .map_err(|error| BuildError::new(&item, Problem::ParamHeader(error)))?;
-    let input = compile(definition.input_schema, Role::Input)?;
-    let output = definition.output_schema.map(|schema| compile(schema, Role::Output)).transpose()?;
-    Ok((definition.name, ToolEntry { handler, input, output, param_headers, uses }))
+    Ok((definition.name, ToolEntry { handler, input, output, uses }))
 }
 
 fn check_prompt(prompt: Prompt, states: &States) -> Result<(String, Prompt), BuildError> {

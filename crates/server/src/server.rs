@@ -48,7 +48,7 @@ pub(crate) struct Inner {
     pub(crate) load: Arc<Load>,
     /// Name and version as `_meta` of every result, ready to be spliced in.
     pub(crate) identity: String,
-    pub(crate) info: Implementation,
+    pub(crate) info: Arc<Implementation>,
     pub(crate) capabilities: ServerCapabilities,
     pub(crate) instructions: Option<String>,
     /// The whole `server/discover` result.
@@ -297,7 +297,7 @@ impl ServerBuilder {
             once: self.once,
             guard: self.guard,
             identity,
-            info: self.info,
+            info: Arc::new(self.info),
             capabilities,
             instructions: self.instructions,
             discover: discover.into(),

@@ -3,7 +3,7 @@
 use anypod_proto::implementation::Icon;
 use anypod_proto::meta::MetaObject;
 use anypod_proto::tools::{self, CallToolResult, ToolAnnotations};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::extract::Needs;
 use crate::handler::{Boxed, Handler, boxed};
@@ -11,6 +11,9 @@ use crate::handler::{Boxed, Handler, boxed};
 /// A tool: a name, a handler, and what the model is told about it.
 pub struct Tool {
     pub(crate) definition: tools::Tool,
+    /// The schemas as they were given; the definition gets them when they have been checked.
+    pub(crate) input: Value,
+    pub(crate) output: Option<Value>,
     pub(crate) handler: Boxed<CallToolResult>,
     pub(crate) needs: Needs,
     pub(crate) uses: Uses,
@@ -30,9 +33,8 @@ impl Tool {
     pub fn new<M, H: Handler<CallToolResult, M>>(name: impl Into<String>, handler: H) -> Self {
         let needs = H::needs();
         let input = needs.arguments.clone().unwrap_or_else(|| json!({ "type": "object" }));
-        let mut definition = tools::Tool::new(name, input);
-        definition.output_schema = H::output_schema();
-        Self { definition, handler: boxed(handler), needs, uses: Uses::Many }
+        let definition = tools::Tool::new(name, Map::new());
+        Self { definition, input, output: H::output_schema(), handler: boxed(handler), needs, uses: Uses::Many }
     }
 
     /// What the tool does, for the model.
@@ -67,14 +69,14 @@ impl Tool {
     /// derived one.
     #[must_use]
     pub fn input_schema(mut self, schema: Value) -> Self {
-        self.definition.input_schema = schema;
+        self.input = schema;
         self
     }
 
     /// A hand-written output schema, in place of the derived one.
     #[must_use]
     pub fn output_schema(mut self, schema: Value) -> Self {
-        self.definition.output_schema = Some(schema);
+        self.output = Some(schema);
         self
     }
 
