@@ -1,0 +1,214 @@
+//! The server as a tower service over HTTP.
+//!
+//! Spec: basic/transports/streamable-http.
+
+mod body;
+mod exchange;
+mod respond;
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use anypod_proto::admit::{Admitted, Carrier, admit};
+use anypod_proto::method::Method;
+use anypod_proto::reject::Rejection;
+use anypod_proto::request::Request;
+use bytes::Buf;
+use http::header::{ACCEPT, CONTENT_TYPE};
+use http::request::Parts;
+use http::{HeaderMap, Response, StatusCode};
+
+pub use body::Body;
+pub(crate) use exchange::{Doing, Exchange, Modern};
+pub(crate) use respond::{empty, failure, json, refused, sse};
+
+use crate::completed;
+use crate::cx::Client;
+use crate::dispatch::{Call, Resume, Started};
+use crate::front;
+use crate::listen::Listening;
+use crate::load::What;
+use crate::outbox::Outbox;
+use crate::principal::Principal;
+use crate::server::Server;
+use crate::telemetry;
+
+/// What the MCP endpoint takes. Legacy clients open streams with GET and close sessions with DELETE.
+const ALLOWED: &str = "GET, POST, DELETE";
+
+impl<B> tower_service::Service<http::Request<B>> for Server
+where
+    B: http_body::Body + Send + 'static,
+    B::Data: Buf + Send,
+    B::Error: Send,
+{
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        // A full server answers 503 at once; a queue in front of it would only hide that.
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: http::Request<B>) -> Self::Future {
+        let server = self.clone();
+        Box::pin(async move { Ok(answer(&server, request).await) })
+    }
+}
+
+/// What the client accepts. JSON it has to; without event streams it gets no notifications.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Accepts {
+    /// JSON only.
+    Json,
+    /// JSON and event streams.
+    Streams,
+}
+
+async fn answer<B>(server: &Server, request: http::Request<B>) -> Response<Body>
+where
+    B: http_body::Body,
+    B::Data: Buf,
+{
+    let (head, body) = request.into_parts();
+    if let Err(rejection) = server.inner.guard.check(&head.headers, &head.uri) {
+        return failure(&rejection);
+    }
+    match head.method {
+        http::Method::POST => post(server, head, body).await.unwrap_or_else(|rejection| failure(&rejection)),
+        http::Method::GET => front::get(server, &head).unwrap_or_else(|rejection| failure(&rejection)),
+        http::Method::DELETE => front::delete(server, &head).unwrap_or_else(|rejection| failure(&rejection)),
+        _ => failure(&Rejection::HttpMethod(ALLOWED)),
+    }
+}
+
+async fn post<B>(server: &Server, head: Parts, body: B) -> Result<Response<Body>, Rejection>
+where
+    B: http_body::Body,
+    B::Data: Buf,
+{
+    check_media_type(&head.headers)?;
+    if front::is_hop(&head.headers) {
+        let body = body::read(&server.inner.limits, &head.headers, body).await?;
+        return Ok(front::hop(server, &body));
+    }
+    let accepts = accepts(&head.headers)?;
+    let permit = server.inner.load.enter(What::Request)?;
+    let body = body::read(&server.inner.limits, &head.headers, body).await?;
+    let tools = &server.inner.registry.tools;
+    let admitted = admit(Carrier::Http(&head.headers), body, |name| tools.get(name).map(|tool| tool.input.params()));
+    Ok(match admitted {
+        Ok(Admitted::Request(request)) if request.method() == Some(Method::SubscriptionsListen) => {
+            drop(permit);
+            listen(server, accepts, &request)
+        }
+        Ok(Admitted::Request(request)) => {
+            let principal = head.extensions.get::<Principal>().cloned();
+            modern(server, accepts, request, principal, permit).await
+        }
+        // This revision defines no notifications over HTTP; unknown ones are no error.
+        Ok(Admitted::Notice(_)) => empty(StatusCode::ACCEPTED),
+        Ok(Admitted::Legacy(message)) => front::post(server, &head, accepts, message, permit).await,
+        Ok(Admitted::LegacyBatch(messages)) => front::post_batch(server, &head, messages, permit).await,
+        Err(reason) => refused(&reason),
+    })
+}
+
+async fn modern(
+    server: &Server,
+    accepts: Accepts,
+    request: Request,
+    principal: Option<Principal>,
+    permit: crate::load::Permit,
+) -> Response<Body> {
+    let span = telemetry::span(&request, telemetry::Transport::Http);
+    let request = Arc::new(request);
+    let outbox = Arc::new(Outbox::new(server.inner.limits.outbox_messages));
+    let started = Resume::of(&request).map_err(Into::into).and_then(|resume| {
+        let _entered = span.enter();
+        server.start(Call {
+            request: Arc::clone(&request),
+            client: Client::Modern,
+            principal,
+            outbox: Arc::clone(&outbox),
+            resume,
+        })
+    });
+    let run = match started {
+        Ok(Started::Done(done)) => return json(completed::Response::result(server, request.id(), done)),
+        Ok(Started::Running(run)) => run,
+        Err(reason) => {
+            telemetry::failed(&span, &reason);
+            return json(completed::Response::failure(Some(request.id()), &reason));
+        }
+    };
+    let doing = Doing::Modern(Modern::new(server.clone(), run));
+    Exchange::new(doing, outbox, permit, span, &server.inner.limits).respond(accepts).await
+}
+
+fn listen(server: &Server, accepts: Accepts, request: &Request) -> Response<Body> {
+    if accepts == Accepts::Json {
+        return failure(&Rejection::NotAcceptable("text/event-stream"));
+    }
+    match Listening::open(server, request) {
+        Ok(listening) => sse(Body::listening(listening, &server.inner.limits)),
+        Err(rejection) => json(completed::Response::failure(Some(request.id()), &rejection.into())),
+    }
+}
+
+fn check_media_type(headers: &HeaderMap) -> Result<(), Rejection> {
+    let declared = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let essence = declared.split(';').next().unwrap_or_default().trim();
+    if essence.eq_ignore_ascii_case("application/json") || essence == front::HOP_MEDIA_TYPE {
+        Ok(())
+    } else {
+        Err(Rejection::MediaType)
+    }
+}
+
+/// Clients must list both media types; one that lists nothing takes anything, as HTTP has it.
+pub(crate) fn accepts(headers: &HeaderMap) -> Result<Accepts, Rejection> {
+    let mut anything = true;
+    let (mut json, mut streams) = (false, false);
+    for value in headers.get_all(ACCEPT) {
+        anything = false;
+        for range in value.to_str().unwrap_or_default().split(',') {
+            let essence = range.split(';').next().unwrap_or_default().trim();
+            let is = |name: &str| essence.eq_ignore_ascii_case(name);
+            json |= is("application/json") || is("application/*") || is("*/*");
+            streams |= is("text/event-stream") || is("text/*") || is("*/*");
+        }
+    }
+    match (anything || json, anything || streams) {
+        (true, true) => Ok(Accepts::Streams),
+        (true, false) => Ok(Accepts::Json),
+        (false, _) => Err(Rejection::NotAcceptable("application/json and text/event-stream")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn accepted(value: Option<&str>) -> Result<Accepts, Rejection> {
+        let mut headers = HeaderMap::new();
+        if let Some(value) = value {
+            headers.insert(ACCEPT, value.parse().unwrap());
+        }
+        accepts(&headers)
+    }
+
+    #[test]
+    fn reads_what_a_client_accepts() {
+        for both in [None, Some("*/*"), Some("application/json, text/event-stream;q=0.9"), Some("Application/*,TEXT/*")] {
+            assert_eq!(accepted(both), Ok(Accepts::Streams), "{both:?}");
+        }
+        assert_eq!(accepted(Some("application/json")), Ok(Accepts::Json));
+        assert!(accepted(Some("text/event-stream")).is_err());
+        assert!(accepted(Some("text/html")).is_err());
+    }
+}

@@ -1,0 +1,204 @@
+//! One request and its answer: plain JSON if the answer is all there is to say, and a stream of events as
+//! soon as something else is said before it or the answer takes long.
+
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use anypod_proto::reject::Rejection;
+use anypod_proto::sse;
+use bytes::Bytes;
+use http::Response;
+use tokio::time::{Instant, Sleep, sleep_until};
+use tracing::Span;
+
+use super::{Accepts, Body, json, sse as sse_response};
+use crate::completed;
+use crate::limits::Limits;
+use crate::load::Permit;
+use crate::outbox::Outbox;
+use crate::run::{Ended, Run};
+use crate::server::Server;
+use crate::telemetry;
+
+/// What produces the answer.
+pub(crate) enum Doing {
+    /// A modern call.
+    Modern(Modern),
+    /// Anything else, such as a legacy call with all its rounds.
+    Other(Pin<Box<dyn Future<Output = completed::Response> + Send>>),
+}
+
+/// A modern call: ends with a result, a failure or a round.
+pub(crate) struct Modern {
+    server: Server,
+    run: Run,
+}
+
+impl Modern {
+    pub(crate) const fn new(server: Server, run: Run) -> Self {
+        Self { server, run }
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>, span: &Span) -> Poll<completed::Response> {
+        let Poll::Ready(ended) = Pin::new(&mut self.run).poll(cx) else { return Poll::Pending };
+        let call = self.run.call();
+        let id = call.request.id();
+        let outcome = match ended {
+            Ended::Complete(completed) => Ok(completed::Response::result(&self.server, id, completed)),
+            Ended::Failed(failure) => Err(failure),
+            Ended::Round(pending, record) => self
+                .server
+                .seal_round(call, pending, &record)
+                .map(|result| completed::Response::round(&self.server, id, result)),
+        };
+        Poll::Ready(outcome.unwrap_or_else(|failure| {
+            telemetry::failed(span, &failure);
+            completed::Response::failure(Some(id), &failure)
+        }))
+    }
+}
+
+/// A request under way. Dropping it cancels the work, which is what a client that goes away asks for.
+pub(crate) struct Exchange {
+    doing: Doing,
+    answer: Option<completed::Response>,
+    over: bool,
+    outbox: Arc<Outbox>,
+    span: Span,
+    keep_alive: Duration,
+    deadline: Instant,
+    timer: Option<Pin<Box<Sleep>>>,
+    _permit: Permit,
+}
+
+/// What made the wait end.
+enum Woken {
+    Answer(completed::Response),
+    Message,
+    Silence,
+}
+
+impl Exchange {
+    pub(crate) fn new(doing: Doing, outbox: Arc<Outbox>, permit: Permit, span: Span, limits: &Limits) -> Self {
+        Self {
+            doing,
+            answer: None,
+            over: false,
+            outbox,
+            span,
+            keep_alive: limits.keep_alive,
+            deadline: Instant::now() + limits.request_deadline,
+            timer: None,
+            _permit: permit,
+        }
+    }
+
+    /// Works until it is known which kind of answer this will be.
+    pub(crate) async fn respond(mut self, accepts: Accepts) -> Response<Body> {
+        let woken = poll_fn(|cx| self.poll_first(cx, accepts)).await;
+        match woken {
+            Woken::Answer(answer) if self.outbox.is_empty() || accepts == Accepts::Json => json(answer),
+            Woken::Answer(answer) => {
+                self.answer = Some(answer);
+                sse_response(Body::exchange(self))
+            }
+            Woken::Message | Woken::Silence => sse_response(Body::exchange(self)),
+        }
+    }
+
+    fn poll_first(&mut self, cx: &mut Context<'_>, accepts: Accepts) -> Poll<Woken> {
+        if let Poll::Ready(answer) = self.poll_doing(cx) {
+            return Poll::Ready(Woken::Answer(answer));
+        }
+        if accepts == Accepts::Streams && !self.outbox.is_empty() {
+            return Poll::Ready(Woken::Message);
+        }
+        match self.poll_timer(cx) {
+            Poll::Ready(Tick::Deadline(answer)) => Poll::Ready(Woken::Answer(answer)),
+            // Nobody is kept waiting at a silent connection that some balancer will cut.
+            Poll::Ready(Tick::Silence) if accepts == Accepts::Streams => Poll::Ready(Woken::Silence),
+            Poll::Ready(Tick::Silence) => {
+                cx.waker().wake_by_ref();
+                Poll::Pending
+            }
+            Poll::Pending => Poll::Pending,
+        }
+    }
+
+    /// The next bytes of the event stream: messages in order, the answer last.
+    pub(super) fn poll_events(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        if self.over {
+            return Poll::Ready(None);
+        }
+        if self.answer.is_none()
+            && let Poll::Ready(answer) = self.poll_doing(cx)
+        {
+            self.answer = Some(answer);
+        }
+        let mut events = Vec::new();
+        while let Poll::Ready(message) = self.outbox.poll_next(cx) {
+            sse::encode_data(&mut events, &message);
+        }
+        if self.answer.is_none()
+            && let Poll::Ready(tick) = self.poll_timer(cx)
+        {
+            match tick {
+                Tick::Deadline(answer) => self.answer = Some(answer),
+                Tick::Silence => {
+                    sse::encode_comment(&mut events, "");
+                    cx.waker().wake_by_ref();
+                }
+            }
+        }
+        if let Some(answer) = self.answer.take() {
+            sse::encode_data(&mut events, &answer.body);
+            self.over = true;
+        }
+        if events.is_empty() { Poll::Pending } else { Poll::Ready(Some(events.into())) }
+    }
+
+    fn poll_doing(&mut self, cx: &mut Context<'_>) -> Poll<completed::Response> {
+        let _entered = self.span.enter();
+        match &mut self.doing {
+            Doing::Modern(modern) => modern.poll(cx, &self.span),
+            Doing::Other(future) => future.as_mut().poll(cx),
+        }
+    }
+
+    /// The timer is made when the work first has to wait, which most requests never do.
+    fn poll_timer(&mut self, cx: &mut Context<'_>) -> Poll<Tick> {
+        let next = |deadline: Instant, keep_alive| deadline.min(Instant::now() + keep_alive);
+        let (deadline, keep_alive) = (self.deadline, self.keep_alive);
+        let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(next(deadline, keep_alive))));
+        if timer.as_mut().poll(cx).is_pending() {
+            return Poll::Pending;
+        }
+        if timer.deadline() >= deadline {
+            tracing::warn!(parent: &self.span, "a request took longer than it may");
+            let id = match &self.doing {
+                Doing::Modern(modern) => Some(modern.run.call().request.id()),
+                Doing::Other(_) => None,
+            };
+            return Poll::Ready(Tick::Deadline(completed::Response::failure(id, &Rejection::DeadlineExceeded.into())));
+        }
+        timer.as_mut().reset(next(deadline, keep_alive));
+        Poll::Ready(Tick::Silence)
+    }
+}
+
+enum Tick {
+    Deadline(completed::Response),
+    Silence,
+}
+
+impl Drop for Exchange {
+    fn drop(&mut self) {
+        let dropped = self.outbox.close();
+        if dropped > 0 {
+            tracing::warn!(parent: &self.span, dropped, "log messages were dropped, the client reads too slowly");
+        }
+    }
+}
