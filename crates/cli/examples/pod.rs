@@ -41,6 +41,11 @@ async fn main() -> Result<(), Error> {
     let port: u16 = std::env::args().nth(1).ok_or("usage: pod PORT")?.parse()?;
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?;
     println!("listening");
+    std::thread::spawn(|| {
+        // The supervisor holds the other end, and closes it at the latest by its own end.
+        let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
+        std::process::exit(0);
+    });
     loop {
         let (stream, _) = listener.accept().await?;
         let service = service_fn(move |request| answer(port, request));

@@ -103,7 +103,8 @@ impl Drop for Draft {
     }
 }
 
-/// A ring of one fresh key in a file that lives as long as this value.
+/// A ring of one fresh key in a file that lives as long as this value. A process that is killed leaves it
+/// behind; no later one uses it.
 #[derive(Debug)]
 pub(crate) struct Ephemeral(PathBuf);
 

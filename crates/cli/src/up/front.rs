@@ -24,7 +24,6 @@ use super::headers::{prepare, strip_hop_by_hop};
 use super::pool::SendError;
 use super::rotation::Rotation;
 use super::work::{Counted, Work};
-use crate::output;
 use crate::usage::Usage;
 
 /// Clients connected at a time; more wait in the kernel's queue.
@@ -165,13 +164,11 @@ impl Connection {
                     return response.map(|body| Either::Left(begun.count(body)));
                 }
                 Err(SendError::NotSent(unsent, error)) => {
-                    let number = pod.number();
-                    output::line(&format!("pod {number} cannot be reached: {error}")).await;
+                    tracing::warn!(pod = pod.number(), %error, "cannot be reached");
                     request = *unsent;
                 }
                 Err(SendError::Broken(error)) => {
-                    let number = pod.number();
-                    output::line(&format!("pod {number} broke off: {error}")).await;
+                    tracing::warn!(pod = pod.number(), %error, "broke off");
                     return refuse(StatusCode::BAD_GATEWAY, "the pod broke off before it answered");
                 }
                 Err(SendError::TooSlow) => {
@@ -213,5 +210,77 @@ fn refusal(address: SocketAddr, error: &io::Error) -> String {
             format!("port {port} on {} needs privileges: choose one from 1024 with --port", address.ip())
         }
         _ => format!("cannot listen on {address}: {error}; choose others with --host and --port"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    use super::*;
+    use crate::up::pool::Pool;
+
+    const ANY: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
+
+    /// What a client of a front over these pods reads for one request.
+    async fn answered(pods: &[SocketAddr]) -> String {
+        let rotation = Arc::new(Rotation::default());
+        for (number, pod) in (1..).zip(pods) {
+            rotation.join(Arc::new(Pool::new(number, *pod)));
+        }
+        let front = Front::bind(ANY, rotation).await.unwrap();
+        let mut client = TcpStream::connect(front.address().unwrap()).await.unwrap();
+        let request = b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+        client.write_all(request).await.unwrap();
+        let mut answer = String::new();
+        let read = async {
+            client.read_to_string(&mut answer).await.unwrap();
+        };
+        front.serve(read).await;
+        answer
+    }
+
+    /// An address where nobody listens.
+    async fn nobody() -> SocketAddr {
+        TcpListener::bind(ANY).await.unwrap().local_addr().unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_request_without_a_pod_is_503_and_says_when_to_come_again() {
+        for pods in [&[][..], &[nobody().await]] {
+            let answer = answered(pods).await;
+            assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
+            assert!(answer.contains("retry-after: 1\r\n"), "{answer}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_pod_that_refuses_the_connection_is_passed_over() {
+        let pod = TcpListener::bind(ANY).await.unwrap();
+        let pods = [nobody().await, pod.local_addr().unwrap()];
+        let serve = async {
+            let (mut stream, _) = pod.accept().await.unwrap();
+            stream.write_all(b"HTTP/1.1 204 No Content\r\n\r\n").await.unwrap();
+            stream
+        };
+        let (answer, _stream) = tokio::join!(answered(&pods), serve);
+        assert!(answer.starts_with("HTTP/1.1 204 "), "{answer}");
+    }
+
+    #[tokio::test]
+    async fn a_request_that_a_pod_has_seen_is_not_given_to_another() {
+        let [seen, other] = [TcpListener::bind(ANY).await.unwrap(), TcpListener::bind(ANY).await.unwrap()];
+        let pods = [seen.local_addr().unwrap(), other.local_addr().unwrap()];
+        let serve = async {
+            let (mut stream, _) = seen.accept().await.unwrap();
+            stream.read_u8().await.unwrap();
+        };
+        let answer = tokio::select! {
+            (answer, ()) = async { tokio::join!(answered(&pods), serve) } => answer,
+            _ = other.accept() => panic!("the other pod was asked"),
+        };
+        assert!(answer.starts_with("HTTP/1.1 502 "), "{answer}");
     }
 }

@@ -26,6 +26,10 @@ const HOP_BY_HOP: [HeaderName; 9] = [
 
 /// Removes what concerns one connection only, so that it cannot act on the next one.
 pub(super) fn strip_hop_by_hop(headers: &mut HeaderMap) {
+    // RFC 9112, section 6.3: chunks overrule a length, which must not be left to mislead the next reader.
+    if headers.contains_key(header::TRANSFER_ENCODING) {
+        headers.remove(header::CONTENT_LENGTH);
+    }
     let named: Vec<HeaderName> = headers
         .get_all(header::CONNECTION)
         .iter()
@@ -97,6 +101,13 @@ mod tests {
         );
         let names: Vec<&str> = request.headers().keys().map(HeaderName::as_str).collect();
         assert_eq!(names, ["mcp-name", "x-forwarded-for", "x-forwarded-proto"]);
+    }
+
+    #[test]
+    fn removes_a_length_that_chunks_overrule() {
+        let request =
+            prepared(Request::post("/mcp").header("content-length", "5").header("transfer-encoding", "chunked"));
+        assert!(!request.headers().contains_key("content-length"));
     }
 
     #[test]

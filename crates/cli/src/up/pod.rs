@@ -156,8 +156,9 @@ impl Keeper {
                 return End::CannotStart(anyhow::anyhow!("no answer on {address} within {START:?}"));
             },
         }
-        self.announce(process.pid(), address).await;
+        // Who reads that the pod is up may count on its turn.
         plan.rotation.join(Arc::new(Pool::new(self.number, address)));
+        self.announce(process.pid(), address).await;
         let end = tokio::select! {
             biased;
             () = told_to_stop(&mut self.orders) => {

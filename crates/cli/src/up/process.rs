@@ -112,6 +112,15 @@ impl Process {
     }
 }
 
+impl Drop for Process {
+    fn drop(&mut self) {
+        // The id is gone once the process has been waited for; it may be someone else's by now.
+        if self.child.id().is_some() {
+            self.signal(Signal::KILL);
+        }
+    }
+}
+
 async fn pass_on(number: u16, stream: Stream, source: impl AsyncRead + Unpin) {
     let mut source = BufReader::new(source);
     let mut line = Vec::new();

@@ -1,5 +1,7 @@
 //! The real binary, end to end: every test runs it on a port of its own.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod keys;
 mod supervisor;
 mod up;

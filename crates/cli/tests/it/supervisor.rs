@@ -1,6 +1,6 @@
 //! `anypod up` as a child process, its output as lines, and HTTP over bare sockets.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -27,7 +27,7 @@ pub(crate) fn pod_command() -> String {
     format!("'{}' {{port}}", path.display())
 }
 
-/// A running supervisor. Dropped, it is killed.
+/// A running supervisor. Dropped, it is killed, and its pods end by themselves.
 pub(crate) struct Supervisor {
     child: Child,
     lines: Receiver<String>,
@@ -98,7 +98,7 @@ impl Supervisor {
         kill_process(pid, signal).unwrap();
     }
 
-    /// Waits for the end; the rest of the output must end too, which shows that no pod holds the pipes.
+    /// Waits for the end of its output and its own.
     pub(crate) fn ended(&mut self) -> ExitStatus {
         while self.lines.recv_timeout(PATIENCE).is_ok() {}
         self.child.wait().unwrap()
@@ -113,10 +113,6 @@ impl Drop for Supervisor {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
-        // Test pods do not end with their supervisor; in each test some may be gone already.
-        for (pid, _) in &self.pods {
-            let _ = kill_process(Pid::from_raw(*pid).unwrap(), Signal::KILL);
-        }
     }
 }
 
@@ -183,6 +179,15 @@ impl Http {
         let mut rest = Vec::new();
         let _ = self.stream.read_to_end(&mut rest);
         String::from_utf8(rest).unwrap()
+    }
+
+    /// Waits until the peer has closed the connection.
+    pub(crate) fn ends(&mut self) {
+        match self.stream.read(&mut [0]) {
+            Ok(0) => {}
+            Err(error) if error.kind() == ErrorKind::ConnectionReset => {}
+            other => panic!("instead of the end came {other:?}"),
+        }
     }
 
     /// Sends a request without a body and reads an answer of known length.
