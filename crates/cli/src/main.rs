@@ -1,2 +1,66 @@
-//! The `anypod` binary.
-fn main() {}
+//! The `anypod` binary: reads the command line and hands over to one file per subcommand.
+//!
+//! Exit codes: 0 done, 1 failed, 2 the command line, or something it names, is wrong.
+
+mod demo;
+mod keys;
+mod output;
+mod real;
+mod up;
+mod usage;
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Parser;
+
+/// How long the process waits at its end for output that nobody reads.
+const LAST_OUTPUT: Duration = Duration::from_secs(1);
+
+/// Any pod can answer: run MCP servers on more than one machine.
+///
+/// Without a subcommand, `anypod` does what `anypod up` does.
+#[derive(Debug, Parser)]
+#[command(version, args_conflicts_with_subcommands = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    up: up::UpArgs,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    /// Start pods and, in front of them, a plain round-robin.
+    Up(up::UpArgs),
+    /// Serve the bundled demo as one pod.
+    Demo(demo::DemoArgs),
+    /// Make, rotate or look at a key file.
+    #[command(subcommand)]
+    Keys(keys::KeysCommand),
+}
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return usage::refuse(&error),
+    };
+    let runtime = match tokio::runtime::Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(error) => return usage::fail(&anyhow::Error::new(error).context("no async runtime")),
+    };
+    let done = runtime.block_on(run(cli));
+    runtime.shutdown_timeout(LAST_OUTPUT);
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => usage::fail(&error),
+    }
+}
+
+async fn run(cli: Cli) -> anyhow::Result<()> {
+    match cli.command.unwrap_or(Command::Up(cli.up)) {
+        Command::Up(args) => up::run(args).await,
+        Command::Demo(args) => demo::run(args).await,
+        Command::Keys(command) => keys::run(&command),
+    }
+}

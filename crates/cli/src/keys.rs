@@ -1,0 +1,78 @@
+//! `anypod keys`: makes, rotates and names the key ring that the pods of a fleet share.
+
+mod file;
+
+use std::path::{Path, PathBuf};
+
+use anypod_proto::seal::{KEY_LEN, MAX_KEYS, Ring};
+
+pub(crate) use self::file::{Ephemeral, load};
+use crate::output;
+use crate::real;
+
+/// The subcommands of `anypod keys`.
+#[derive(Debug, clap::Subcommand)]
+pub(crate) enum KeysCommand {
+    /// Make a ring with one fresh key.
+    New {
+        /// Where to write it; must not exist yet. Printed unless given.
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+    },
+    /// Put a fresh key in front. The older ones still open what they sealed.
+    Rotate {
+        /// The file to change.
+        file: PathBuf,
+        /// How many of the older keys to keep.
+        #[arg(long, value_name = "N", default_value_t = 2, value_parser = older_keys)]
+        keep: usize,
+    },
+    /// Name the keys by their fingerprints. The keys themselves are not shown.
+    Show {
+        /// The file to look at.
+        file: PathBuf,
+    },
+}
+
+/// Does what the subcommand says.
+///
+/// # Errors
+///
+/// A `Usage` when the file is not there, is no key file, or is there already; otherwise when the system fails us.
+pub(crate) fn run(command: &KeysCommand) -> anyhow::Result<()> {
+    match command {
+        KeysCommand::New { out: None } => output::print(&fresh()?.to_text()),
+        KeysCommand::New { out: Some(path) } => {
+            let ring = fresh()?;
+            file::create(path, &ring)?;
+            show(path, &ring);
+        }
+        KeysCommand::Rotate { file, keep } => {
+            let ring = load(file)?.rotate(real::random::<KEY_LEN>()?, *keep);
+            file::replace(file, &ring)?;
+            show(file, &ring);
+        }
+        KeysCommand::Show { file } => show(file, &load(file)?),
+    }
+    Ok(())
+}
+
+fn fresh() -> anyhow::Result<Ring> {
+    Ok(Ring::generate(real::random::<KEY_LEN>()?))
+}
+
+fn show(path: &Path, ring: &Ring) {
+    let mut text = format!("{}\n", path.display());
+    for (index, fingerprint) in ring.fingerprints().enumerate() {
+        let role = if index == 0 { "seals and opens" } else { "opens" };
+        text.push_str(&format!("{fingerprint}  {role}\n"));
+    }
+    output::print(&text);
+}
+
+fn older_keys(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(number) if number < MAX_KEYS => Ok(number),
+        _ => Err(format!("write a number from 0 to {}", MAX_KEYS - 1)),
+    }
+}

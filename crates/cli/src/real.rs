@@ -1,0 +1,18 @@
+//! The real environment and the real randomness: what every other crate takes as an argument.
+
+/// Whether the person asked for no colours. Convention: <https://no-color.org>.
+#[expect(clippy::disallowed_methods, reason = "this file is where the environment is read")]
+pub(crate) fn no_colour() -> bool {
+    std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
+}
+
+/// Bytes from the operating system's random source.
+///
+/// # Errors
+///
+/// When the operating system has none to give.
+pub(crate) fn random<const N: usize>() -> anyhow::Result<[u8; N]> {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes).map_err(|error| anyhow::anyhow!("no randomness from the operating system: {error}"))?;
+    Ok(bytes)
+}

@@ -1,0 +1,75 @@
+//! What is wrong with a command line, as one line on standard error, and the exit code that goes with it.
+
+use std::process::ExitCode;
+
+use clap::error::ErrorKind;
+
+use crate::output;
+
+/// The exit code when the command line, or something it names, is wrong.
+const USAGE: u8 = 2;
+
+/// Something that the caller can put right: what is wrong, where, and what to do instead.
+#[derive(Debug)]
+pub(crate) struct Usage(String);
+
+impl Usage {
+    /// An error that ends the process with exit code 2.
+    pub(crate) fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+}
+
+impl std::fmt::Display for Usage {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Usage {}
+
+/// Prints why the process ends and says with which code: 2 if the cause is a [`Usage`], otherwise 1.
+pub(crate) fn fail(error: &anyhow::Error) -> ExitCode {
+    output::error(&format!("{error:#}"));
+    match error.downcast_ref::<Usage>() {
+        Some(_) => ExitCode::from(USAGE),
+        None => ExitCode::FAILURE,
+    }
+}
+
+/// Prints what clap has to say: help and version as they are, an error in one line.
+pub(crate) fn refuse(error: &clap::Error) -> ExitCode {
+    match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+            output::page(&error.render());
+            ExitCode::SUCCESS
+        }
+        _ => {
+            output::error(&one_line(&error.to_string()));
+            ExitCode::from(USAGE)
+        }
+    }
+}
+
+/// The first paragraph of clap's message: what follows is usage and tips, which `--help` has too.
+fn one_line(message: &str) -> String {
+    let words: Vec<&str> =
+        message.lines().take_while(|line| !line.trim().is_empty()).flat_map(str::split_whitespace).collect();
+    let text = words.join(" ");
+    let text = text.strip_prefix("error: ").unwrap_or(&text);
+    format!("{text}; see `anypod --help`")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keeps_one_line_of_a_message_that_spans_several() {
+        let message = "error: the following required arguments were not provided:\n  <FILE>\n\nUsage: anypod\n";
+        assert_eq!(
+            one_line(message),
+            "the following required arguments were not provided: <FILE>; see `anypod --help`"
+        );
+    }
+}
