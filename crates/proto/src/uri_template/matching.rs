@@ -160,19 +160,20 @@ impl<'a> Matcher<'a> {
         }
     }
 
-    /// The end of the character at an offset, if it can be part of a value. A percent-encoded byte is
-    /// one character, and so is what UTF-8 writes in several bytes.
+    /// The end of the character at an offset, if it can be part of a value. Characters are never taken
+    /// apart, whether UTF-8 stands there raw or percent-encoded: half a character decodes to nothing.
     fn character(self, at: usize, ends: &[u8]) -> Option<usize> {
-        let width = match *self.uri.get(at)? {
-            b'%' => triple(&self.uri[at..]).map(|_| 3)?,
-            0..=b' ' | 0x7f..=0xbf => return None,
-            byte if ends.contains(&byte) => return None,
-            0x21..=0x7e => 1,
-            0xc0..=0xdf => 2,
-            0xe0..=0xef => 3,
-            0xf0..=0xff => 4,
-        };
-        Some(at + width)
+        match *self.uri.get(at)? {
+            b'%' => {
+                let width = width(triple(&self.uri[at..])?)?;
+                let mut tail = self.uri[at + 3..].chunks(3).take(width - 1).map(triple);
+                let is_whole = tail.len() == width - 1 && tail.all(|byte| matches!(byte, Some(0x80..=0xbf)));
+                is_whole.then_some(at + 3 * width)
+            }
+            0..=b' ' | 0x7f => None,
+            byte if ends.contains(&byte) => None,
+            byte => Some(at + width(byte)?),
+        }
     }
 
     /// The pairs from an offset on, as many as there are.
@@ -277,6 +278,17 @@ impl<'a> Matcher<'a> {
     }
 }
 
+/// How many bytes a character has in UTF-8 that begins with `byte`.
+const fn width(byte: u8) -> Option<usize> {
+    match byte {
+        0..=0x7f => Some(1),
+        0xc2..=0xdf => Some(2),
+        0xe0..=0xef => Some(3),
+        0xf0..=0xf4 => Some(4),
+        0x80..=0xc1 | 0xf5..=0xff => None,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::{MAX_TEMPLATE_LEN, MAX_VARIABLES, UriTemplate};
@@ -317,6 +329,8 @@ mod tests {
             ("caf\u{e9}{a}", "caf%C3%A91", "a=1"),
             ("{a}", "é", "a=é"),
             ("{a}{b}", "né", "a=n b=é"),
+            ("{a}{b}", "n%C3%A9", "a=n b=é"),
+            ("{+a}{+b}", "%e5%b8%9d%F0%9F%8E%88", "a=帝 b=🎈"),
         ];
         for (template, uri, values) in cases {
             assert_eq!(matched(template, uri).as_deref(), Some(values), "{template} {uri}");
@@ -338,6 +352,10 @@ mod tests {
             ("x://{a}", "x://%4"),
             ("x://{a}", "x://%zz"),
             ("x://{a}", "x://%ff"),
+            ("x://{a}", "x://%C3"),
+            ("x://{a}", "x://%C3a%A9"),
+            ("x://{a}{b}", "x://%C3%A9"),
+            ("x://{a}", "x://%ED%A0%80"),
             ("x://{a}", "y://x://1"),
             ("file:///{+path}", "file:///"),
             ("x{?a}", "x?"),
