@@ -268,14 +268,14 @@ impl std::fmt::Debug for Cx {
 }
 
 /// A complete JSON-RPC notification.
-pub(crate) fn notification(method: Notification, params: &impl Serialize) -> serde_json::Result<Vec<u8>> {
+pub(crate) fn notification(method: Notification, params: &impl Serialize) -> serde_json::Result<String> {
     #[derive(Serialize)]
     struct Message<'a, P> {
         jsonrpc: &'static str,
         method: &'static str,
         params: &'a P,
     }
-    serde_json::to_vec(&Message { jsonrpc: "2.0", method: method.as_str(), params })
+    serde_json::to_string(&Message { jsonrpc: "2.0", method: method.as_str(), params })
 }
 
 /// Takes a question back when the handler stops waiting for it.

@@ -27,7 +27,7 @@ pub(crate) struct Outbox {
 
 #[derive(Debug, Default)]
 struct Queue {
-    messages: VecDeque<(Kind, Vec<u8>)>,
+    messages: VecDeque<(Kind, String)>,
     dropped: usize,
     reader: Option<Waker>,
     closed: bool,
@@ -41,7 +41,7 @@ impl Outbox {
     }
 
     /// Queues a complete JSON-RPC message.
-    pub(crate) fn push(&self, kind: Kind, message: Vec<u8>) {
+    pub(crate) fn push(&self, kind: Kind, message: String) {
         let reader = {
             let mut queue = self.lock();
             if queue.closed {
@@ -61,7 +61,7 @@ impl Outbox {
     }
 
     /// The next message; pending while there is none.
-    pub(crate) fn poll_next(&self, cx: &Context<'_>) -> Poll<Vec<u8>> {
+    pub(crate) fn poll_next(&self, cx: &Context<'_>) -> Poll<String> {
         let mut queue = self.lock();
         match queue.messages.pop_front() {
             Some((_, message)) => Poll::Ready(message),
@@ -98,7 +98,7 @@ impl Outbox {
 mod tests {
     use super::*;
 
-    fn drain(outbox: &Outbox) -> Vec<Vec<u8>> {
+    fn drain(outbox: &Outbox) -> Vec<String> {
         let mut messages = Vec::new();
         while let Poll::Ready(message) = outbox.poll_next(&Context::from_waker(Waker::noop())) {
             messages.push(message);
@@ -109,12 +109,12 @@ mod tests {
     #[test]
     fn merges_progress_and_drops_logs_when_full() {
         let outbox = Outbox::new(2);
-        outbox.push(Kind::Log, b"a".to_vec());
-        outbox.push(Kind::Progress, b"1".to_vec());
-        outbox.push(Kind::Progress, b"2".to_vec());
-        outbox.push(Kind::Log, b"b".to_vec());
-        outbox.push(Kind::Request, b"ask".to_vec());
-        assert_eq!(drain(&outbox), [b"a".to_vec(), b"2".to_vec(), b"ask".to_vec()]);
+        outbox.push(Kind::Log, "a".to_owned());
+        outbox.push(Kind::Progress, "1".to_owned());
+        outbox.push(Kind::Progress, "2".to_owned());
+        outbox.push(Kind::Log, "b".to_owned());
+        outbox.push(Kind::Request, "ask".to_owned());
+        assert_eq!(drain(&outbox), ["a".to_owned(), "2".to_owned(), "ask".to_owned()]);
         assert_eq!(outbox.close(), 1);
     }
 
@@ -122,7 +122,7 @@ mod tests {
     fn takes_nothing_after_it_is_closed() {
         let outbox = Outbox::new(2);
         outbox.close();
-        outbox.push(Kind::Request, b"late".to_vec());
+        outbox.push(Kind::Request, "late".to_owned());
         assert!(outbox.is_empty());
     }
 }

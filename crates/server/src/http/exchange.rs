@@ -154,7 +154,7 @@ impl Exchange {
             }
         }
         if let Some(answer) = self.answer.take() {
-            sse::encode_data(&mut events, &answer.body);
+            sse::encode_data(&mut events, &String::from_utf8_lossy(&answer.body));
             self.over = true;
         }
         if events.is_empty() { Poll::Pending } else { Poll::Ready(Some(events.into())) }

@@ -1,0 +1,179 @@
+//! `subscriptions/listen`: a stream of changes, opened by a request and ended by either side.
+//!
+//! The stream's buffer is its mailbox, which holds one mark per thing asked for: changes that come faster
+//! than the client reads are merged, and none is lost.
+//!
+//! Spec: basic/patterns/subscriptions.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use anypod_proto::method::Notification;
+use anypod_proto::reject::Rejection;
+use anypod_proto::request::Request;
+use anypod_proto::subscriptions::SubscriptionFilter;
+use anypod_proto::{meta, sse};
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use tokio::time::{Instant, Sleep, sleep};
+
+use crate::bus::{Change, Interest, Mailbox};
+use crate::cx::notification;
+use crate::load::{Permit, What};
+use crate::server::Server;
+
+/// A stream of changes.
+pub(crate) struct Listening {
+    /// The raw JSON of the request's id, which is the subscription's id too.
+    id: Box<RawValue>,
+    /// The server's name and version, as JSON.
+    server_info: String,
+    mailbox: Arc<Mailbox>,
+    drained: Pin<Box<dyn Future<Output = ()> + Send>>,
+    /// The first message, until it is sent.
+    acknowledgement: Option<String>,
+    over: bool,
+    _permit: Permit,
+}
+
+/// `params`, without what every request has.
+#[derive(Deserialize)]
+struct Params {
+    notifications: SubscriptionFilter,
+}
+
+impl Listening {
+    /// Opens the stream. What the server does not have is not honoured, and missing in the acknowledgement.
+    pub(crate) fn open(server: &Server, request: &Request) -> Result<Self, Rejection> {
+        let malformed = |found: String| Rejection::ParamMalformed {
+            field: "params.notifications",
+            expected: "a filter of notifications",
+            found,
+        };
+        let params: Params = serde_json::from_str(request.params()).map_err(|error| malformed(error.to_string()))?;
+        let wanted = params.notifications;
+        let named = wanted.resource_subscriptions.as_ref().map_or(0, Vec::len);
+        let limit = server.inner.limits.listen_resources;
+        if named > limit {
+            return Err(malformed(format!("{named} resources, at most {limit} can be named")));
+        }
+        let permit = server.inner.load.enter(What::Stream)?;
+        let honoured = honour(server, wanted);
+        let mailbox = Mailbox::new(interest(&honoured));
+        // Attached before it is acknowledged, so that no change in between is missed.
+        server.inner.bus.attach(&mailbox);
+        let id = RawValue::from_string(request.id().to_owned()).map_err(|_| Rejection::Internal)?;
+        let load = Arc::clone(&server.inner.load);
+        let mut listening = Self {
+            id,
+            server_info: serde_json::to_string(&server.inner.info).map_err(|_| Rejection::Internal)?,
+            mailbox,
+            drained: Box::pin(async move { load.drained().await }),
+            acknowledgement: None,
+            over: false,
+            _permit: permit,
+        };
+        listening.acknowledgement =
+            Some(listening.message(Notification::SubscriptionsAcknowledged, Some(("notifications", &honoured)))?);
+        Ok(listening)
+    }
+
+    /// The next message; `None` when the stream is over, after its result.
+    pub(crate) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<String>> {
+        if self.over {
+            return Poll::Ready(None);
+        }
+        if let Some(acknowledgement) = self.acknowledgement.take() {
+            return Poll::Ready(Some(acknowledgement));
+        }
+        if let Poll::Ready(change) = self.mailbox.poll_next(cx) {
+            let message = match change {
+                Change::Tools => self.message::<()>(Notification::ToolsListChanged, None),
+                Change::Prompts => self.message::<()>(Notification::PromptsListChanged, None),
+                Change::Resources => self.message::<()>(Notification::ResourcesListChanged, None),
+                Change::Resource(uri) => self.message(Notification::ResourceUpdated, Some(("uri", &uri))),
+            };
+            match message {
+                Ok(message) => return Poll::Ready(Some(message)),
+                Err(rejection) => tracing::error!(%rejection, "a notification is not JSON"),
+            }
+        }
+        if self.drained.as_mut().poll(cx).is_ready() {
+            self.over = true;
+            return Poll::Ready(Some(self.result()));
+        }
+        Poll::Pending
+    }
+
+    /// A notification of this subscription.
+    fn message<T: Serialize>(&self, method: Notification, member: Option<(&str, &T)>) -> Result<String, Rejection> {
+        let mut params = serde_json::Map::new();
+        let id: serde_json::Value = serde_json::from_str(self.id.get()).map_err(|_| Rejection::Internal)?;
+        params.insert("_meta".to_owned(), serde_json::json!({ meta::SUBSCRIPTION_ID: id }));
+        if let Some((name, value)) = member {
+            params.insert(name.to_owned(), serde_json::to_value(value).map_err(|_| Rejection::Internal)?);
+        }
+        notification(method, &params).map_err(|_| Rejection::Internal)
+    }
+
+    /// The response that ends the stream on purpose.
+    fn result(&self) -> String {
+        let (id, key, info) = (self.id.get(), meta::SUBSCRIPTION_ID, &self.server_info);
+        let meta = format!(r#"{{"{key}":{id},"{}":{info}}}"#, meta::SERVER_INFO);
+        format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{{"resultType":"complete","_meta":{meta}}}}}"#)
+    }
+}
+
+fn honour(server: &Server, wanted: SubscriptionFilter) -> SubscriptionFilter {
+    let capabilities = &server.inner.capabilities;
+    let keep = |wanted: Option<bool>, has: bool| wanted.filter(|wanted| *wanted && has);
+    SubscriptionFilter {
+        tools_list_changed: keep(wanted.tools_list_changed, capabilities.tools.is_some()),
+        prompts_list_changed: keep(wanted.prompts_list_changed, capabilities.prompts.is_some()),
+        resources_list_changed: keep(wanted.resources_list_changed, capabilities.resources.is_some()),
+        resource_subscriptions: wanted.resource_subscriptions.filter(|_| capabilities.resources.is_some()),
+    }
+}
+
+fn interest(filter: &SubscriptionFilter) -> Interest {
+    Interest {
+        tools: filter.tools_list_changed == Some(true),
+        prompts: filter.prompts_list_changed == Some(true),
+        resources: filter.resources_list_changed == Some(true),
+        uris: filter.resource_subscriptions.iter().flatten().cloned().collect(),
+    }
+}
+
+/// A listener's stream as server-sent events, with comments that keep it open.
+pub(crate) struct ListeningBody {
+    listening: Listening,
+    keep_alive: Duration,
+    timer: Pin<Box<Sleep>>,
+}
+
+impl ListeningBody {
+    pub(crate) fn new(listening: Listening, keep_alive: Duration) -> Self {
+        Self { listening, keep_alive, timer: Box::pin(sleep(keep_alive)) }
+    }
+
+    /// The next bytes.
+    pub(crate) fn poll_events(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        let mut events = Vec::new();
+        loop {
+            match self.listening.poll_next(cx) {
+                Poll::Ready(Some(message)) => sse::encode_data(&mut events, &message),
+                Poll::Ready(None) if events.is_empty() => return Poll::Ready(None),
+                Poll::Ready(None) | Poll::Pending => break,
+            }
+        }
+        while self.timer.as_mut().poll(cx).is_ready() {
+            sse::encode_comment(&mut events, "");
+            self.timer.as_mut().reset(Instant::now() + self.keep_alive);
+        }
+        if events.is_empty() { Poll::Pending } else { Poll::Ready(Some(events.into())) }
+    }
+}

@@ -1,0 +1,130 @@
+//! The server on a socket: HTTP/1.1 connections, health endpoints and an orderly end.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Buf;
+use http::{Request, Response, StatusCode};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::{TcpListener, TcpStream, ToSocketAddrs};
+use tokio::sync::watch;
+use tower_service::Service;
+
+use crate::http::{Body, empty};
+use crate::server::Server;
+
+/// The largest header section that is read, in bytes. Sealed session ids and base64 names fit several times.
+const MAX_HEADER_BYTES: usize = 64 * 1024;
+/// How long to wait when the operating system has no more sockets for us.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+impl Server {
+    /// Listens on `address` and serves at the path `/mcp` for ever. Bind to a loopback address unless
+    /// something in front authenticates callers.
+    ///
+    /// # Errors
+    /// If the address cannot be bound.
+    pub async fn listen(self, address: impl ToSocketAddrs) -> io::Result<()> {
+        self.serve(TcpListener::bind(address).await?, std::future::pending()).await
+    }
+
+    /// Serves `listener` until `stop` completes: MCP at `/mcp`, liveness at `/healthz`, readiness at
+    /// `/readyz`. Then drains, see [`Server::drain`], and returns.
+    ///
+    /// # Errors
+    /// If the listener breaks.
+    pub async fn serve(self, listener: TcpListener, stop: impl Future<Output = ()>) -> io::Result<()> {
+        let (closing, closed) = watch::channel(false);
+        let mut stop = std::pin::pin!(stop);
+        loop {
+            let stream = tokio::select! {
+                accepted = listener.accept() => match accepted {
+                    Ok((stream, _)) => stream,
+                    Err(error) => {
+                        tracing::warn!(%error, "a connection could not be accepted");
+                        tokio::time::sleep(ACCEPT_PAUSE).await;
+                        continue;
+                    }
+                },
+                () = &mut stop => break,
+            };
+            // Small answers go out at once; they are written whole, so nothing is gained by waiting.
+            let _ = stream.set_nodelay(true);
+            tokio::spawn(connection(self.clone(), stream, closed.clone()));
+        }
+        // A balancer may still send requests until it learns that the pod is not ready, so the listener
+        // stays open while requests in flight end.
+        let draining = self.drain();
+        let mut draining = std::pin::pin!(draining);
+        loop {
+            tokio::select! {
+                () = &mut draining => break,
+                accepted = listener.accept() => if let Ok((stream, _)) = accepted {
+                    tokio::spawn(connection(self.clone(), stream, closed.clone()));
+                },
+            }
+        }
+        drop(listener);
+        closing.send_replace(true);
+        // Ends when the last connection has dropped its receiver.
+        drop(closed);
+        let _ = tokio::time::timeout(Duration::from_secs(1), closing.closed()).await;
+        Ok(())
+    }
+
+    /// The service behind the health endpoints and `/mcp`, for a server loop of your own.
+    ///
+    /// # Errors
+    /// Never.
+    pub async fn route<B>(&self, request: Request<B>) -> Result<Response<Body>, Infallible>
+    where
+        B: http_body::Body + Send + 'static,
+        B::Data: Buf + Send,
+        B::Error: Send,
+    {
+        match request.uri().path() {
+            "/mcp" | "/mcp/" => self.clone().call(request).await,
+            "/healthz" => Ok(empty(StatusCode::OK)),
+            "/readyz" if self.is_ready() => Ok(empty(StatusCode::OK)),
+            "/readyz" => Ok(empty(StatusCode::SERVICE_UNAVAILABLE)),
+            _ => Ok(empty(StatusCode::NOT_FOUND)),
+        }
+    }
+
+    /// Whether new requests are welcome; false as soon as the server drains.
+    pub fn is_ready(&self) -> bool {
+        !self.inner.load.is_draining()
+    }
+}
+
+/// Serves one connection. When the server has drained, a connection that is idle is closed at once and one
+/// that is busy after its answer.
+async fn connection(server: Server, stream: TcpStream, mut closed: watch::Receiver<bool>) {
+    let header_deadline = server.inner.limits.header_deadline;
+    let server = Arc::new(server);
+    let service = service_fn(move |request| {
+        let server = Arc::clone(&server);
+        async move { server.route(request).await }
+    });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(header_deadline)
+        .max_buf_size(MAX_HEADER_BYTES)
+        .serve_connection(TokioIo::new(stream), service);
+    let mut connection = std::pin::pin!(connection);
+    let ended = tokio::select! {
+        ended = connection.as_mut() => ended,
+        _ = closed.wait_for(|closed| *closed) => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!(%error, "a connection broke");
+    }
+}
