@@ -148,3 +148,12 @@ fn reads_the_handshake_and_its_capabilities() {
     let modern = capabilities::ClientCapabilities::from(decoded.capabilities);
     assert_eq!(serde_json::to_value(modern).expect("it encodes"), json!({ "roots": {}, "elicitation": {}, "x": 1 }));
 }
+
+#[test]
+fn a_page_to_visit_has_an_id_for_legacy_clients() {
+    let modern = ElicitRequestUrlParams::new("m", "https://example.com");
+    assert_eq!(
+        serde_json::to_value(legacy::ElicitRequestUrlParams::new(modern, "e")).expect("it encodes"),
+        json!({ "mode": "url", "message": "m", "elicitationId": "e", "url": "https://example.com" })
+    );
+}

@@ -9,8 +9,8 @@ use std::{
 
 use anypod_proto::{
     cancellation::*, capabilities::*, completion::*, content::*, discover::*, elicitation::*, implementation::*,
-    jsonrpc::*, logging::*, meta::*, progress::*, prompts::*, resources::*, roots::*, rounds::*, sampling::*,
-    subscriptions::*, tools::*,
+    jsonrpc::*, legacy::downgrade, logging::*, meta::*, method::Method, progress::*, prompts::*, resources::*,
+    roots::*, rounds::*, sampling::*, subscriptions::*, tools::*, version::Version,
 };
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
@@ -195,7 +195,11 @@ const INLINED: &[(&str, &str)] = &[
 ];
 
 fn specification() -> Option<PathBuf> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/spec/2026-07-28");
+    specification_of(Version::LATEST)
+}
+
+fn specification_of(version: Version) -> Option<PathBuf> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/spec").join(version.as_str());
     if path.is_dir() {
         return Some(path);
     }
@@ -287,8 +291,44 @@ fn what_the_constructors_build_is_valid_by_the_schema() {
     }
 }
 
+/// Official results and ours, as each legacy revision gets them.
+#[test]
+fn every_downgraded_result_is_valid_by_the_legacy_schema() {
+    let results = [
+        (Method::ToolsCall, "CallToolResult"),
+        (Method::ToolsList, "ListToolsResult"),
+        (Method::PromptsGet, "GetPromptResult"),
+        (Method::PromptsList, "ListPromptsResult"),
+        (Method::ResourcesList, "ListResourcesResult"),
+        (Method::ResourceTemplatesList, "ListResourceTemplatesResult"),
+        (Method::ResourcesRead, "ReadResourceResult"),
+        (Method::Complete, "CompleteResult"),
+    ];
+    let Some(modern) = specification() else { return };
+    let examples = examples(&modern);
+    for version in Version::LEGACY {
+        let Some(legacy) = specification_of(version) else { return };
+        let schema = json_file(&legacy.join("schema.json"));
+        for (method, name) in results {
+            let official = examples.iter().filter(|(of, _)| of == name).map(|(_, file)| json_file(file));
+            let ours = built().into_iter().filter(|(of, _)| *of == name).map(|(_, value)| value);
+            let validator = validator(&schema, name);
+            for result in official.chain(ours) {
+                let Value::Object(mut result) = result else { panic!("{name} is an object") };
+                downgrade(method, version, &mut result);
+                let result = Value::Object(result);
+                if let Err(error) = validator.validate(&result) {
+                    panic!("{name} at {version}: {error} at {} in {result}", error.instance_path());
+                }
+            }
+        }
+    }
+}
+
+/// Revisions before 2025-11-25 keep their definitions under another keyword.
 fn validator(schema: &Value, name: &str) -> jsonschema::Validator {
-    let schema = json!({ "$schema": schema["$schema"], "$defs": schema["$defs"], "$ref": format!("#/$defs/{name}") });
+    let defs = ["$defs", "definitions"].into_iter().find(|key| schema.get(key).is_some()).expect("definitions");
+    let schema = json!({ "$schema": schema["$schema"], defs: schema[defs], "$ref": format!("#/{defs}/{name}") });
     jsonschema::validator_for(&schema).expect("a schema")
 }
 
@@ -325,6 +365,7 @@ fn built() -> Vec<(&'static str, Value)> {
         ("Tool", value(Tool::new("t", any_object.clone()).with_title("T").with_output_schema(any_object))),
         ("CallToolResult", value(CallToolResult::text("hi"))),
         ("CallToolResult", value(CallToolResult::error("no"))),
+        ("CallToolResult", value(CallToolResult::new(vec![ContentBlock::resource_link(resource.clone())]))),
         ("CallToolResult", value(CallToolResult::structured(Value::Null))),
         ("CallToolResult", value(CallToolResult::structured(json!([1, 2])))),
         ("ContentBlock", value(ContentBlock::image(b"png", "image/png"))),
@@ -354,10 +395,7 @@ fn built() -> Vec<(&'static str, Value)> {
             ])),
         ),
         ("CompleteResult", value(CompleteResult::from(Completion::new(["a"]).with_total(1_u64)))),
-        (
-            "DiscoverResult",
-            value(DiscoverResult::new(&[anypod_proto::version::Version::LATEST], ServerCapabilities::default())),
-        ),
+        ("DiscoverResult", value(DiscoverResult::new(&[Version::LATEST], ServerCapabilities::default()))),
         ("SubscriptionsListenResult", value(SubscriptionsListenResult::new(7))),
         (
             "SubscriptionsAcknowledgedNotification",
