@@ -13,7 +13,7 @@ pub use downgrade::downgrade;
 pub use initialize::{
     ClientCapabilities, InitializeRequestParams, InitializeResult, RootsCapability, ServerCapabilities,
 };
-pub use input::supports;
+pub use input::{ElicitRequestUrlParams, supports};
 
 use crate::logging::LoggingLevel;
 

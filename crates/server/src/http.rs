@@ -204,7 +204,8 @@ mod tests {
 
     #[test]
     fn reads_what_a_client_accepts() {
-        for both in [None, Some("*/*"), Some("application/json, text/event-stream;q=0.9"), Some("Application/*,TEXT/*")] {
+        for both in [None, Some("*/*"), Some("application/json, text/event-stream;q=0.9"), Some("Application/*,TEXT/*")]
+        {
             assert_eq!(accepted(both), Ok(Accepts::Streams), "{both:?}");
         }
         assert_eq!(accepted(Some("application/json")), Ok(Accepts::Json));

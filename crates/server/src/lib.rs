@@ -31,10 +31,13 @@ mod derive;
 mod dispatch;
 mod error;
 mod extract;
+mod front;
 mod guard;
 mod handler;
+mod http;
 mod journal;
 mod limits;
+mod listen;
 mod listing;
 mod load;
 mod once;
@@ -46,13 +49,16 @@ mod registry;
 mod resource;
 mod run;
 mod schema;
+mod serve;
 mod server;
+mod telemetry;
 mod tokens;
 mod tool;
 mod variables;
 
 pub use anypod_proto as proto;
 
+pub use crate::http::Body;
 pub use ask::{Form, Question, Reply, Roots, Sample, Url, form, form_with_schema, url};
 #[expect(deprecated, reason = "deprecated features work until the specification removes them")]
 pub use ask::{roots, sample};

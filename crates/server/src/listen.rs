@@ -70,7 +70,7 @@ impl Listening {
         let load = Arc::clone(&server.inner.load);
         let mut listening = Self {
             id,
-            server_info: serde_json::to_string(&server.inner.info).map_err(|_| Rejection::Internal)?,
+            server_info: serde_json::to_string(&*server.inner.info).map_err(|_| Rejection::Internal)?,
             mailbox,
             drained: Box::pin(async move { load.drained().await }),
             acknowledgement: None,

@@ -102,6 +102,12 @@ impl Server {
     }
 }
 
+/// Completes when idle connections are to be closed.
+async fn closing(closed: &mut watch::Receiver<bool>) {
+    // An error means that the server itself is gone, which says the same.
+    let _ = closed.wait_for(|closed| *closed).await;
+}
+
 /// Serves one connection. When the server has drained, a connection that is idle is closed at once and one
 /// that is busy after its answer.
 async fn connection(server: Server, stream: TcpStream, mut closed: watch::Receiver<bool>) {
@@ -119,7 +125,7 @@ async fn connection(server: Server, stream: TcpStream, mut closed: watch::Receiv
     let mut connection = std::pin::pin!(connection);
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
-        _ = closed.wait_for(|closed| *closed) => {
+        () = closing(&mut closed) => {
             connection.as_mut().graceful_shutdown();
             connection.await
         }

@@ -65,7 +65,10 @@ fn describe(span: &Span, request: &Request) {
     }
     if let Some(parent) = request.trace_fields()[0].as_deref().and_then(TraceParent::parse) {
         span.record("trace_id", tracing::field::display(format_args!("{:032x}", u128::from_be_bytes(parent.trace_id))));
-        span.record("parent_span_id", tracing::field::display(format_args!("{:016x}", u64::from_be_bytes(parent.parent_id))));
+        span.record(
+            "parent_span_id",
+            tracing::field::display(format_args!("{:016x}", u64::from_be_bytes(parent.parent_id))),
+        );
     }
 }
 

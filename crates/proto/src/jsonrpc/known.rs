@@ -22,7 +22,6 @@ use crate::{
 /// Any request of a client.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(untagged)]
-#[expect(clippy::large_enum_variant, reason = "short-lived, and no variant is both rare and large")]
 pub enum ClientRequest {
     /// `server/discover`
     Discover(DiscoverRequest),

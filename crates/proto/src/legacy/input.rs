@@ -1,7 +1,9 @@
 //! What legacy clients can be asked.
 
+use serde::{Deserialize, Serialize};
+
 use crate::{
-    elicitation::{ElicitRequestParams, EnumSchema, PrimitiveSchemaDefinition, RequestedSchema},
+    elicitation::{self, ElicitRequestParams, EnumSchema, PrimitiveSchemaDefinition, RequestedSchema, UrlMode},
     rounds::InputRequest,
     sampling::{CreateMessageRequestParams, SamplingContent},
     version::Version,
@@ -38,4 +40,27 @@ fn sampling_since(params: &CreateMessageRequestParams) -> Version {
         SamplingContent::Many(_) => true,
     });
     if params.needs_tools() || lists { Version::V2025_11_25 } else { Version::V2025_03_26 }
+}
+
+/// A page to visit, as 2025-11-25 asks for it: with an id for
+/// [`super::ElicitationCompleteNotificationParams`], which modern questions do not have.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ElicitRequestUrlParams {
+    /// Always URL.
+    pub mode: UrlMode,
+    /// Why the person is to go there.
+    pub message: String,
+    /// Told apart from the server's other elicitations by this id.
+    pub elicitation_id: String,
+    /// Where.
+    pub url: String,
+}
+
+impl ElicitRequestUrlParams {
+    /// The modern question under this id.
+    pub fn new(modern: elicitation::ElicitRequestUrlParams, elicitation_id: impl Into<String>) -> Self {
+        let elicitation::ElicitRequestUrlParams { mode, message, url } = modern;
+        Self { mode, message, elicitation_id: elicitation_id.into(), url }
+    }
 }
