@@ -37,6 +37,8 @@ pub struct CallReport {
     pub p99_us: f64,
     /// Answers that were counted.
     pub answers: u64,
+    /// All answers, those of the warm-up included.
+    pub all_answers: u64,
     /// Answers that were wrong. Always zero: the first one fails the run.
     pub errors: u64,
 }

@@ -5,10 +5,13 @@
 //! from outside then meets all peers alike.
 
 mod callgrind;
+mod cost;
 mod machine;
 mod process;
 mod report;
 mod server;
+
+use anyhow::Result;
 
 pub use self::server::{Effort, server};
 
@@ -54,6 +57,11 @@ impl Peer {
 fn median(mut values: Vec<f64>) -> Option<f64> {
     values.sort_by(f64::total_cmp);
     values.get(values.len() / 2).copied()
+}
+
+/// Reports a failure and goes on without the value.
+fn or_missing<T>(what: &str, peer: Peer, value: Result<T>) -> Option<T> {
+    value.inspect_err(|error| eprintln!("{what} of {}: {error:#}", peer.name())).ok()
 }
 
 #[cfg(test)]

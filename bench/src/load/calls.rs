@@ -65,6 +65,7 @@ struct Run {
     connections: Vec<Connection>,
     text: String,
     latencies: Histogram,
+    warm_up_answers: u64,
     /// Requests that may still be written; `None` when time decides.
     left: Option<u64>,
 }
@@ -84,7 +85,7 @@ impl Run {
             Amount::Time(_) => None,
             Amount::Requests(requests) => Some(requests),
         };
-        Ok(Self { poll, connections, text, latencies: Histogram::default(), left })
+        Ok(Self { poll, connections, text, latencies: Histogram::default(), warm_up_answers: 0, left })
     }
 
     fn run(mut self, calls: &Calls) -> Result<CallReport> {
@@ -92,7 +93,7 @@ impl Run {
         if let Amount::Time(time) = calls.amount {
             self.start_all(counting_since)?;
             self.until(Some(counting_since + calls.warm_up))?;
-            self.latencies = Histogram::default();
+            self.warm_up_answers = std::mem::take(&mut self.latencies).count();
             counting_since = Instant::now();
             self.until(Some(counting_since + time))?;
         } else {
@@ -107,6 +108,7 @@ impl Run {
             p50_us: self.latencies.quantile_us(0.5),
             p99_us: self.latencies.quantile_us(0.99),
             answers,
+            all_answers: self.warm_up_answers + answers,
             errors: 0,
         })
     }

@@ -26,7 +26,7 @@ fn instructions(peer: Peer, tools: usize, calls: u64) -> Result<u64> {
         "--tool=callgrind".to_owned(),
         format!("--callgrind-out-file={}", profile.display()),
     ];
-    let server = Server::start(peer, tools, &wrapper)?;
+    let server = Server::start_within(peer, tools, &wrapper, &[])?;
     server.calls(&["--connections", "1", "--requests", &calls.to_string()])?;
     server.terminate()?;
     let text = fs::read_to_string(&profile).with_context(|| format!("reading {}", profile.display()))?;

@@ -26,6 +26,14 @@ const LOAD_CORE: &str = "1";
 /// How long a peer may take to listen, which is long under callgrind, or to report.
 const PATIENCE: Duration = Duration::from_secs(20);
 
+/// Keeps glibc from returning freed memory and from mapping large blocks one by one.
+///
+/// Otherwise the heap's layout decides whether each large call pays several hundred page faults, which is
+/// up to half its time and says nothing about the code. All peers get it while throughput is measured, and
+/// none while memory is.
+pub(super) const STEADY_HEAP: [(&str, &str); 2] =
+    [("MALLOC_TRIM_THRESHOLD_", "1073741824"), ("MALLOC_MMAP_THRESHOLD_", "1073741824")];
+
 /// What a peer allocated since it started.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Allocations {
@@ -41,10 +49,21 @@ pub(super) struct Server {
 }
 
 impl Server {
-    /// Starts `peer` with `tools` tools, under `wrapper` (a program and its arguments) if there is one.
-    pub(super) fn start(peer: Peer, tools: usize, wrapper: &[String]) -> Result<Self> {
+    /// Starts `peer` with `tools` tools.
+    pub(super) fn start(peer: Peer, tools: usize) -> Result<Self> {
+        Self::start_within(peer, tools, &[], &[])
+    }
+
+    /// Starts it under `wrapper`, a program and its arguments, and with additions to the environment.
+    pub(super) fn start_within(
+        peer: Peer,
+        tools: usize,
+        wrapper: &[String],
+        environment: &[(&str, &str)],
+    ) -> Result<Self> {
         let (port, command) = command(peer, tools, wrapper)?;
         let mut child = pinned(SERVER_CORE, &command)
+            .envs(environment.iter().copied())
             .stdin(Stdio::null())
             .stderr(Stdio::piped())
             .spawn()
@@ -83,6 +102,14 @@ impl Server {
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
         let line = line.with_context(|| format!("{path} has no VmRSS"))?;
         Ok(line.trim().trim_end_matches(" kB").parse()?)
+    }
+
+    /// How long it has been on its core. Peers have one thread, which is the one counted.
+    pub(super) fn core_time(&self) -> Result<Duration> {
+        let path = format!("/proc/{}/schedstat", self.child.0.id());
+        let text = fs::read_to_string(&path).with_context(|| path.clone())?;
+        let nanos = text.split_whitespace().next().with_context(|| format!("{path} is empty"))?;
+        Ok(Duration::from_nanos(nanos.parse()?))
     }
 
     /// What it allocated so far.

@@ -1,22 +1,20 @@
 //! The session of servers: throughput and latency, then what one call costs, then memory and start-up.
 
-use std::{fs, path::Path};
+use std::{fs, path::Path, time::Instant};
 
 use anyhow::{Result, ensure};
 
 use super::{
-    Peer, callgrind, machine, median,
-    process::{Allocations, Server, first_answer},
+    Peer,
+    cost::Cost,
+    machine, median, or_missing,
+    process::{STEADY_HEAP, Server},
     report::{Bar, Figure, Row, Table},
 };
 use crate::load::CallReport;
 
-const STARTS: usize = 9;
-const LISTEN_STREAMS: usize = 10_000;
-const MANY_TOOLS: usize = 50;
-
-/// Calls between which allocations are compared.
-const ALLOCATION_CALLS: [u64; 2] = [1_000, 3_000];
+/// The load keeps a server on its core but for its own start-up, unless other processes are in the way.
+const QUIET: f64 = 0.95;
 
 /// How long to measure.
 #[derive(Clone, Copy, Debug)]
@@ -50,7 +48,7 @@ pub fn server(effort: Effort, directory: &Path) -> Result<()> {
     let costs: Vec<_> = Peer::ALL.into_iter().map(Cost::take).collect();
     let table = Table {
         title: "Servers: `echo(text)` at `POST /mcp`, one core",
-        machine: machine::describe(),
+        machine: machine::describe().into_iter().chain([quietness(&samples)]).collect(),
         rows: samples.iter().flat_map(Samples::rows).chain(cost_rows(&costs)).collect(),
         figures: figures(&samples, &costs),
     };
@@ -60,15 +58,10 @@ pub fn server(effort: Effort, directory: &Path) -> Result<()> {
     table.print_figures()
 }
 
-/// Reports a failure and goes on without the value.
-fn or_missing<T>(what: &str, peer: Peer, value: Result<T>) -> Option<T> {
-    value.inspect_err(|error| eprintln!("{what} of {}: {error:#}", peer.name())).ok()
-}
-
 /// All samples of one workload, by peer and round.
 struct Samples {
     workload: Workload,
-    by_peer: Vec<(Peer, Vec<Option<CallReport>>)>,
+    by_peer: Vec<(Peer, Vec<Option<Sample>>)>,
 }
 
 impl Samples {
@@ -82,7 +75,7 @@ impl Samples {
         for round in 0..effort.rounds {
             eprintln!("{}: round {} of {}", workload.label, round + 1, effort.rounds);
             for (peer, samples) in &mut by_peer {
-                samples.push(or_missing(workload.label, *peer, sample(*peer, &workload, effort)));
+                samples.push(or_missing(workload.label, *peer, Sample::take(*peer, &workload, effort)));
             }
             // The next round begins with another peer, so that none is always first.
             by_peer.rotate_left(1);
@@ -90,123 +83,79 @@ impl Samples {
         Self { workload, by_peer }
     }
 
-    fn of(&self, peer: Peer) -> &[Option<CallReport>] {
+    fn of(&self, peer: Peer) -> &[Option<Sample>] {
         self.by_peer.iter().find(|(of, _)| *of == peer).map_or(&[], |(_, samples)| samples)
     }
 
-    fn median(&self, peer: Peer, value: fn(&CallReport) -> f64) -> Option<f64> {
+    fn median(&self, peer: Peer, value: fn(&Sample) -> f64) -> Option<f64> {
         median(self.of(peer).iter().flatten().map(value).collect())
     }
 
     /// The median over the rounds of `peer`'s value by `other`'s.
-    fn ratio(&self, peer: Peer, other: Peer, value: fn(&CallReport) -> f64) -> Option<f64> {
+    fn ratio(&self, peer: Peer, other: Peer, value: fn(&Sample) -> f64) -> Option<f64> {
         let rounds = self.of(peer).iter().zip(self.of(other));
         median(rounds.filter_map(|(own, other)| Some(value(own.as_ref()?) / value(other.as_ref()?))).collect())
     }
 
     fn rows(&self) -> impl Iterator<Item = Row> {
-        let row = |measure: &str, value: fn(&CallReport) -> f64| Row {
+        let row = |measure: &str, value: fn(&Sample) -> f64| Row {
             measure: format!("{}: {measure}", self.workload.label),
             values: Peer::ALL.map(|peer| self.median(peer, value)),
         };
-        [row("requests/s", rate), row("p50 µs", |report| report.p50_us), row("p99 µs", p99)].into_iter()
+        [
+            row("requests/s", rate),
+            row("p50, µs", |sample| sample.calls.p50_us),
+            row("p99, µs", p99),
+            row("core time per call, µs", |sample| sample.core_us),
+        ]
+        .into_iter()
     }
 }
 
-fn rate(report: &CallReport) -> f64 {
-    report.requests_per_second
+/// One run of the load against one process of a peer.
+struct Sample {
+    calls: CallReport,
+    /// Time on its core per call in microseconds. On a quiet machine the inverse of the throughput.
+    core_us: f64,
+    /// The share of the time in which it was on its core. Far below one, it was not what was measured.
+    busy: f64,
 }
 
-fn p99(report: &CallReport) -> f64 {
-    report.p99_us
-}
-
-fn sample(peer: Peer, workload: &Workload, effort: Effort) -> Result<CallReport> {
-    Server::start(peer, 1, &[])?.calls(&[
-        "--connections",
-        &workload.connections.to_string(),
-        "--payload",
-        &workload.payload.to_string(),
-        "--seconds",
-        &effort.seconds.to_string(),
-    ])
-}
-
-/// What one small call, one stream and one process of a peer cost.
-#[derive(Default)]
-struct Cost {
-    instructions: Option<f64>,
-    instructions_many_tools: Option<f64>,
-    allocations: Option<f64>,
-    allocated_bytes: Option<f64>,
-    allocations_many_tools: Option<f64>,
-    idle_mib: Option<f64>,
-    first_answer_ms: Option<f64>,
-    listen_stream_kib: Option<f64>,
-}
-
-impl Cost {
-    fn take(peer: Peer) -> Self {
-        if !peer.is_built() {
-            return Self::default();
-        }
-        eprintln!("{}: costs", peer.name());
-        let instructions = |tools| or_missing("instructions", peer, callgrind::instructions_per_call(peer, tools));
-        let allocations = |tools| or_missing("allocations", peer, allocations_per_call(peer, tools));
-        let has_tools = matches!(peer, Peer::Rmcp | Peer::Anypod);
-        let few = allocations(1);
-        Self {
-            instructions: instructions(1),
-            instructions_many_tools: has_tools.then(|| instructions(MANY_TOOLS)).flatten(),
-            allocations: few.map(|(count, _)| count),
-            allocated_bytes: few.map(|(_, bytes)| bytes),
-            allocations_many_tools: has_tools.then(|| allocations(MANY_TOOLS)).flatten().map(|(count, _)| count),
-            idle_mib: or_missing("idle memory", peer, idle_mib(peer)),
-            first_answer_ms: median(
-                (0..STARTS)
-                    .filter_map(|_| or_missing("first answer", peer, first_answer(peer)))
-                    .map(|report| report.first_answer_ms)
-                    .collect(),
-            ),
-            listen_stream_kib: has_tools.then(|| or_missing("listen streams", peer, listen_stream_kib(peer))).flatten(),
-        }
+impl Sample {
+    fn take(peer: Peer, workload: &Workload, effort: Effort) -> Result<Self> {
+        let server = Server::start_within(peer, 1, &[], &STEADY_HEAP)?;
+        let (started, before) = (Instant::now(), server.core_time()?);
+        let calls = server.calls(&[
+            "--connections",
+            &workload.connections.to_string(),
+            "--payload",
+            &workload.payload.to_string(),
+            "--seconds",
+            &effort.seconds.to_string(),
+        ])?;
+        let (elapsed, ran) = (started.elapsed(), server.core_time()? - before);
+        Ok(Self {
+            calls,
+            core_us: ran.as_secs_f64() * 1e6 / calls.all_answers as f64,
+            busy: ran.div_duration_f64(elapsed),
+        })
     }
 }
 
-fn call(server: &Server, calls: u64) -> Result<CallReport> {
-    server.calls(&["--connections", "1", "--requests", &calls.to_string()])
+fn rate(sample: &Sample) -> f64 {
+    sample.calls.requests_per_second
 }
 
-/// Allocations and bytes per small call. Each run has a connection of its own, so that it cancels.
-fn allocations_per_call(peer: Peer, tools: usize) -> Result<(f64, f64)> {
-    let server = Server::start(peer, tools, &[])?;
-    let during = |calls| -> Result<Allocations> {
-        let before = server.allocations()?;
-        call(&server, calls)?;
-        let after = server.allocations()?;
-        Ok(Allocations { count: after.count - before.count, bytes: after.bytes - before.bytes })
-    };
-    during(ALLOCATION_CALLS[0])?;
-    let [short, long] = [during(ALLOCATION_CALLS[0])?, during(ALLOCATION_CALLS[1])?];
-    let per_call =
-        |short: u64, long: u64| (long as f64 - short as f64) / (ALLOCATION_CALLS[1] - ALLOCATION_CALLS[0]) as f64;
-    Ok((per_call(short.count, long.count), per_call(short.bytes, long.bytes)))
+fn p99(sample: &Sample) -> f64 {
+    sample.calls.p99_us
 }
 
-/// The resident set of a server that has answered once.
-fn idle_mib(peer: Peer) -> Result<f64> {
-    let server = Server::start(peer, 1, &[])?;
-    call(&server, 1)?;
-    Ok(server.resident_kib()? / 1_024.0)
-}
-
-/// How much the resident set grows by an open listen stream, of many.
-fn listen_stream_kib(peer: Peer) -> Result<f64> {
-    let server = Server::start(peer, 1, &[])?;
-    call(&server, ALLOCATION_CALLS[0])?;
-    let before = server.resident_kib()?;
-    let (report, after) = server.listen(LISTEN_STREAMS, || server.resident_kib())?;
-    Ok((after? - before) / report.streams as f64)
+/// Says how far the machine was from quiet, so that a disturbed session is not taken for a result.
+fn quietness(samples: &[Samples]) -> String {
+    let all = samples.iter().flat_map(|samples| &samples.by_peer).flat_map(|(_, samples)| samples).flatten();
+    let busy = median(all.map(|sample| sample.busy).collect()).unwrap_or(0.0);
+    let verdict = if busy >= QUIET { "a quiet machine" } else { "DISTURBED by other processes, measure again" };
+    format!("- servers on their core: {:.0} % of the time ({verdict})", busy * 100.0)
 }
 
 fn cost_rows(costs: &[Cost]) -> impl Iterator<Item = Row> {
@@ -230,15 +179,12 @@ fn cost_rows(costs: &[Cost]) -> impl Iterator<Item = Row> {
 fn figures([small_16, small_64, large, huge]: &[Samples; 4], costs: &[Cost]) -> Vec<Figure> {
     use Bar::{AtLeast, AtMost};
     use Peer::{Anypod, Limit, LimitTyped, Rmcp};
+    let anypod = Peer::ALL.iter().zip(costs).find(|(peer, _)| **peer == Anypod).map(|(_, cost)| cost);
     let ratio = |name, value, bar| Figure { name, value, unit: "ratio", bar };
-    let own = |name, value: fn(&Cost) -> Option<f64>, unit, bar| Figure {
-        name,
-        value: costs.last().and_then(value),
-        unit,
-        bar,
-    };
+    let own =
+        |name, value: fn(&Cost) -> Option<f64>, unit, bar| Figure { name, value: anypod.and_then(value), unit, bar };
     let at_most_three_percent_above =
-        |value: fn(&Cost) -> Option<f64>| AtMost(costs.last().and_then(value).map_or(f64::NAN, |few| few * 1.03));
+        |value: fn(&Cost) -> Option<f64>| AtMost(anypod.and_then(value).map_or(f64::NAN, |few| few * 1.03));
     vec![
         ratio("echo_small_vs_limit_16", small_16.ratio(Anypod, Limit, rate), AtLeast(0.8)),
         ratio("echo_small_vs_limit_64", small_64.ratio(Anypod, Limit, rate), AtLeast(0.8)),
@@ -268,4 +214,55 @@ fn figures([small_16, small_64, large, huge]: &[Samples; 4], costs: &[Cost]) -> 
         own("first_answer", |cost| cost.first_answer_ms, "ms", AtMost(50.0)),
         own("listen_stream_memory", |cost| cost.listen_stream_kib, "KiB", AtMost(20.0)),
     ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Rounds in which `peer` answers at the given rates.
+    fn rounds(peer: Peer, rates: &[f64]) -> (Peer, Vec<Option<Sample>>) {
+        let sample = |&requests_per_second| {
+            let calls =
+                CallReport { requests_per_second, p50_us: 1.0, p99_us: 2.0, answers: 1, all_answers: 1, errors: 0 };
+            Some(Sample { calls, core_us: 1.0, busy: 1.0 })
+        };
+        (peer, rates.iter().map(sample).collect())
+    }
+
+    fn samples(by_peer: Vec<(Peer, Vec<Option<Sample>>)>) -> Samples {
+        Samples { workload: SMALL_16, by_peer }
+    }
+
+    #[test]
+    fn a_ratio_is_the_median_of_the_ratios_within_a_round() {
+        let taken = samples(vec![rounds(Peer::Limit, &[100.0, 10.0, 50.0]), rounds(Peer::Anypod, &[90.0, 8.0, 25.0])]);
+        assert_eq!(taken.ratio(Peer::Anypod, Peer::Limit, rate), Some(0.8));
+        assert_eq!(taken.ratio(Peer::Anypod, Peer::Rmcp, rate), None);
+    }
+
+    #[test]
+    fn every_figure_has_a_value_once_every_peer_has_been_measured() {
+        let all = || samples(Peer::ALL.map(|peer| rounds(peer, &[1.0])).into());
+        let cost = || Cost {
+            instructions: Some(1.0),
+            instructions_many_tools: Some(1.0),
+            allocations: Some(1.0),
+            allocated_bytes: Some(1.0),
+            allocations_many_tools: Some(1.0),
+            idle_mib: Some(1.0),
+            first_answer_ms: Some(1.0),
+            listen_stream_kib: Some(1.0),
+        };
+        let figures = figures(&[all(), all(), all(), all()], &Peer::ALL.map(|_| cost()));
+        assert_eq!(figures.len(), 17);
+        assert!(figures.iter().all(|figure| figure.value == Some(1.0)));
+    }
+
+    #[test]
+    fn no_figure_has_a_value_without_anypod() {
+        let none = || samples(vec![rounds(Peer::Limit, &[1.0]), rounds(Peer::Rmcp, &[1.0])]);
+        let costs = Peer::ALL.map(|_| Cost::default());
+        assert!(figures(&[none(), none(), none(), none()], &costs).iter().all(|figure| figure.value.is_none()));
+    }
 }
