@@ -1,0 +1,10 @@
+//! Peer: see [`limits::typed`].
+
+use anypod_bench::{allocations::Counting, limits, peer};
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+fn main() -> anyhow::Result<()> {
+    peer::run(async |_, listener| Ok(peer::serve(listener, limits::typed()).await?))
+}

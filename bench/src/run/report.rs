@@ -1,0 +1,142 @@
+//! One table for people and one line per bar for machines.
+
+use std::fmt;
+
+use anyhow::{Result, bail};
+
+use super::Peer;
+
+/// What a figure must reach.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Bar {
+    AtLeast(f64),
+    AtMost(f64),
+}
+
+impl Bar {
+    fn is_met_by(self, value: f64) -> bool {
+        match self {
+            Self::AtLeast(bar) => value >= bar,
+            Self::AtMost(bar) => value <= bar,
+        }
+    }
+}
+
+impl fmt::Display for Bar {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::AtLeast(bar) => write!(f, "at least {}", Number(*bar)),
+            Self::AtMost(bar) if bar.is_nan() => f.write_str("not above the small call's"),
+            Self::AtMost(bar) => write!(f, "at most {}", Number(*bar)),
+        }
+    }
+}
+
+/// A value that has a bar; none when a peer is missing or failed.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Figure {
+    pub(super) name: &'static str,
+    pub(super) value: Option<f64>,
+    pub(super) unit: &'static str,
+    pub(super) bar: Bar,
+}
+
+impl fmt::Display for Figure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.value {
+            Some(value) => write!(f, "figure {} {} {}", self.name, Number(value), self.unit),
+            None => write!(f, "missing {} (a peer was not built or failed)", self.name),
+        }
+    }
+}
+
+/// One measure of all peers, in the order of [`Peer::ALL`].
+#[derive(Clone, Debug)]
+pub(super) struct Row {
+    pub(super) measure: String,
+    pub(super) values: [Option<f64>; Peer::ALL.len()],
+}
+
+/// What a session found out, as Markdown.
+#[derive(Clone, Debug)]
+pub(super) struct Table {
+    pub(super) title: &'static str,
+    pub(super) machine: Vec<String>,
+    pub(super) rows: Vec<Row>,
+    pub(super) figures: Vec<Figure>,
+}
+
+impl Table {
+    /// Prints the figures, one a line and nothing after them.
+    ///
+    /// # Errors
+    /// When one is missing.
+    pub(super) fn print_figures(&self) -> Result<()> {
+        for figure in &self.figures {
+            println!("{figure}");
+        }
+        match self.figures.iter().filter(|figure| figure.value.is_none()).count() {
+            0 => Ok(()),
+            missing => bail!("{missing} of {} figures are missing", self.figures.len()),
+        }
+    }
+}
+
+impl fmt::Display for Table {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "# {}\n", self.title)?;
+        for line in &self.machine {
+            writeln!(f, "{line}")?;
+        }
+        writeln!(f, "\n| measure | {} |", Peer::ALL.map(Peer::name).join(" | "))?;
+        writeln!(f, "|---|{}", "---:|".repeat(Peer::ALL.len()))?;
+        for row in &self.rows {
+            let values =
+                row.values.map(|value| value.map_or_else(|| "–".to_owned(), |value| Number(value).to_string()));
+            writeln!(f, "| {} | {} |", row.measure, values.join(" | "))?;
+        }
+        writeln!(f)?;
+        for figure in &self.figures {
+            let verdict = match figure.value {
+                Some(value) if figure.bar.is_met_by(value) => "met",
+                Some(_) => "MISSED",
+                None => "no value",
+            };
+            writeln!(f, "- `{figure}`; bar: {}; {verdict}", figure.bar)?;
+        }
+        writeln!(f)
+    }
+}
+
+/// A number with as many decimals as its size deserves.
+struct Number(f64);
+
+impl fmt::Display for Number {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let decimals = match self.0.abs() {
+            size if size < 10.0 => 2,
+            size if size < 1_000.0 => 1,
+            _ => 0,
+        };
+        write!(f, "{:.decimals$}", self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_figure_without_a_value_is_never_a_number() {
+        let figure = Figure { name: "speed", value: None, unit: "ratio", bar: Bar::AtLeast(0.8) };
+        assert_eq!(figure.to_string(), "missing speed (a peer was not built or failed)");
+        let figure = Figure { value: Some(0.834), ..figure };
+        assert_eq!(figure.to_string(), "figure speed 0.83 ratio");
+    }
+
+    #[test]
+    fn a_bar_is_met_at_its_own_value() {
+        assert!(Bar::AtLeast(0.8).is_met_by(0.8) && !Bar::AtLeast(0.8).is_met_by(0.79));
+        assert!(Bar::AtMost(40.0).is_met_by(40.0) && !Bar::AtMost(40.0).is_met_by(41.0));
+    }
+}
