@@ -124,6 +124,11 @@ impl<'a> Str<'a> {
         if self.escaped { self.chars().eq(text.chars()) } else { self.raw == text }
     }
 
+    /// How many characters (code points) the value has.
+    pub fn char_count(self) -> usize {
+        if self.escaped { self.chars().count() } else { self.raw.chars().count() }
+    }
+
     /// The characters of the value.
     pub fn chars(self) -> impl Iterator<Item = char> + 'a {
         let mut rest = self.raw.chars();
@@ -531,6 +536,7 @@ mod tests {
         assert_eq!(string.decode(), "name 😀 \"q\" /");
         assert!(string.is("name 😀 \"q\" /"));
         assert!(!string.is("name"));
+        assert_eq!(string.char_count(), "name 😀 \"q\" /".chars().count());
     }
 
     #[test]

@@ -1,0 +1,106 @@
+//! What a value breaks, in words that let a model correct itself.
+
+use std::fmt;
+
+use jsonschema::{ValidationError, Validator};
+use serde_json::Value;
+
+use super::cut;
+
+/// How many violations are reported at once.
+pub const MAX_VIOLATIONS: usize = 8;
+/// How long a message may be, in characters.
+pub const MAX_MESSAGE: usize = 200;
+
+/// Strings up to this many bytes are quoted in messages.
+const MAX_QUOTE: usize = 64;
+/// The validator collects all violations before the first can be read. A value of more parts than this is
+/// asked for its first one only, so that a hostile one cannot make it collect a million.
+const MAX_PARTS: usize = 4_096;
+
+/// One rule that a value breaks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Violation {
+    /// JSON pointer to the offending part of the value; empty for the whole.
+    pub path: String,
+    /// What is wrong with it, at most [`MAX_MESSAGE`] characters. Large values are not repeated.
+    pub message: String,
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let path = if self.path.is_empty() { "(root)" } else { &self.path };
+        write!(f, "{path}: {}", self.message)
+    }
+}
+
+/// What a value breaks: at least one and at most [`MAX_VIOLATIONS`] violations, displayed one per line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Violations(Vec<Violation>);
+
+impl Violations {
+    /// The violations.
+    pub fn iter(&self) -> std::slice::Iter<'_, Violation> {
+        self.0.iter()
+    }
+
+    /// The violation of not being readable at all.
+    pub(super) fn unreadable(error: &serde_json::Error) -> Self {
+        Self(vec![Violation { path: String::new(), message: cut(&error.to_string(), MAX_MESSAGE) }])
+    }
+
+    /// Asks the validator why it refused `value`.
+    pub(super) fn find(validator: &Validator, value: &Value) -> Self {
+        let mut parts = 0;
+        let mut found: Vec<Violation> = match is_larger(value, &mut parts) {
+            true => validator.validate(value).err().iter().map(Violation::new).collect(),
+            false => validator.iter_errors(value).take(MAX_VIOLATIONS).map(|error| Violation::new(&error)).collect(),
+        };
+        if found.is_empty() {
+            found.push(Violation { path: String::new(), message: "is not valid".to_owned() });
+        }
+        Self(found)
+    }
+}
+
+impl fmt::Display for Violations {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (at, violation) in self.0.iter().enumerate() {
+            if at > 0 {
+                f.write_str("\n")?;
+            }
+            violation.fmt(f)?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Violations {}
+
+impl Violation {
+    fn new(error: &ValidationError<'_>) -> Self {
+        Self { path: cut(error.instance_path().as_str(), MAX_MESSAGE), message: message(error) }
+    }
+}
+
+/// The validator's message, without repeating a large value.
+pub(super) fn message(error: &ValidationError<'_>) -> String {
+    let text = match error.instance().as_ref() {
+        Value::Null | Value::Bool(_) | Value::Number(_) => error.to_string(),
+        Value::String(text) if text.len() <= MAX_QUOTE => error.to_string(),
+        Value::String(_) => error.masked_with("the string").to_string(),
+        Value::Array(_) => error.masked_with("the array").to_string(),
+        Value::Object(_) => error.masked_with("the object").to_string(),
+    };
+    cut(&text, MAX_MESSAGE)
+}
+
+fn is_larger(value: &Value, parts: &mut usize) -> bool {
+    *parts += 1;
+    *parts > MAX_PARTS
+        || match value {
+            Value::Array(items) => items.iter().any(|value| is_larger(value, parts)),
+            Value::Object(members) => members.values().any(|value| is_larger(value, parts)),
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => false,
+        }
+}
