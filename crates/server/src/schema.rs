@@ -1,6 +1,6 @@
 //! JSON Schemas, compiled when they are registered and checked against every call.
 //!
-//! Spec: basic, "JSON Schema Usage", and server/tools, "Tool". Most schemas are plain enough for a [`Shape`],
+//! Spec: basic, "JSON Schema Usage", and server/tools, "Tool". Most schemas are plain enough for a shape,
 //! which tells from the raw text that a value is certainly valid; whatever it cannot tell is decided by the
 //! `jsonschema` crate, whose verdict is the authoritative one.
 
@@ -22,7 +22,7 @@ pub use violation::{MAX_MESSAGE, MAX_VIOLATIONS, Violation, Violations};
 use shape::Shape;
 
 /// How often a `pattern` with look-around or back-references may backtrack before it counts as not matching.
-/// A tenth of the engine's default, about a millisecond: patterns meet text from strangers.
+/// A tenth of the engine's default: patterns meet text from strangers.
 const MAX_BACKTRACKS: usize = 100_000;
 
 /// What a schema is for, which decides the rules it has to keep.

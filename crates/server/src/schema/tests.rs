@@ -314,9 +314,8 @@ fn text_that_is_not_json_is_a_violation() {
 
 #[test]
 fn patterns_do_not_backtrack_for_ever() {
-    let schema = json!({"pattern": r"^(?=(a+)+$)(a|aa)+\1b$"});
-    let schema = compile(&schema, Role::Output).unwrap();
-    assert!(schema.validate_raw(&json!("a".repeat(5_000)).to_string()).is_err());
+    let text = violations(&json!({"pattern": r"^(?=a)(a|aa)+\1b$"}), &json!("a".repeat(1_000)).to_string());
+    assert_eq!(text, "(root): Error executing regex: Max limit for backtracking count exceeded");
 }
 
 fn scalar() -> impl Strategy<Value = Value> {
