@@ -213,7 +213,9 @@ fn resolves_references_within_the_document() {
     let tree = compile(&tree, Role::Input).unwrap();
     assert!(tree.validate_raw(r#"{"a":{"b":{}}}"#).is_ok());
     assert!(tree.validate_raw(r#"{"a":{"b":1}}"#).is_err());
-    assert!(compile(&json!({"default": {"$ref": "https://example.com"}}), Role::Output).is_ok());
+    let elsewhere = json!({"$ref": "https://example.com"});
+    assert!(compile(&json!({"default": elsewhere}), Role::Output).is_ok());
+    assert!(matches!(refusal(&json!({"properties": {"default": elsewhere}})), SchemaErrorKind::Reference(_)));
 }
 
 #[test]
@@ -490,4 +492,38 @@ fn the_fast_path_settles_most_valid_instances() {
     }
     // Integers written as floats and values at a float bound are left to the validator.
     assert!(valid > 1_000 && certain * 100 > valid * 90, "{certain} of {valid}");
+}
+
+fn chain(length: usize, link: impl Fn(Value) -> Value) -> Value {
+    let definitions: serde_json::Map<_, _> = (0..length)
+        .map(|n| (format!("D{n}"), link(json!({"$ref": format!("#/$defs/D{}", n + 1)}))))
+        .chain([(format!("D{length}"), json!({"type": "integer"}))])
+        .collect();
+    json!({"$ref": "#/$defs/D0", "$defs": definitions})
+}
+
+#[test]
+fn bounds_what_references_add_up_to() {
+    let double = |next| json!({"allOf": [next, next]});
+    assert!(compile(&chain(8, double), Role::Output).is_ok());
+    assert_eq!(refusal(&chain(30, double)), SchemaErrorKind::TooExpansive);
+    let hidden = |next| json!({"properties": {"default": next, "$defs": next}});
+    assert_eq!(refusal(&chain(30, hidden)), SchemaErrorKind::TooExpansive);
+
+    assert!(compile(&chain(MAX_REACH / 2 - 2, |next| next), Role::Output).is_ok());
+    assert_eq!(refusal(&chain(MAX_REACH, |next| next)), SchemaErrorKind::TooDeep);
+
+    let anchored =
+        |count: usize| json!({"$defs": {"a": {"$anchor": "a"}}, "allOf": vec![json!({"$ref": "#a"}); count]});
+    assert!(compile(&anchored(MAX_NAMED_REFERENCES), Role::Output).is_ok());
+    assert_eq!(refusal(&anchored(MAX_NAMED_REFERENCES + 1)), SchemaErrorKind::TooExpansive);
+}
+
+#[test]
+fn recursive_schemas_report_one_violation() {
+    let schema = json!({"type": "object", "properties": {"a": {"allOf": [{"$ref": "#"}, {"$ref": "#"}]}}});
+    // All violations of this would be a million.
+    let instance = (0..20).fold(json!(1), |value, _| json!({"a": value})).to_string();
+    let expected = format!("{}: 1 is not of type \"object\"", "/a".repeat(20));
+    assert_eq!(violations(&schema, &instance), expected);
 }
