@@ -1,6 +1,6 @@
 //! JSON Schemas, compiled when they are registered and checked against every call.
 //!
-//! Spec: basic, "JSON Schema Usage", and server/tools, "Tool". Most schemas are plain enough for a [`Shape`],
+//! Spec: basic, "JSON Schema Usage", and server/tools, "Tool". Most schemas are plain enough for a shape,
 //! which tells from the raw text that a value is certainly valid; whatever it cannot tell is decided by the
 //! `jsonschema` crate, whose verdict is the authoritative one.
 
@@ -12,18 +12,42 @@ use serde_json::Value;
 
 mod bounds;
 mod dialect;
+mod expansion;
 mod shape;
 mod violation;
 
 pub use bounds::{MAX_DEPTH, MAX_SUBSCHEMAS, MAX_TEXT};
 pub use dialect::Dialect;
+pub use expansion::{MAX_EXPANDED, MAX_NAMED_REFERENCES, MAX_REACH};
 pub use violation::{MAX_MESSAGE, MAX_VIOLATIONS, Violation, Violations};
 
+use expansion::Recursion;
 use shape::Shape;
 
 /// How often a `pattern` with look-around or back-references may backtrack before it counts as not matching.
-/// A tenth of the engine's default, about a millisecond: patterns meet text from strangers.
+/// A tenth of the engine's default: patterns meet text from strangers.
 const MAX_BACKTRACKS: usize = 100_000;
+
+/// Keywords whose value is an instance, in which a `$ref` is no reference.
+const DATA: [&str; 4] = ["const", "default", "enum", "examples"];
+
+/// What the members of a JSON object in a schema are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Keys {
+    /// Keywords.
+    Words,
+    /// Names that the author chose, each with a schema. None is a keyword, whatever it reads like.
+    Names,
+}
+
+impl Keys {
+    /// What the members of the value of a member are.
+    fn below(self, key: &str) -> Self {
+        const MAPS: [&str; 6] =
+            ["$defs", "definitions", "dependencies", "dependentSchemas", "patternProperties", "properties"];
+        if self == Self::Words && MAPS.contains(&key) { Self::Names } else { Self::Words }
+    }
+}
 
 /// What a schema is for, which decides the rules it has to keep.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,6 +68,7 @@ pub struct Schema {
     params: ParamHeaders,
     shape: Option<Shape>,
     validator: Validator,
+    recursion: Recursion,
 }
 
 impl Schema {
@@ -59,6 +84,7 @@ impl Schema {
             return Err(SchemaError::at_root(SchemaErrorKind::NotAnObject));
         }
         dialect::check_references(&value)?;
+        let recursion = expansion::check(&value)?;
         let params = match role {
             Role::Input => ParamHeaders::from_schema(&value)?,
             Role::Output | Role::Form => ParamHeaders::default(),
@@ -72,7 +98,7 @@ impl Schema {
             .build(&value)
             .map_err(|error| SchemaError::invalid(&error))?;
         let shape = Shape::of(&value, if formats { shape::Format::Assertion } else { shape::Format::Annotation });
-        Ok(Self { value, params, shape, validator })
+        Ok(Self { value, params, shape, validator, recursion })
     }
 
     /// The schema as it was given.
@@ -104,7 +130,7 @@ impl Schema {
     pub fn validate_value(&self, value: &Value) -> Result<(), Violations> {
         match self.validator.is_valid(value) {
             true => Ok(()),
-            false => Err(Violations::find(&self.validator, value)),
+            false => Err(Violations::find(&self.validator, self.recursion, value)),
         }
     }
 }
@@ -128,8 +154,8 @@ pub enum SchemaErrorKind {
     /// `$schema` names a dialect that is not supported.
     #[error("the dialect `{0}` is not supported, only 2020-12 and draft-07")]
     Dialect(String),
-    /// More than [`MAX_DEPTH`] levels.
-    #[error("nested more than {MAX_DEPTH} levels deep")]
+    /// More than [`MAX_DEPTH`] levels, or more than [`MAX_REACH`] with references followed.
+    #[error("nested more than {MAX_DEPTH} levels deep, or {MAX_REACH} with its references")]
     TooDeep,
     /// More than [`MAX_SUBSCHEMAS`] objects.
     #[error("more than {MAX_SUBSCHEMAS} subschemas")]
@@ -137,6 +163,12 @@ pub enum SchemaErrorKind {
     /// More than [`MAX_TEXT`] bytes of JSON.
     #[error("longer than {MAX_TEXT} bytes")]
     TooLong,
+    /// More than [`MAX_EXPANDED`] subschemas when references are followed, or more than
+    /// [`MAX_NAMED_REFERENCES`] that cannot be.
+    #[error(
+        "amounts to more than {MAX_EXPANDED} subschemas, or has more than {MAX_NAMED_REFERENCES} references by name"
+    )]
+    TooExpansive,
     /// A reference that leads out of the document or nowhere; nothing is fetched.
     #[error("the reference `{0}` does not resolve within the document, and nothing is fetched")]
     Reference(String),

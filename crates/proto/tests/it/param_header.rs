@@ -27,11 +27,12 @@ fn params() -> ParamHeaders {
             "o": {"type": "object", "properties": {"deep/er": {"type": "string", "x-mcp-header": "Deep"}}},
         },
     }))
-    .unwrap()
+    .expect("the annotations are valid")
 }
 
 fn headers(lines: &[(&'static str, &str)]) -> HeaderMap {
-    lines.iter().map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_str(value).unwrap())).collect()
+    let value = |text| HeaderValue::from_str(text).expect("visible ASCII");
+    lines.iter().map(|(name, text)| (HeaderName::from_static(name), value(text))).collect()
 }
 
 fn check(lines: &[(&'static str, &str)], arguments: &str) -> Result<(), ParamMismatch> {

@@ -6,7 +6,7 @@
 use jsonschema::Draft;
 use serde_json::Value;
 
-use super::{SchemaError, SchemaErrorKind, step};
+use super::{DATA, Keys, SchemaError, SchemaErrorKind, step};
 
 /// A supported dialect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,16 +44,13 @@ impl Dialect {
     }
 }
 
-/// Keywords whose value is an instance, in which a `$ref` is no reference.
-const DATA: [&str; 4] = ["const", "default", "enum", "examples"];
-
 /// Refuses references that lead out of the document, before the validator sees them.
 ///
 /// Only a document that names parts of itself with `$id` can be referred to by URI. Those are left to the
 /// validator, which works offline and fails on whatever it does not find.
 pub(super) fn check_references(schema: &Value) -> Result<(), SchemaError> {
     let by_uri = any_id(schema);
-    References { root: schema, by_uri }.walk(schema, "")
+    References { root: schema, by_uri }.walk(schema, Keys::Words, "")
 }
 
 fn any_id(value: &Value) -> bool {
@@ -70,18 +67,18 @@ struct References<'a> {
 }
 
 impl References<'_> {
-    fn walk(&self, value: &Value, pointer: &str) -> Result<(), SchemaError> {
+    fn walk(&self, value: &Value, keys: Keys, pointer: &str) -> Result<(), SchemaError> {
         match value {
-            Value::Object(members) => members.iter().try_for_each(|(key, value)| match (key.as_str(), value) {
-                ("$ref" | "$dynamicRef", Value::String(reference)) if !self.resolves(reference) => Err(SchemaError {
-                    pointer: step(pointer, key),
-                    kind: SchemaErrorKind::Reference(super::cut(reference, super::MAX_MESSAGE)),
-                }),
-                (key, _) if DATA.contains(&key) => Ok(()),
-                (key, value) => self.walk(value, &step(pointer, &key)),
+            Value::Object(members) => members.iter().try_for_each(|(key, value)| match (keys, key.as_str(), value) {
+                (Keys::Words, "$ref" | "$dynamicRef", Value::String(reference)) if !self.resolves(reference) => {
+                    let kind = SchemaErrorKind::Reference(super::cut(reference, super::MAX_MESSAGE));
+                    Err(SchemaError { pointer: step(pointer, key), kind })
+                }
+                (Keys::Words, key, _) if DATA.contains(&key) => Ok(()),
+                (keys, key, value) => self.walk(value, keys.below(key), &step(pointer, &key)),
             }),
             Value::Array(items) => {
-                items.iter().enumerate().try_for_each(|(at, value)| self.walk(value, &step(pointer, &at)))
+                items.iter().enumerate().try_for_each(|(at, value)| self.walk(value, Keys::Words, &step(pointer, &at)))
             }
             Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => Ok(()),
         }

@@ -213,7 +213,9 @@ fn resolves_references_within_the_document() {
     let tree = compile(&tree, Role::Input).unwrap();
     assert!(tree.validate_raw(r#"{"a":{"b":{}}}"#).is_ok());
     assert!(tree.validate_raw(r#"{"a":{"b":1}}"#).is_err());
-    assert!(compile(&json!({"default": {"$ref": "https://example.com"}}), Role::Output).is_ok());
+    let elsewhere = json!({"$ref": "https://example.com"});
+    assert!(compile(&json!({"default": elsewhere}), Role::Output).is_ok());
+    assert!(matches!(refusal(&json!({"properties": {"default": elsewhere}})), SchemaErrorKind::Reference(_)));
 }
 
 #[test]
@@ -314,22 +316,77 @@ fn text_that_is_not_json_is_a_violation() {
 
 #[test]
 fn patterns_do_not_backtrack_for_ever() {
-    let schema = json!({"pattern": r"^(?=(a+)+$)(a|aa)+\1b$"});
-    let schema = compile(&schema, Role::Output).unwrap();
-    assert!(schema.validate_raw(&json!("a".repeat(5_000)).to_string()).is_err());
+    let text = violations(&json!({"pattern": r"^(?=a)(a|aa)+\1b$"}), &json!("a".repeat(1_000)).to_string());
+    assert_eq!(text, "(root): Error executing regex: Max limit for backtracking count exceeded");
 }
 
 fn scalar() -> impl Strategy<Value = Value> {
     prop_oneof![
-        Just(Value::Null),
-        any::<bool>().prop_map(Value::from),
-        (-4i64..8).prop_map(Value::from),
-        any::<i64>().prop_map(Value::from),
-        (-8i32..16).prop_map(|n| json!(f64::from(n) / 2.0)),
-        any::<f64>().prop_map(Value::from),
-        "[ab]{0,3}".prop_map(Value::from),
-        "\\PC{0,5}".prop_map(Value::from),
+        1 => Just(Value::Null),
+        1 => any::<bool>().prop_map(Value::from),
+        4 => (-3i64..6).prop_map(Value::from),
+        1 => any::<i64>().prop_map(Value::from),
+        2 => (-8i32..16).prop_map(|n| json!(f64::from(n) / 2.0)),
+        1 => any::<f64>().prop_map(Value::from),
+        2 => "[ab]{0,3}".prop_map(Value::from),
+        1 => "\\PC{0,5}".prop_map(Value::from),
     ]
+}
+
+/// Other ways to write the same value, or, for objects, one that parsers may read differently.
+#[derive(Debug, Clone, Copy)]
+struct Spelling {
+    space: &'static str,
+    escape: bool,
+    float: &'static str,
+    repeat: bool,
+}
+
+fn spelling() -> impl Strategy<Value = Spelling> {
+    let space = prop::sample::select(vec!["", " ", "\n\t"]);
+    let float = prop::sample::select(vec!["", ".0", "e0", "0e-1"]);
+    (space, any::<bool>(), float, prop::bool::weighted(0.1)).prop_map(|(space, escape, float, repeat)| Spelling {
+        space,
+        escape,
+        float,
+        repeat,
+    })
+}
+
+impl Spelling {
+    fn write(self, value: &Value) -> String {
+        let space = self.space;
+        let text = match value {
+            Value::String(text) => self.string(text),
+            Value::Number(number) if number.is_f64() => number.to_string(),
+            // Zero takes no further digit.
+            Value::Number(number) if number.as_i64() == Some(0) => "0".to_owned(),
+            Value::Number(number) => format!("{number}{}", self.float),
+            Value::Array(items) => {
+                let items: Vec<_> = items.iter().map(|item| self.write(item)).collect();
+                format!("[{}]", items.join(","))
+            }
+            Value::Object(members) => {
+                let mut members: Vec<_> = members
+                    .iter()
+                    .map(|(key, value)| format!("{}{space}:{}", self.string(key), self.write(value)))
+                    .collect();
+                if self.repeat {
+                    members.extend(members.first().map(|_| format!("{}:null", self.string("a"))));
+                }
+                format!("{{{}}}", members.join(","))
+            }
+            Value::Null | Value::Bool(_) => value.to_string(),
+        };
+        format!("{space}{text}{space}")
+    }
+
+    fn string(self, text: &str) -> String {
+        match self.escape {
+            true => format!("\"{}\"", text.encode_utf16().map(|unit| format!("\\u{unit:04x}")).collect::<String>()),
+            false => Value::from(text).to_string(),
+        }
+    }
 }
 
 fn instance() -> impl Strategy<Value = Value> {
@@ -400,11 +457,11 @@ proptest! {
     #[test]
     fn the_fast_path_never_accepts_what_the_validator_refuses(
         schema in schema(),
-        instances in prop::collection::vec(instance(), 24),
+        instances in prop::collection::vec((instance(), spelling()), 24),
     ) {
         if let Ok(compiled) = compile(&schema, Role::Output) {
-            for instance in instances {
-                let raw = instance.to_string();
+            for (instance, spelling) in instances {
+                let raw = spelling.write(&instance);
                 let valid = compiled.validator.is_valid(&serde_json::from_str(&raw).unwrap());
                 let certain = compiled.shape.as_ref().is_some_and(|shape| shape.accepts(&raw));
                 prop_assert!(valid || !certain, "{} accepts {}", schema, raw);
@@ -435,4 +492,38 @@ fn the_fast_path_settles_most_valid_instances() {
     }
     // Integers written as floats and values at a float bound are left to the validator.
     assert!(valid > 1_000 && certain * 100 > valid * 90, "{certain} of {valid}");
+}
+
+fn chain(length: usize, link: impl Fn(Value) -> Value) -> Value {
+    let definitions: serde_json::Map<_, _> = (0..length)
+        .map(|n| (format!("D{n}"), link(json!({"$ref": format!("#/$defs/D{}", n + 1)}))))
+        .chain([(format!("D{length}"), json!({"type": "integer"}))])
+        .collect();
+    json!({"$ref": "#/$defs/D0", "$defs": definitions})
+}
+
+#[test]
+fn bounds_what_references_add_up_to() {
+    let double = |next| json!({"allOf": [next, next]});
+    assert!(compile(&chain(8, double), Role::Output).is_ok());
+    assert_eq!(refusal(&chain(30, double)), SchemaErrorKind::TooExpansive);
+    let hidden = |next| json!({"properties": {"default": next, "$defs": next}});
+    assert_eq!(refusal(&chain(30, hidden)), SchemaErrorKind::TooExpansive);
+
+    assert!(compile(&chain(MAX_REACH / 2 - 2, |next| next), Role::Output).is_ok());
+    assert_eq!(refusal(&chain(MAX_REACH, |next| next)), SchemaErrorKind::TooDeep);
+
+    let anchored =
+        |count: usize| json!({"$defs": {"a": {"$anchor": "a"}}, "allOf": vec![json!({"$ref": "#a"}); count]});
+    assert!(compile(&anchored(MAX_NAMED_REFERENCES), Role::Output).is_ok());
+    assert_eq!(refusal(&anchored(MAX_NAMED_REFERENCES + 1)), SchemaErrorKind::TooExpansive);
+}
+
+#[test]
+fn recursive_schemas_report_one_violation() {
+    let schema = json!({"type": "object", "properties": {"a": {"allOf": [{"$ref": "#"}, {"$ref": "#"}]}}});
+    // All violations of this would be a million.
+    let instance = (0..20).fold(json!(1), |value, _| json!({"a": value})).to_string();
+    let expected = format!("{}: 1 is not of type \"object\"", "/a".repeat(20));
+    assert_eq!(violations(&schema, &instance), expected);
 }

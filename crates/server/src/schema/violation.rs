@@ -6,6 +6,7 @@ use jsonschema::{ValidationError, Validator};
 use serde_json::Value;
 
 use super::cut;
+use super::expansion::Recursion;
 
 /// How many violations are reported at once.
 pub const MAX_VIOLATIONS: usize = 8;
@@ -50,9 +51,12 @@ impl Violations {
     }
 
     /// Asks the validator why it refused `value`.
-    pub(super) fn find(validator: &Validator, value: &Value) -> Self {
-        let mut parts = 0;
-        let mut found: Vec<Violation> = match is_larger(value, &mut parts) {
+    ///
+    /// Only for the first reason where there could be too many: of a schema that refers to itself, each level
+    /// of the value may multiply them.
+    pub(super) fn find(validator: &Validator, recursion: Recursion, value: &Value) -> Self {
+        let first_only = recursion == Recursion::Yes || is_larger(value, &mut 0);
+        let mut found: Vec<Violation> = match first_only {
             true => validator.validate(value).err().iter().map(Violation::new).collect(),
             false => validator.iter_errors(value).take(MAX_VIOLATIONS).map(|error| Violation::new(&error)).collect(),
         };

@@ -7,8 +7,8 @@ const EXACT_DIGITS: usize = 15;
 /// By how much, relative to the larger one, two floats have to differ for their order to be certain. Parsers
 /// disagree by a unit in the last place, about 2.2e-16.
 const MARGIN: f64 = 1e-12;
-/// Limits beyond this may have been rounded on their way to `f64`, which is exact up to 2^53 ≈ 9.007e15.
-const MAX_LIMIT: f64 = 9e15;
+/// 2^53, from which on limits may have been rounded on their way to `f64`.
+const MAX_LIMIT: f64 = 9_007_199_254_740_992.0;
 
 /// A number of an instance.
 #[derive(Debug, Clone, Copy, PartialEq)]
