@@ -15,6 +15,7 @@ stage_conformance() {
         skip 'conformance nginx' 'no nginx'
     elif behind_nginx conformance-pod; then
         conform nginx "$REPLY"
+        balanced conformance-pod
     fi
     stop_all
     if [ ! -x "$built/anypod" ]; then

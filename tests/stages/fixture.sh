@@ -45,6 +45,18 @@ behind_nginx() {
     REPLY=http://127.0.0.1:$port/mcp
 }
 
+# balanced NAME: fails unless both pods behind nginx had their share; otherwise one pod may have proved it all.
+balanced() {
+    local counts
+    mapfile -t counts < <(sort "$logs/$1-nginx/access.log" | uniq -c | awk '{ print $1 }' | sort -n)
+    # Streams that are still open are not in the log yet, so the counts need not be equal.
+    if [ ${#counts[@]} -eq 2 ] && [ $((counts[0] * 10)) -ge $((counts[1] * 9 - 40)) ]; then
+        pass
+    else
+        fail "$1 round robin" "the pods answered ${counts[*]-no} requests"
+    fi
+}
+
 # supervised NAME: two pods under `anypod up`; leaves its URL in $REPLY.
 supervised() {
     local pod

@@ -104,12 +104,16 @@ started() {
     return 1
 }
 
-# survived WHERE FAILED: fails for each process that is gone, however right its answers were, and shows the logs of
-# all when more has failed than the FAILED from before.
+# survived WHERE FAILED: fails for each process that died or panicked, however right its answers were, and shows the
+# logs of all when more has failed than the FAILED from before.
 survived() {
     local i before=$2
     for i in "${!pids[@]}"; do
         kill -0 "${pids[$i]}" 2>/dev/null || fail "$1 ${names[$i]}" 'did not outlive the tests'
+        # The second is what `anypod up` says of a pod that died.
+        if grep -qE 'panicked at|starting it again' "$logs/${names[$i]}.log"; then
+            fail "$1 ${names[$i]}" 'panicked, or one of its pods died'
+        fi
     done
     if [ "$failed" -gt "$before" ]; then
         for i in "${names[@]}"; do show "$logs/$i.log"; done

@@ -18,6 +18,7 @@ stage_peers() {
             peer typescript "$era" http "$node" tests/peers/client.mjs "${http[@]}"
             peer python "$era" http "$python" tests/peers/client.py "${http[@]}"
         done
+        balanced peers-pod
         survived 'peers over HTTP' "$before"
     fi
     for era in modern legacy; do

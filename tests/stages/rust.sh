@@ -6,7 +6,7 @@ stage_rust() {
         skip rust 'no Rust, see above'
         return
     fi
-    step format 60 cargo fmt --all --check || true
+    step format 60 cargo fmt --all --check -- --color never || true
     step lints 900 cargo clippy --workspace --all-targets --locked -- -D warnings || true
     cargo_tests
     RUSTDOCFLAGS='-D warnings' step documentation 600 cargo doc --workspace --no-deps --locked || true
