@@ -19,7 +19,7 @@ mod violation;
 pub use bounds::{MAX_DEPTH, MAX_SUBSCHEMAS, MAX_TEXT};
 pub use dialect::Dialect;
 pub use expansion::{MAX_EXPANDED, MAX_NAMED_REFERENCES, MAX_REACH};
-pub use violation::Violations;
+pub(crate) use violation::{MAX_MESSAGE, Violations};
 
 use expansion::Recursion;
 use shape::Shape;

@@ -3,6 +3,7 @@ use schemars::JsonSchema;
 use serde_json::json;
 
 use super::shape::Format;
+use super::violation::MAX_VIOLATIONS;
 use super::*;
 
 fn compile(value: &Value, role: Role) -> Result<Schema, SchemaError> {
