@@ -1,0 +1,163 @@
+//! The check: one scenario, first on a single replica and then on many, which must all answer as the one did.
+
+use std::any::Any;
+use std::fmt;
+use std::future::{Future, poll_fn};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::Arc;
+
+use anypod_server::Server;
+
+use crate::client::Client;
+use crate::compare::Rules;
+use crate::divergence::Divergence;
+use crate::fleet::{BoxError, BuildFailed, Factory, Fleet, erased};
+use crate::replica::Replica;
+use crate::schedule::Schedule;
+
+/// The seeds that a check tries unless it is told others.
+pub const SEEDS: [u64; 8] = [1, 2, 3, 4, 5, 6, 7, 8];
+
+/// How many replicas a check runs unless it is told otherwise: enough that a request can avoid both the
+/// replica of the round before and that of the last request.
+const REPLICAS: usize = 3;
+
+/// Checks that a server answers the same, however its requests are spread over replicas.
+#[derive(Clone)]
+#[must_use = "a check does nothing until it runs"]
+pub struct Check {
+    factory: Factory,
+    replicas: usize,
+    seeds: Vec<u64>,
+    rules: Rules,
+}
+
+/// Why a check failed. What it prints, with `{}` and with `{:?}` alike, is meant to be read.
+#[derive(thiserror::Error)]
+pub enum CheckError {
+    /// A replica could not be built.
+    #[error(transparent)]
+    Build(#[from] BuildFailed),
+    /// The scenario itself failed, and no replica is to blame.
+    #[error("the scenario failed ({under}): {source}")]
+    Scenario {
+        /// What ran it.
+        under: String,
+        /// What it failed with.
+        source: BoxError,
+    },
+    /// A replica answered otherwise.
+    #[error(transparent)]
+    Diverged(Box<Divergence>),
+}
+
+impl fmt::Debug for CheckError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl CheckError {
+    /// The report, if a replica answered otherwise.
+    pub fn divergence(&self) -> Option<&Divergence> {
+        match self {
+            Self::Diverged(divergence) => Some(divergence),
+            Self::Build(_) | Self::Scenario { .. } => None,
+        }
+    }
+}
+
+/// How a scenario ended.
+enum End {
+    Done,
+    Failed(BoxError),
+    Panicked(Box<dyn Any + Send>),
+}
+
+impl Check {
+    /// A check of the server that `factory` builds, see [`Fleet::new`].
+    pub fn new<E: Into<BoxError>>(factory: impl Fn(&Replica) -> Result<Server, E> + Send + Sync + 'static) -> Self {
+        Self { factory: erased(factory), replicas: REPLICAS, seeds: SEEDS.to_vec(), rules: Rules::default() }
+    }
+
+    /// With so many replicas. Default 3; with fewer than 2 there is nothing to check.
+    pub const fn replicas(mut self, replicas: usize) -> Self {
+        self.replicas = replicas;
+        self
+    }
+
+    /// Under these seeds, besides round robin. Default [`SEEDS`].
+    pub fn seeds(mut self, seeds: impl IntoIterator<Item = u64>) -> Self {
+        self.seeds = seeds.into_iter().collect();
+        self
+    }
+
+    /// Does not compare what `pointer` points at within the JSON-RPC answers: what is random or new each time
+    /// by nature. `*` stands for any one segment, as in `/result/structuredContent/items/*/id`.
+    pub fn ignore(mut self, pointer: &str) -> Self {
+        self.rules.ignore(pointer);
+        self
+    }
+
+    /// Runs `scenario` on a single replica, then on a fleet in round robin, then under every seed, and
+    /// compares answer by answer: status, notifications and message, without `requestState` and `nextCursor`,
+    /// which are random by nature.
+    ///
+    /// The scenario is run many times, each time with a fresh fleet. It must do the same each time.
+    ///
+    /// # Errors
+    /// At the first answer that differs; if the scenario fails where all answers agree; if a replica cannot
+    /// be built.
+    ///
+    /// # Panics
+    /// If the scenario panics where all answers agree.
+    pub async fn run(&self, scenario: impl AsyncFn(Client) -> Result<(), BoxError>) -> Result<(), CheckError> {
+        let reference = self.fleet(1, Schedule::Fixed(0))?;
+        conclude(play(&reference, &scenario).await, "on a single replica")?;
+        let seeded = self.seeds.iter().map(|seed| Schedule::Seeded(*seed));
+        for schedule in std::iter::once(Schedule::RoundRobin).chain(seeded) {
+            let fleet = self.fleet(self.replicas, schedule)?;
+            let end = play(&fleet, &scenario).await;
+            // What the fleet met last may only follow from what it had answered otherwise before.
+            if let Some(divergence) = fleet.compare(&reference).or_else(|| fleet.divergence()) {
+                return Err(CheckError::Diverged(Box::new(divergence)));
+            }
+            conclude(end, &format!("{} replicas, {schedule}", self.replicas))?;
+        }
+        Ok(())
+    }
+
+    fn fleet(&self, replicas: usize, schedule: Schedule) -> Result<Fleet, BuildFailed> {
+        Fleet::with(replicas, schedule, Arc::clone(&self.factory), Arc::new(self.rules.clone()))
+    }
+}
+
+impl fmt::Debug for Check {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { factory: _, replicas, seeds, rules } = self;
+        f.debug_struct("Check").field("replicas", replicas).field("seeds", seeds).field("rules", rules).finish()
+    }
+}
+
+/// Runs the scenario to its end, whatever that is. A panic waits until the answers have been compared: an
+/// assertion that fails says less than the answer that was the reason.
+async fn play(fleet: &Fleet, scenario: &impl AsyncFn(Client) -> Result<(), BoxError>) -> End {
+    let mut running = std::pin::pin!(scenario(fleet.client()));
+    let ended = poll_fn(|cx| match catch_unwind(AssertUnwindSafe(|| running.as_mut().poll(cx))) {
+        Ok(poll) => poll.map(Ok),
+        Err(panic) => std::task::Poll::Ready(Err(panic)),
+    });
+    match ended.await {
+        Ok(Ok(())) => End::Done,
+        Ok(Err(error)) => End::Failed(error),
+        Err(panic) => End::Panicked(panic),
+    }
+}
+
+fn conclude(end: End, under: &str) -> Result<(), CheckError> {
+    match end {
+        End::Done => Ok(()),
+        End::Failed(source) => Err(CheckError::Scenario { under: under.to_owned(), source }),
+        End::Panicked(panic) => resume_unwind(panic),
+    }
+}
