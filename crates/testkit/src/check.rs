@@ -28,7 +28,7 @@ const REPLICAS: usize = 3;
 pub struct Check {
     factory: Factory,
     replicas: usize,
-    seeds: Vec<u64>,
+    schedules: Vec<Schedule>,
     rules: Rules,
 }
 
@@ -77,19 +77,25 @@ enum End {
 impl Check {
     /// A check of the server that `factory` builds, see [`Fleet::new`].
     pub fn new<E: Into<BoxError>>(factory: impl Fn(&Replica) -> Result<Server, E> + Send + Sync + 'static) -> Self {
-        Self { factory: erased(factory), replicas: REPLICAS, seeds: SEEDS.to_vec(), rules: Rules::default() }
+        let schedules = std::iter::once(Schedule::RoundRobin).chain(SEEDS.map(Schedule::Seeded)).collect();
+        Self { factory: erased(factory), replicas: REPLICAS, schedules, rules: Rules::default() }
     }
 
-    /// With so many replicas. Default 3; with fewer than 2 there is nothing to check.
+    /// With so many replicas, at least 2. Default 3.
     pub const fn replicas(mut self, replicas: usize) -> Self {
         self.replicas = replicas;
         self
     }
 
-    /// Under these seeds, besides round robin. Default [`SEEDS`].
-    pub fn seeds(mut self, seeds: impl IntoIterator<Item = u64>) -> Self {
-        self.seeds = seeds.into_iter().collect();
+    /// Under these schedules. Default round robin and then [`SEEDS`].
+    pub fn schedules(mut self, schedules: impl IntoIterator<Item = Schedule>) -> Self {
+        self.schedules = schedules.into_iter().collect();
         self
+    }
+
+    /// Under these seeds only: one that failed, or many more than the default ones.
+    pub fn seeds(self, seeds: impl IntoIterator<Item = u64>) -> Self {
+        self.schedules(seeds.into_iter().map(Schedule::Seeded))
     }
 
     /// Does not compare what `pointer` points at within the JSON-RPC answers: what is random or new each time
@@ -99,8 +105,8 @@ impl Check {
         self
     }
 
-    /// Runs `scenario` on a single replica, then on a fleet in round robin, then under every seed, and
-    /// compares answer by answer: status, notifications and message, without `requestState` and `nextCursor`,
+    /// Runs `scenario` on a single replica, then on a fleet under each schedule, and compares
+    /// answer by answer: status, notifications and message, without `requestState` and `nextCursor`,
     /// which are random by nature.
     ///
     /// The scenario is run many times, each time with a fresh fleet. It must do the same each time.
@@ -110,12 +116,13 @@ impl Check {
     /// be built.
     ///
     /// # Panics
-    /// If the scenario panics where all answers agree.
+    /// If the scenario panics where all answers agree; and with fewer than 2 replicas or without a schedule,
+    /// as nothing would be checked.
     pub async fn run(&self, scenario: impl AsyncFn(Client) -> Result<(), BoxError>) -> Result<(), CheckError> {
+        assert!(self.replicas > 1 && !self.schedules.is_empty(), "nothing would be checked: {self:?}");
         let reference = self.fleet(1, Schedule::Fixed(0))?;
         conclude(play(&reference, &scenario).await, "on a single replica")?;
-        let seeded = self.seeds.iter().map(|seed| Schedule::Seeded(*seed));
-        for schedule in std::iter::once(Schedule::RoundRobin).chain(seeded) {
+        for schedule in self.schedules.iter().copied() {
             let fleet = self.fleet(self.replicas, schedule)?;
             let end = play(&fleet, &scenario).await;
             // What the fleet met last may only follow from what it had answered otherwise before.
@@ -134,8 +141,9 @@ impl Check {
 
 impl fmt::Debug for Check {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { factory: _, replicas, seeds, rules } = self;
-        f.debug_struct("Check").field("replicas", replicas).field("seeds", seeds).field("rules", rules).finish()
+        let Self { factory: _, replicas, schedules, rules } = self;
+        let mut shown = f.debug_struct("Check");
+        shown.field("replicas", replicas).field("schedules", schedules).field("rules", rules).finish()
     }
 }
 

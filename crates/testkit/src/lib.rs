@@ -39,17 +39,33 @@
 //! Check::new(repaired).run(scenario).await.unwrap();
 //!
 //! let error = Check::new(forgetful).run(scenario).await.unwrap_err();
-//! assert!(error.to_string().starts_with("replica 2 answers otherwise (3 replicas, round robin)"));
-//! # assert_eq!(error.to_string(), REPORT);
+//! assert_eq!(error.to_string(), r#"replica 2 answers otherwise (3 replicas, round robin)
+//!   step 3.1: tools/call {"arguments":{},"name":"draw"}
+//!   - as a single replica answers
+//!   + as replica 2 answers
+//!
+//!       …
+//!             },
+//!             "content": [
+//!               {
+//!     -           "text": "2",
+//!     +           "text": "1",
+//!                 "type": "text"
+//!               }
+//!             ],
+//!       …
+//!
+//!   before:
+//!     1.1 tools/list -> replica 0
+//!     2.1 tools/call {"arguments":{},"name":"draw"} -> replica 1
+//!
+//!   hint: the answer depends on which replica served an earlier request: is state kept in the process?"#);
 //! # }
-//! # const REPORT: &str = r#""#;
 //! ```
 //!
-//! The report says which schedule it was, so that [`Check::seeds`] can repeat it, which step, which replica,
-//! what differs, who had served what before, and what the cause may be:
-//!
-//! ```text
-//! ```
+//! The report says under which schedule it happened, so that [`Check::seeds`] can repeat it; which step it was
+//! and which replica; what differs; who had served what before; and what the cause may be. The client lists the
+//! tools before it first calls one, as clients have to.
 //!
 //! The parts of a check can be used on their own: a [`Fleet`] with a [`Schedule`], its clients, and
 //! [`Fleet::kill`] and [`Fleet::advance`] for crashes and time. All of it is meant for tests with paused time

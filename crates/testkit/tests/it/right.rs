@@ -8,12 +8,10 @@ use crate::basket;
 use crate::servers::shop;
 
 fn shopper(client: Client) -> Client {
-    client
-        .answer("confirm", accept(json!({ "ok": true })))
-        .answer_with("reason", |question| {
-            let asked = question["params"]["message"].as_str().unwrap_or_default();
-            accept(json!({ "reason": format!("answers {asked}") }))
-        })
+    client.answer("confirm", accept(json!({ "ok": true }))).answer_with("reason", |question| {
+        let asked = question["params"]["message"].as_str().unwrap_or_default();
+        accept(json!({ "reason": format!("answers {asked}") }))
+    })
 }
 
 #[tokio::test(start_paused = true)]

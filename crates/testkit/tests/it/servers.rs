@@ -57,6 +57,12 @@ async fn refund(
     Ok(Json(Receipt { order, payment, reason }))
 }
 
+/// A prompt that asks first.
+async fn confirmed(cx: Cx) -> Result<&'static str, Error> {
+    let confirm = cx.ask("confirm", form::<Confirm>("Really?")).await?;
+    Ok(if confirm.accepted() { "yes" } else { "no" })
+}
+
 async fn echo(Args(Order { order }): Args<Order>) -> String {
     order
 }
@@ -101,6 +107,7 @@ pub(crate) fn builder(payments: Payments) -> ServerBuilder {
         .tool(Tool::new("touch", touch))
         .tool(Tool::new("one", async || "1"))
         .tool(Tool::new("two", async || "2"))
+        .prompt(Prompt::new("confirmed", confirmed))
         .prompt(Prompt::new("greet", async |Args(Order { order }): Args<Order>| format!("Greet {order}")))
         .resource(Resource::new("note://index", "index", async || "all notes"))
         .resource_template(ResourceTemplate::new("note://{name}", "note", note).complete("name", names))
@@ -110,4 +117,15 @@ pub(crate) fn builder(payments: Payments) -> ServerBuilder {
 pub(crate) fn shop(replica: &Replica) -> Result<Server, BuildError> {
     let payments = replica.shared(Payments::default);
     replica.configure(builder(Payments::clone(&payments))).build()
+}
+
+/// Pays when the person agrees, once for each agreement.
+async fn pay(cx: Cx) -> Result<&'static str, Error> {
+    let confirm = cx.ask("confirm", form::<Confirm>("Pay?")).await?;
+    Ok(if confirm.accepted() { "paid" } else { "kept" })
+}
+
+/// A server whose `requestState` works once; the caller says what remembers that.
+pub(crate) fn single() -> ServerBuilder {
+    Server::new("single", "1.0.0").tool(Tool::new("pay", pay).single_use())
 }
