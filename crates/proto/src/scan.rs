@@ -451,7 +451,7 @@ const fn is_special(byte: u8) -> bool {
 
 /// How many bytes at the start need no attention. Most strings end within a few words; longer ones are
 /// tested in blocks without a branch per byte, so that the compiler can use vector instructions.
-fn plain_prefix(bytes: &[u8]) -> usize {
+pub(crate) fn plain_prefix(bytes: &[u8]) -> usize {
     const WORD: usize = size_of::<u64>();
     const SHORT: usize = 4 * WORD;
     const BLOCK: usize = 32;
