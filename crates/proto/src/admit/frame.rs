@@ -179,7 +179,7 @@ fn enter(scanner: &mut Scanner<'_>, frame: &mut Frame, field: &'static str) -> R
 fn params(scanner: &mut Scanner<'_>, frame: &mut Frame) -> Result<(), ScanError> {
     let Some(mut walk) = enter(scanner, frame, "params")? else { return Ok(()) };
     let start = scanner.offset() - 1;
-    let before = std::mem::replace(&mut frame.params, ParamSpans::default());
+    let before = std::mem::take(&mut frame.params);
     if before.raw.is_some() {
         frame.problem(Rejection::DuplicateMember("params"));
     }
