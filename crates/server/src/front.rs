@@ -1,5 +1,8 @@
 //! `LegacyFront`: serves legacy clients with what answers modern requests.
 
+pub(crate) mod call;
+pub(crate) mod questions;
+
 use anypod_proto::admit::LegacyMessage;
 use anypod_proto::reject::Rejection;
 use http::request::Parts;
