@@ -5,8 +5,10 @@
 mod connection;
 mod exchange;
 mod inflight;
+mod legacy;
 mod lines;
 mod pipes;
+mod session;
 
 use std::future::Future;
 use std::io;

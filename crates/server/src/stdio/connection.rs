@@ -20,6 +20,7 @@ use tracing::Instrument;
 use super::exchange::{self, Exchange};
 use super::inflight::{Register, Ticket};
 use super::lines::{Line, Lines, Outgoing};
+use super::session::{Questioner, Session};
 use crate::completed::{self, Failure};
 use crate::cx::Client;
 use crate::dispatch::{Call, Resume, Started};
@@ -44,19 +45,25 @@ pub(super) struct Connection {
     pub(super) calls: Arc<Register>,
     /// What works on requests; ends with the connection.
     pub(super) tasks: JoinSet<()>,
-    ending: watch::Sender<bool>,
+    /// True when no requests are taken any more.
+    pub(super) ending: watch::Sender<bool>,
+    pub(super) session: Option<Session>,
+    pub(super) questioner: Arc<Questioner>,
     /// A message that goes out before the next line is read.
     reply: Option<Outgoing>,
 }
 
 impl Connection {
     pub(super) fn new(server: Server, lines: mpsc::Sender<Outgoing>) -> Self {
+        let questioner = Questioner::new(&server);
         Self {
             server,
             lines,
             calls: Arc::default(),
             tasks: JoinSet::new(),
             ending: watch::Sender::new(false),
+            session: None,
+            questioner,
             reply: None,
         }
     }
@@ -110,11 +117,17 @@ impl Connection {
                 if let (Ok(place), Some(reply)) = (place, self.reply.take()) {
                     place.send(reply);
                 }
+                if let Some(session) = &mut self.session {
+                    session.listen(&mut self.tasks, &self.lines, &self.ending);
+                }
                 return Ok(());
             }
-            line = input.next(), if self.reply.is_none() && !input.is_over() => line?,
+            line = input.next(), if self.reply.is_none() && !input.is_over() => line,
         };
-        self.reply = line.and_then(|line| self.take(line)).map(Outgoing::always);
+        if input.is_over() {
+            self.questioner.hang_up();
+        }
+        self.reply = line?.and_then(|line| self.take(line)).map(Outgoing::always);
         Ok(())
     }
 
@@ -125,24 +138,27 @@ impl Connection {
             Line::TooLong => return Some(Rejection::TooLarge(self.server.inner.limits.line_bytes).to_response(None)),
         };
         match admit(Carrier::Stream, text, |_| None) {
-            Ok(Admitted::Request(request)) => self.modern(request).unwrap_or_else(|refused| Some(refused)),
+            Ok(Admitted::Request(request)) => self.modern(request),
             Ok(Admitted::Notice(notice)) => {
                 self.notice(&notice);
                 None
             }
-            Ok(Admitted::Legacy(_) | Admitted::LegacyBatch(_)) => None,
+            Ok(Admitted::Legacy(message)) => {
+                let answers = self.lines.clone();
+                self.legacy(message, &answers)
+            }
+            Ok(Admitted::LegacyBatch(messages)) => self.legacy_batch(messages),
             Err(refused) => refuse(&refused),
         }
     }
 
-    /// Starts a modern request.
-    fn modern(&mut self, request: Request) -> Result<Option<Vec<u8>>, Vec<u8>> {
+    /// Takes a modern request, and gives the answer if it is there at once.
+    fn modern(&mut self, request: Request) -> Option<Vec<u8>> {
         let span = telemetry::span(&request, telemetry::Transport::Pipe);
         let request = Arc::new(request);
-        let started = self.start_modern(&request, &span);
-        started.map_err(|failure| {
+        self.start_modern(&request, &span).unwrap_or_else(|failure| {
             telemetry::failed(&span, &failure);
-            completed::Response::failure(Some(request.id()), &failure).body
+            Some(completed::Response::failure(Some(request.id()), &failure).body)
         })
     }
 
