@@ -51,6 +51,7 @@ mod run;
 mod schema;
 mod serve;
 mod server;
+mod stdio;
 mod telemetry;
 mod tokens;
 mod tool;

@@ -104,10 +104,20 @@ impl Listening {
             }
         }
         if self.drained.as_mut().poll(cx).is_ready() {
-            self.over = true;
-            return Poll::Ready(Some(self.result()));
+            return Poll::Ready(Some(self.end()));
         }
         Poll::Pending
+    }
+
+    /// Ends the stream on purpose; the message is its last.
+    pub(crate) fn end(&mut self) -> String {
+        self.over = true;
+        self.result()
+    }
+
+    /// Whether the last message has been given.
+    pub(crate) const fn is_over(&self) -> bool {
+        self.over
     }
 
     /// A notification of this subscription.

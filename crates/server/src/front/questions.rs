@@ -85,6 +85,11 @@ impl Questions {
         open.remove(&number).is_some_and(|question| question.answer.send(outcome).is_ok())
     }
 
+    /// There will be no answers any more: whoever waits for one learns it.
+    pub(crate) fn forget_all(&self) {
+        self.lock().clear();
+    }
+
     fn lock(&self) -> MutexGuard<'_, HashMap<u64, Open>> {
         // The map is consistent after every statement, so a panic elsewhere does not spoil it.
         self.open.lock().unwrap_or_else(PoisonError::into_inner)

@@ -53,7 +53,12 @@ impl Modern {
         Self { server, run }
     }
 
-    fn poll(&mut self, cx: &mut Context<'_>, span: &Span) -> Poll<completed::Response> {
+    /// The raw JSON of the request's id.
+    pub(crate) fn id(&self) -> &str {
+        self.run.call().request.id()
+    }
+
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>, span: &Span) -> Poll<completed::Response> {
         let Poll::Ready(ended) = Pin::new(&mut self.run).poll(cx) else { return Poll::Pending };
         let call = self.run.call();
         let id = call.request.id();
