@@ -1,6 +1,7 @@
 //! A client for tests: modern, in process, and answering questions from a script.
 
 mod answers;
+mod legacy;
 mod listener;
 mod tools;
 
@@ -19,10 +20,11 @@ use self::answers::Answers;
 use self::tools::Tools;
 use crate::error::{CallError, Refusal};
 use crate::fleet::Fleet;
-use crate::message::{Exchange, Repeat, Sent, Step, mirrored_name};
+use crate::message::{Exchange, Kind, Repeat, Sent, Step, mirrored_name};
 use crate::replica::Served;
 
 pub use self::answers::{accept, cancel, decline};
+pub use self::legacy::LegacyClient;
 pub use self::listener::Listener;
 
 /// The most rounds that one call may take.
@@ -223,6 +225,14 @@ impl Client {
         Listener::open(&self.fleet, self.sent(step, Method::SubscriptionsListen.as_str(), params).await).await
     }
 
+    /// A legacy client with the same capabilities, answers and principal, which opens a session at once.
+    ///
+    /// # Errors
+    /// See [`CallError`].
+    pub async fn legacy(&self, version: Version) -> Result<LegacyClient, CallError> {
+        LegacyClient::open(self, version).await
+    }
+
     /// Calls, and answers until there is nothing more to answer.
     async fn follow(&self, method: Method, mut params: Value) -> Result<Answer, CallError> {
         // The tools are listed before the call begins, so that steps are counted in order.
@@ -278,7 +288,7 @@ impl Client {
         }
         params["_meta"] = Value::Object(meta);
         let principal = self.principal.clone();
-        Sent { step, method: method.to_owned(), name, params, mirrored, principal, repeat }
+        Sent { kind: Kind::Modern, step, method: method.to_owned(), name, params, mirrored, principal, repeat }
     }
 
     fn meta(&self, step: Step) -> Map<String, Value> {
@@ -309,11 +319,18 @@ impl fmt::Debug for Client {
 
 /// One request and its answer.
 async fn exchange(fleet: &Fleet, sent: Sent, before: Option<Served>) -> Result<Answer, CallError> {
-    let Exchange { served, reply, .. } = fleet.exchange(sent, before).await?;
+    answer(fleet.exchange(sent, before).await?)
+}
+
+/// The answer that an exchange ended with.
+fn answer(Exchange { served, reply, .. }: Exchange) -> Result<Answer, CallError> {
     let reply = reply.map_err(|source| CallError::Broken { served, source })?;
     match reply.answer.get("result") {
         Some(result) => {
-            Ok(Answer { result: result.clone(), notifications: reply.notifications, served_by: vec![served] })
+            // What has an id is a question to a legacy client, which was answered.
+            let notifications = reply.notifications.iter().filter(|message| message.get("id").is_none());
+            let notifications = notifications.cloned().collect();
+            Ok(Answer { result: result.clone(), notifications, served_by: vec![served] })
         }
         None => Err(CallError::Refused(Box::new(Refusal::new(served, &reply)))),
     }

@@ -1,5 +1,7 @@
 //! Whether two replicas said the same, and if not, why that may be.
 
+use anypod_server::proto::code::Code;
+use http::StatusCode;
 use serde_json::{Value, json};
 
 use crate::diff;
@@ -125,8 +127,11 @@ impl Rules {
 }
 
 fn cause(got: &Exchange, [before, after]: [&Value; 2], witness: Witness) -> Cause {
-    let failed = |reply: &Value| reply["answer"].get("error").is_some();
-    if got.sent.has_token() && failed(after) && !failed(before) {
+    let unknown = |reply: &Value| {
+        let token = got.sent.has_token() && reply["answer"]["error"]["code"] == Code::InvalidParams.number();
+        token || got.sent.has_session() && reply["status"] == StatusCode::NOT_FOUND.as_u16()
+    };
+    if unknown(after) && !unknown(before) {
         return Cause::Token;
     }
     if unordered(before) == unordered(after) {

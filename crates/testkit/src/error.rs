@@ -24,6 +24,9 @@ pub enum CallError {
         /// The question.
         question: Value,
     },
+    /// `initialize` was answered, but no session of a known revision is open.
+    #[error("no session was opened: {0}")]
+    NoSession(Value),
     /// There is no end of rounds, or of pages.
     #[error("there is no end after {0} rounds or pages")]
     Endless(usize),
@@ -89,9 +92,12 @@ impl CallError {
     pub fn refusal(&self) -> Option<&Refusal> {
         match self {
             Self::Refused(refusal) => Some(refusal),
-            Self::Unanswered { .. } | Self::Endless(_) | Self::Broken { .. } | Self::Build(_) | Self::Diverged(_) => {
-                None
-            }
+            Self::Unanswered { .. }
+            | Self::NoSession(_)
+            | Self::Endless(_)
+            | Self::Broken { .. }
+            | Self::Build(_)
+            | Self::Diverged(_) => None,
         }
     }
 }

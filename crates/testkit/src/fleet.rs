@@ -2,6 +2,7 @@
 
 mod stream;
 
+use std::collections::BTreeMap;
 use std::error::Error as StdError;
 use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -13,9 +14,9 @@ use tokio::sync::watch;
 
 pub(crate) use self::stream::Stream;
 use crate::client::Client;
-use crate::compare::{Rules, Witness};
+use crate::compare::{Difference, Rules, Witness};
 use crate::divergence::Divergence;
-use crate::message::{Exchange, Repeat, Sent, Step};
+use crate::message::{Broken, Exchange, Repeat, Reply, Sent, Step};
 use crate::replica::{Replica, Served, World};
 use crate::schedule::{Plan, Schedule};
 
@@ -180,17 +181,34 @@ impl Fleet {
         Ok(exchange)
     }
 
-    /// Opens a stream at the replica whose turn it is, and reads its first message.
-    pub(crate) async fn open(&self, sent: Sent) -> Result<(Exchange, Option<Stream>), Interrupted> {
+    /// Sends a request to the replica whose turn it is, and leaves it to the caller to read and record what
+    /// comes back.
+    pub(crate) async fn start(&self, sent: &Sent) -> Result<(Served, Result<Stream, Broken>), BuildFailed> {
         let lease = self.inner.dispatch(None)?;
         let served = lease.served;
-        let (reply, stream) = match Stream::open(lease, &sent).await {
-            Ok(mut stream) => (stream.begin().await, Some(stream)),
+        Ok((served, Stream::open(lease, sent).await))
+    }
+
+    /// Opens a stream at the replica whose turn it is, and reads what it says at once.
+    pub(crate) async fn open(&self, sent: Sent) -> Result<(Exchange, Option<Stream>), BuildFailed> {
+        let (served, stream) = self.start(&sent).await?;
+        let (reply, stream) = match stream {
+            Ok(mut stream) => (stream.begin(&sent).await, Some(stream)),
             Err(broken) => (Err(broken), None),
         };
         let exchange = Exchange { sent, served, reply };
         self.record(exchange.clone());
         Ok((exchange, stream))
+    }
+
+    /// Sends to the replica of that number, whoever's turn it is.
+    pub(crate) async fn send_to(&self, replica: usize, sent: Sent) -> Exchange {
+        let lease = self.inner.lease(&mut self.inner.lock(), replica);
+        let served = lease.served;
+        let reply = reply(lease, &sent).await;
+        let exchange = Exchange { sent, served, reply };
+        self.record(exchange.clone());
+        exchange
     }
 
     /// Adds to the transcript.
@@ -216,12 +234,7 @@ impl Fleet {
         Ok(())
     }
 
-    fn report(
-        &self,
-        transcript: &[Exchange],
-        exchange: Exchange,
-        difference: crate::compare::Difference,
-    ) -> Divergence {
+    fn report(&self, transcript: &[Exchange], exchange: Exchange, difference: Difference) -> Divergence {
         Divergence::new(self.inner.schedule, self.replicas(), transcript, exchange, difference)
     }
 
@@ -234,7 +247,7 @@ impl Fleet {
     pub(crate) fn compare(&self, reference: &Self) -> Option<Divergence> {
         let (expected, got) = (reference.transcript(), self.transcript());
         let expected = expected.into_iter().map(|exchange| (exchange.sent.step, exchange));
-        let expected: std::collections::BTreeMap<Step, Exchange> = expected.collect();
+        let expected: BTreeMap<Step, Exchange> = expected.collect();
         let mut compared = got.clone();
         compared.sort_by_key(|exchange| exchange.sent.step);
         for exchange in compared {
@@ -330,6 +343,6 @@ pub(crate) fn erased<E: Into<BoxError>>(
     Arc::new(move |replica| factory(replica).map_err(Into::into))
 }
 
-async fn reply(lease: Lease, sent: &Sent) -> Result<crate::message::Reply, crate::message::Broken> {
+async fn reply(lease: Lease, sent: &Sent) -> Result<Reply, Broken> {
     Stream::open(lease, sent).await?.finish().await
 }

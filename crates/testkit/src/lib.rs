@@ -91,7 +91,7 @@ mod replica;
 mod schedule;
 
 pub use check::{Check, CheckError, SEEDS};
-pub use client::{Answer, Client, Listener, accept, cancel, decline};
+pub use client::{Answer, Client, LegacyClient, Listener, accept, cancel, decline};
 pub use divergence::Divergence;
 pub use error::{CallError, Refusal};
 pub use fleet::{BoxError, BuildFailed, Fleet};

@@ -48,9 +48,34 @@ pub(crate) enum Repeat {
     SameBytes,
 }
 
+/// What kind of message is sent, and what belongs to that kind.
+#[derive(Debug, Clone)]
+pub(crate) enum Kind {
+    /// A modern request.
+    Modern,
+    /// A request of a legacy client; `initialize` has no session yet.
+    Legacy(Option<Session>),
+    /// A notification of a legacy client.
+    Notice(Session),
+    /// A legacy client's answer to the question of that id.
+    Answer(Session, Value),
+    /// GET: opens the stream of a legacy session.
+    Get(Session),
+    /// DELETE: ends a legacy session.
+    Delete(Session),
+}
+
+/// A legacy session, as its client knows it.
+#[derive(Debug, Clone)]
+pub(crate) struct Session {
+    pub(crate) id: HeaderValue,
+    pub(crate) version: Version,
+}
+
 /// A request.
 #[derive(Debug, Clone)]
 pub(crate) struct Sent {
+    pub(crate) kind: Kind,
     pub(crate) step: Step,
     pub(crate) method: String,
     /// What `Mcp-Name` mirrors.
@@ -65,14 +90,13 @@ pub(crate) struct Sent {
 impl Sent {
     /// The request as it goes over HTTP.
     pub(crate) fn to_http(&self) -> http::Request<Full<Bytes>> {
-        let message = json!({
-            "jsonrpc": "2.0",
-            "id": self.step.to_string(),
-            "method": self.method,
-            "params": self.params,
-        });
-        let mut request = http::Request::new(Full::from(message.to_string()));
-        *request.method_mut() = http::Method::POST;
+        let body = self.message().map_or_else(String::new, |message| message.to_string());
+        let mut request = http::Request::new(Full::from(body));
+        *request.method_mut() = match self.kind {
+            Kind::Modern | Kind::Legacy(_) | Kind::Notice(_) | Kind::Answer(..) => http::Method::POST,
+            Kind::Get(_) => http::Method::GET,
+            Kind::Delete(_) => http::Method::DELETE,
+        };
         *request.uri_mut() = http::Uri::from_static("/mcp");
         *request.headers_mut() = self.headers();
         if let Some(principal) = &self.principal {
@@ -81,23 +105,56 @@ impl Sent {
         request
     }
 
+    fn message(&self) -> Option<Value> {
+        let Self { kind, step, method, params, .. } = self;
+        Some(match kind {
+            Kind::Modern | Kind::Legacy(_) => {
+                json!({ "jsonrpc": "2.0", "id": step.to_string(), "method": method, "params": params })
+            }
+            Kind::Notice(_) => json!({ "jsonrpc": "2.0", "method": method, "params": params }),
+            Kind::Answer(_, id) => json!({ "jsonrpc": "2.0", "id": id, "result": params }),
+            Kind::Get(_) | Kind::Delete(_) => return None,
+        })
+    }
+
     fn headers(&self) -> HeaderMap {
         let mut headers = HeaderMap::new();
         headers.insert(HOST, HeaderValue::from_static("localhost"));
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         headers.insert(ACCEPT, HeaderValue::from_static("application/json, text/event-stream"));
-        headers.insert(header::PROTOCOL_VERSION, HeaderValue::from_static(Version::LATEST.as_str()));
-        headers.insert(header::METHOD, encoded(&self.method));
-        if let Some(name) = &self.name {
-            headers.insert(header::NAME, encoded(name));
+        match &self.kind {
+            Kind::Modern => {
+                headers.insert(header::PROTOCOL_VERSION, HeaderValue::from_static(Version::LATEST.as_str()));
+                headers.insert(header::METHOD, encoded(&self.method));
+                if let Some(name) = &self.name {
+                    headers.insert(header::NAME, encoded(name));
+                }
+                headers.extend(self.mirrored.iter().cloned());
+            }
+            Kind::Legacy(None) => {}
+            Kind::Legacy(Some(session))
+            | Kind::Notice(session)
+            | Kind::Answer(session, _)
+            | Kind::Get(session)
+            | Kind::Delete(session) => {
+                headers.insert(header::PROTOCOL_VERSION, HeaderValue::from_static(session.version.as_str()));
+                headers.insert(header::SESSION_ID, session.id.clone());
+            }
         }
-        headers.extend(self.mirrored.iter().cloned());
         headers
     }
 
-    /// Whether it carries a token that some replica sealed.
+    /// Whether it carries a `requestState` or a cursor.
     pub(crate) fn has_token(&self) -> bool {
         ["requestState", "cursor"].iter().any(|key| self.params.get(key).is_some())
+    }
+
+    /// Whether it belongs to a legacy session.
+    pub(crate) const fn has_session(&self) -> bool {
+        match self.kind {
+            Kind::Modern | Kind::Legacy(None) => false,
+            Kind::Legacy(Some(_)) | Kind::Notice(_) | Kind::Answer(..) | Kind::Get(_) | Kind::Delete(_) => true,
+        }
     }
 
     /// The parameters without what is random by nature and what every request says.
@@ -151,12 +208,14 @@ pub(crate) fn mirrored_name(method: &str, params: &Value) -> Option<String> {
 #[derive(Debug, Clone)]
 pub(crate) struct Reply {
     pub(crate) status: u16,
-    /// The notifications that came before the answer.
+    /// What came before the answer: notifications, and questions to a legacy client.
     pub(crate) notifications: Vec<Value>,
     /// The answer as it came.
     pub(crate) text: String,
     /// The answer; a string if it is not JSON, and null if there is none.
     pub(crate) answer: Value,
+    /// The legacy session that it opens.
+    pub(crate) session: Option<HeaderValue>,
 }
 
 impl Reply {
@@ -167,7 +226,8 @@ impl Reply {
             true => Value::Null,
             false => parsed(&text),
         };
-        Self { status, notifications: messages.iter().map(|message| parsed(message)).collect(), text, answer }
+        let notifications = messages.iter().map(|message| parsed(message)).collect();
+        Self { status, notifications, text, answer, session: None }
     }
 
     /// The answer's text with its tokens masked.
@@ -184,7 +244,16 @@ impl Reply {
                 *token = Value::from(MASK);
             }
         }
-        json!({ "status": self.status, "notifications": self.notifications, "answer": answer })
+        let mut notifications = self.notifications.clone();
+        // Among them are the questions to legacy clients, whose ids are sealed.
+        for id in notifications.iter_mut().filter_map(|message| message.get_mut("id")) {
+            *id = Value::from(MASK);
+        }
+        let mut reply = json!({ "status": self.status, "notifications": notifications, "answer": answer });
+        if self.session.is_some() {
+            reply["session"] = Value::from(MASK);
+        }
+        reply
     }
 }
 

@@ -6,11 +6,11 @@ use std::collections::HashMap;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use anypod_server::proto::seal::{KEY_LEN, Ring, UnixSeconds};
 use anypod_server::{
-    Bus, BusError, Clock, Entropy, Event, InMemory, InProcess, Mailbox, Once, OnceError, Outside, ServerBuilder,
+    Bus, BusError, Clock, Entropy, Event, InMemory, InProcess, Once, OnceError, Outside, Receiver, ServerBuilder,
 };
 use tokio::time::Instant;
 
@@ -172,6 +172,7 @@ impl Entropy for Seeded {
     }
 }
 
+/// A bus that reaches every replica, as all are in one process.
 struct SharedBus(Arc<InProcess>);
 
 impl Bus for SharedBus {
@@ -179,8 +180,12 @@ impl Bus for SharedBus {
         self.0.publish(event)
     }
 
-    fn attach(&self, mailbox: &Arc<Mailbox>) {
-        self.0.attach(mailbox);
+    fn attach(&self, receiver: Weak<dyn Receiver>) {
+        self.0.attach(receiver);
+    }
+
+    fn is_shared(&self) -> bool {
+        true
     }
 }
 

@@ -19,18 +19,25 @@ pub struct Listener {
 }
 
 impl Listener {
+    /// Opens a stream of changes, whose first message acknowledges it.
     pub(super) async fn open(fleet: &Fleet, sent: Sent) -> Result<Self, CallError> {
-        let (Exchange { served, reply, sent }, stream) = fleet.open(sent).await?;
-        let reply = reply.map_err(|source| CallError::Broken { served, source })?;
-        match (reply.answer.pointer("/params/notifications"), stream) {
-            (Some(honoured), Some(stream)) => {
-                Ok(Self { fleet: fleet.clone(), sent, honoured: honoured.clone(), stream })
-            }
-            _ => Err(CallError::Refused(Box::new(Refusal::new(served, &reply)))),
+        let (sent, reply, stream) = start(fleet, sent).await?;
+        match reply.answer.pointer("/params/notifications") {
+            Some(honoured) => Ok(Self { fleet: fleet.clone(), sent, honoured: honoured.clone(), stream }),
+            None => Err(CallError::Refused(Box::new(Refusal::new(stream.served(), &reply)))),
         }
     }
 
-    /// What the server agreed to tell.
+    /// Opens the stream of a legacy session, which nothing acknowledges.
+    pub(super) async fn open_legacy(fleet: &Fleet, sent: Sent) -> Result<Self, CallError> {
+        let (sent, reply, stream) = start(fleet, sent).await?;
+        match reply.status {
+            200 => Ok(Self { fleet: fleet.clone(), sent, honoured: Value::Null, stream }),
+            _ => Err(CallError::Refused(Box::new(Refusal::new(stream.served(), &reply)))),
+        }
+    }
+
+    /// What the server agreed to tell; null on the stream of a legacy session.
     pub const fn honoured(&self) -> &Value {
         &self.honoured
     }
@@ -60,4 +67,12 @@ impl fmt::Debug for Listener {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Listener").field("honoured", &self.honoured).finish_non_exhaustive()
     }
+}
+
+async fn start(fleet: &Fleet, sent: Sent) -> Result<(Sent, Reply, Stream), CallError> {
+    let (Exchange { served, reply, sent }, stream) = fleet.open(sent).await?;
+    let reply = reply.map_err(|source| CallError::Broken { served, source })?;
+    // A reply came from a stream, so there is one.
+    let stream = stream.ok_or(CallError::Broken { served, source: Broken::Died })?;
+    Ok((sent, reply, stream))
 }

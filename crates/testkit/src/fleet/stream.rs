@@ -1,20 +1,22 @@
 //! A response under way: messages as they come, until the replica has said everything or dies.
 
 use anypod_server::Body;
+use anypod_server::proto::header::SESSION_ID;
 use anypod_server::proto::sse::Decoder;
 use bytes::Bytes;
-use http::Response;
 use http::header::CONTENT_TYPE;
+use http::{HeaderValue, Response};
 use http_body_util::BodyExt as _;
 
 use super::Lease;
-use crate::message::{Broken, Reply, Sent};
+use crate::message::{Broken, Kind, Reply, Sent};
 use crate::replica::Served;
 
 /// A response. Holds its replica, which the schedule then does not kill.
 pub(crate) struct Stream {
     lease: Lease,
     status: u16,
+    session: Option<HeaderValue>,
     body: Body,
     framing: Framing,
 }
@@ -44,7 +46,8 @@ impl Stream {
             true => Framing::Events(Box::default(), Bytes::new()),
             false => Framing::Whole(Vec::new()),
         };
-        Ok(Self { lease, status: head.status.as_u16(), body, framing })
+        let session = head.headers.get(SESSION_ID).cloned();
+        Ok(Self { lease, status: head.status.as_u16(), session, body, framing })
     }
 
     /// Who answers.
@@ -83,13 +86,22 @@ impl Stream {
         while let Some(message) = self.message().await? {
             messages.push(message);
         }
-        Ok(Reply::new(self.status, messages))
+        Ok(self.reply(messages))
     }
 
-    /// What has been said so far: the first message of a stream that stays open, or a whole refusal.
-    pub(crate) async fn begin(&mut self) -> Result<Reply, Broken> {
+    /// What these messages of the stream, the last of which is the answer, amount to.
+    pub(crate) fn reply(&self, messages: Vec<String>) -> Reply {
+        Reply { session: self.session.clone(), ..Reply::new(self.status, messages) }
+    }
+
+    /// What is said at once: the first message of a stream that stays open, or a whole refusal. A legacy
+    /// stream says nothing at once.
+    pub(super) async fn begin(&mut self, sent: &Sent) -> Result<Reply, Broken> {
+        if let (Kind::Get(_), Framing::Events(..)) = (&sent.kind, &self.framing) {
+            return Ok(self.reply(Vec::new()));
+        }
         let first = self.message().await?;
-        Ok(Reply::new(self.status, first.into_iter().collect()))
+        Ok(self.reply(first.into_iter().collect()))
     }
 }
 

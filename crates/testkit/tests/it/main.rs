@@ -5,5 +5,6 @@ mod basket;
 mod caught;
 mod client;
 mod fleet;
+mod legacy;
 mod right;
 mod servers;
