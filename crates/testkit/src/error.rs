@@ -92,12 +92,8 @@ impl CallError {
     pub fn refusal(&self) -> Option<&Refusal> {
         match self {
             Self::Refused(refusal) => Some(refusal),
-            Self::Unanswered { .. }
-            | Self::NoSession(_)
-            | Self::Endless(_)
-            | Self::Broken { .. }
-            | Self::Build(_)
-            | Self::Diverged(_) => None,
+            Self::Unanswered { .. } | Self::NoSession(_) | Self::Endless(_) => None,
+            Self::Broken { .. } | Self::Build(_) | Self::Diverged(_) => None,
         }
     }
 }

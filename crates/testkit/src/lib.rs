@@ -67,6 +67,8 @@
 //! and which replica; what differs; who had served what before; and what the cause may be. The client lists the
 //! tools before it first calls one, as clients have to.
 //!
+//! The client is modern; [`Client::legacy`] makes one of an earlier revision.
+//!
 //! The parts of a check can be used on their own: a [`Fleet`] with a [`Schedule`], its clients, and
 //! [`Fleet::kill`] and [`Fleet::advance`] for crashes and time. All of it is meant for tests with paused time
 //! on one thread; then a run follows from its seed.
@@ -75,8 +77,9 @@
 //!
 //! All replicas live in one process. What they have in common there (a `static`, a file, a map that the factory
 //! captures) looks like a store that a real fleet shares. Build in the factory what each process builds for
-//! itself, and take from [`Replica::shared`] what stands outside. Only what the scenario does is checked, and
-//! only modern clients call.
+//! itself, and take from [`Replica::shared`] what stands outside. Only what the scenario does is checked.
+//! Answers of a [`LegacyClient`] to questions go straight to the replica that asked: the hop between replicas
+//! needs sockets, and is not tried here.
 
 mod check;
 mod client;
