@@ -4,14 +4,18 @@ use std::any::Any;
 use std::fmt;
 use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
 
 use anypod_server::Server;
+use tokio::time::error::Elapsed;
 
 use crate::client::Client;
 use crate::compare::Rules;
 use crate::divergence::Divergence;
-use crate::fleet::{BoxError, BuildFailed, Factory, Fleet, erased};
+use crate::fleet::{BoxError, BuildFailed, Extent, Factory, Fleet, erased};
 use crate::replica::Replica;
 use crate::schedule::Schedule;
 
@@ -22,6 +26,10 @@ pub const SEEDS: [u64; 8] = [1, 2, 3, 4, 5, 6, 7, 8];
 /// replica of the round before and that of the last request.
 const REPLICAS: usize = 3;
 
+/// How much virtual time a scenario may take unless a check is told otherwise: more than any bound of a server
+/// that a scenario is likely to wait for, and little enough that a wait for nothing soon ends.
+const DEADLINE: Duration = Duration::from_secs(3600);
+
 /// Checks that a server answers the same, however its requests are spread over replicas.
 #[derive(Clone)]
 #[must_use = "a check does nothing until it runs"]
@@ -29,6 +37,7 @@ pub struct Check {
     factory: Factory,
     replicas: usize,
     schedules: Vec<Schedule>,
+    deadline: Duration,
     rules: Rules,
 }
 
@@ -71,6 +80,7 @@ impl CheckError {
 enum End {
     Done,
     Failed(BoxError),
+    Stuck(Elapsed),
     Panicked(Box<dyn Any + Send>),
 }
 
@@ -78,7 +88,8 @@ impl Check {
     /// A check of the server that `factory` builds, see [`Fleet::new`].
     pub fn new<E: Into<BoxError>>(factory: impl Fn(&Replica) -> Result<Server, E> + Send + Sync + 'static) -> Self {
         let schedules = std::iter::once(Schedule::RoundRobin).chain(SEEDS.map(Schedule::Seeded)).collect();
-        Self { factory: erased(factory), replicas: REPLICAS, schedules, rules: Rules::default() }
+        let rules = Rules::default();
+        Self { factory: erased(factory), replicas: REPLICAS, schedules, deadline: DEADLINE, rules }
     }
 
     /// With so many replicas, at least 2. Default 3.
@@ -96,6 +107,13 @@ impl Check {
     /// Under these seeds only: one that failed, or many more than the default ones.
     pub fn seeds(self, seeds: impl IntoIterator<Item = u64>) -> Self {
         self.schedules(seeds.into_iter().map(Schedule::Seeded))
+    }
+
+    /// Ends a run of the scenario that takes longer, in virtual time: it waits for something that does not come.
+    /// Default 1 hour.
+    pub const fn deadline(mut self, deadline: Duration) -> Self {
+        self.deadline = deadline;
+        self
     }
 
     /// Does not compare what `pointer` points at within the JSON-RPC answers: what is random or new each time
@@ -121,17 +139,37 @@ impl Check {
     pub async fn run(&self, scenario: impl AsyncFn(Client) -> Result<(), BoxError>) -> Result<(), CheckError> {
         assert!(self.replicas > 1 && !self.schedules.is_empty(), "nothing would be checked: {self:?}");
         let reference = self.fleet(1, Schedule::Fixed(0))?;
-        conclude(play(&reference, &scenario).await, "on a single replica")?;
+        conclude(self.play(&reference, &scenario).await, "on a single replica")?;
         for schedule in self.schedules.iter().copied() {
             let fleet = self.fleet(self.replicas, schedule)?;
-            let end = play(&fleet, &scenario).await;
+            let end = self.play(&fleet, &scenario).await;
+            let extent = match end {
+                End::Done | End::Stuck(_) => Extent::Whole,
+                End::Failed(_) | End::Panicked(_) => Extent::Part,
+            };
             // What the fleet met last may only follow from what it had answered otherwise before.
-            if let Some(divergence) = fleet.compare(&reference).or_else(|| fleet.divergence()) {
+            if let Some(divergence) = fleet.compare(&reference, extent).or_else(|| fleet.divergence()) {
                 return Err(CheckError::Diverged(Box::new(divergence)));
             }
             conclude(end, &format!("{} replicas, {schedule}", self.replicas))?;
         }
         Ok(())
+    }
+
+    /// Runs the scenario to its end, whatever that is. A panic waits until the answers have been compared: an
+    /// assertion that fails says less than the answer that was the reason.
+    async fn play(&self, fleet: &Fleet, scenario: &impl AsyncFn(Client) -> Result<(), BoxError>) -> End {
+        let mut running = pin!(scenario(fleet.client()));
+        let ended = poll_fn(|cx| match catch_unwind(AssertUnwindSafe(|| running.as_mut().poll(cx))) {
+            Ok(poll) => poll.map(Ok),
+            Err(panic) => Poll::Ready(Err(panic)),
+        });
+        match tokio::time::timeout(self.deadline, ended).await {
+            Ok(Ok(Ok(()))) => End::Done,
+            Ok(Ok(Err(error))) => End::Failed(error),
+            Ok(Err(panic)) => End::Panicked(panic),
+            Err(elapsed) => End::Stuck(elapsed),
+        }
     }
 
     fn fleet(&self, replicas: usize, schedule: Schedule) -> Result<Fleet, BuildFailed> {
@@ -141,24 +179,9 @@ impl Check {
 
 impl fmt::Debug for Check {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { factory: _, replicas, schedules, rules } = self;
+        let Self { factory: _, replicas, schedules, deadline: _, rules } = self;
         let mut shown = f.debug_struct("Check");
         shown.field("replicas", replicas).field("schedules", schedules).field("rules", rules).finish()
-    }
-}
-
-/// Runs the scenario to its end, whatever that is. A panic waits until the answers have been compared: an
-/// assertion that fails says less than the answer that was the reason.
-async fn play(fleet: &Fleet, scenario: &impl AsyncFn(Client) -> Result<(), BoxError>) -> End {
-    let mut running = std::pin::pin!(scenario(fleet.client()));
-    let ended = poll_fn(|cx| match catch_unwind(AssertUnwindSafe(|| running.as_mut().poll(cx))) {
-        Ok(poll) => poll.map(Ok),
-        Err(panic) => std::task::Poll::Ready(Err(panic)),
-    });
-    match ended.await {
-        Ok(Ok(())) => End::Done,
-        Ok(Err(error)) => End::Failed(error),
-        Err(panic) => End::Panicked(panic),
     }
 }
 
@@ -166,6 +189,7 @@ fn conclude(end: End, under: &str) -> Result<(), CheckError> {
     match end {
         End::Done => Ok(()),
         End::Failed(source) => Err(CheckError::Scenario { under: under.to_owned(), source }),
+        End::Stuck(elapsed) => Err(CheckError::Scenario { under: under.to_owned(), source: elapsed.into() }),
         End::Panicked(panic) => resume_unwind(panic),
     }
 }

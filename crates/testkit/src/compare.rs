@@ -5,7 +5,7 @@ use http::StatusCode;
 use serde_json::{Value, json};
 
 use crate::diff;
-use crate::message::{Exchange, Repeat, Reply};
+use crate::message::{Broken, Exchange, Repeat, Reply};
 use crate::replica::Served;
 
 /// What stands for a part of an answer that is not compared.
@@ -44,6 +44,7 @@ pub(crate) struct Difference {
 pub(crate) enum Cause {
     Scenario,
     Broken,
+    Silence,
     Token,
     Order,
     Bytes,
@@ -59,6 +60,10 @@ impl Cause {
                  randomness, or something that outlives a run?"
             }
             Self::Broken => "the response broke off: was a replica killed whose answer was still under way?",
+            Self::Silence => {
+                "what comes on one replica does not come on several, or the other way round: do all replicas \
+                 share the bus?"
+            }
             Self::Token => {
                 "a token that one replica sealed did not open on another: do all replicas share the ring, the \
                  audience and the store of used tokens?"
@@ -108,11 +113,13 @@ impl Rules {
             }
             (Err(before), Err(after)) if before == after => None,
             (before, after) => {
+                let silent = [before, after].iter().any(|reply| matches!(reply, Err(Broken::Silent)));
+                let cause = if silent { Cause::Silence } else { Cause::Broken };
                 let [before, after] = [before, after].map(|reply| match reply {
                     Ok(reply) => self.comparable(reply),
                     Err(broken) => Value::from(broken.to_string()),
                 });
-                difference(Cause::Broken, diff::json(&before, &after))
+                difference(cause, diff::json(&before, &after))
             }
         }
     }

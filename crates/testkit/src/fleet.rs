@@ -2,7 +2,7 @@
 
 mod stream;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error as StdError;
 use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -244,27 +244,43 @@ impl Fleet {
     }
 
     /// The first step at which this fleet and `reference` went apart.
-    pub(crate) fn compare(&self, reference: &Self) -> Option<Divergence> {
+    pub(crate) fn compare(&self, reference: &Self, extent: Extent) -> Option<Divergence> {
         let (expected, got) = (reference.transcript(), self.transcript());
-        let expected = expected.into_iter().map(|exchange| (exchange.sent.step, exchange));
-        let expected: BTreeMap<Step, Exchange> = expected.collect();
-        let mut compared = got.clone();
-        compared.sort_by_key(|exchange| exchange.sent.step);
-        for exchange in compared {
-            // A step that the reference did not take follows from an answer that was ignored, or from a
-            // scenario that is not the same twice. Only the transcripts' common steps are the server's.
-            let Some(standard) = expected.get(&exchange.sent.step) else { continue };
-            if let Some(difference) = self.inner.rules.difference(standard, &exchange, Witness::Reference) {
-                let came_before = got.iter().position(|other| other.sent.step == exchange.sent.step);
-                return Some(self.report(&got[..came_before.unwrap_or(got.len())], exchange, difference));
-            }
-        }
-        None
+        let by_step = |transcript: &[Exchange]| -> BTreeMap<Step, Exchange> {
+            transcript.iter().map(|exchange| (exchange.sent.step, exchange.clone())).collect()
+        };
+        let (expected, taken) = (by_step(&expected), by_step(&got));
+        let steps: BTreeSet<Step> = expected.keys().chain(taken.keys()).copied().collect();
+        steps.into_iter().find_map(|step| {
+            let (standard, exchange) = match (expected.get(&step), taken.get(&step)) {
+                (Some(standard), Some(exchange)) => (standard.clone(), exchange.clone()),
+                (Some(standard), None) if extent == Extent::Whole => {
+                    // Whoever served the call so far is who stays silent.
+                    let before = taken.range(..step).next_back().filter(|(taken, _)| taken.call == step.call);
+                    let served = before.map_or(standard.served, |(_, exchange)| exchange.served);
+                    (standard.clone(), Exchange { served, ..standard.silent() })
+                }
+                (None, Some(exchange)) => (exchange.silent(), exchange.clone()),
+                (_, None) => return None,
+            };
+            let difference = self.inner.rules.difference(&standard, &exchange, Witness::Reference)?;
+            let came_before = got.iter().position(|other| other.sent.step == step).unwrap_or(got.len());
+            Some(self.report(&got[..came_before], exchange, difference))
+        })
     }
 
     fn transcript(&self) -> Vec<Exchange> {
         self.inner.lock().transcript.clone()
     }
+}
+
+/// How much of a scenario a fleet has gone through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Extent {
+    /// All of it: what the reference did and the fleet did not is a difference.
+    Whole,
+    /// It was cut short.
+    Part,
 }
 
 /// Why an exchange did not come to an end.

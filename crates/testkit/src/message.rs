@@ -273,12 +273,22 @@ pub(crate) struct Exchange {
     pub(crate) reply: Result<Reply, Broken>,
 }
 
+impl Exchange {
+    /// The same request, to which nothing was said.
+    pub(crate) fn silent(&self) -> Self {
+        Self { reply: Err(Broken::Silent), ..self.clone() }
+    }
+}
+
 /// Why a response ended before its time.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Broken {
     /// The replica was killed.
     #[error("the replica died")]
     Died,
+    /// Nothing was said, or nothing more.
+    #[error("nothing came")]
+    Silent,
     /// The stream of events cannot be read.
     #[error("the stream of events is malformed: {0}")]
     Malformed(anypod_server::proto::sse::SseError),

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use anypod_server::proto::method::Method;
 use anypod_server::proto::tools::ToolAnnotations;
-use anypod_server::{BuildError, InMemory, Resource, Server, State, Tool};
+use anypod_server::{BuildError, InMemory, InProcess, Resource, Server, State, Tool};
 use anypod_testkit::{Check, CheckError, Client, Divergence, Fleet, Replica, SEEDS, Schedule, Served, Step, accept};
 use serde_json::json;
 
@@ -207,4 +207,24 @@ async fn a_report_goes_before_the_assertion_that_follows_from_it() {
 #[should_panic(expected = "nothing would be checked")]
 async fn a_check_that_would_check_nothing_panics() {
     let _ = Check::new(shop).seeds([]).run(async |_: Client| Ok(())).await;
+}
+
+/// Changes stay in the process that made them.
+fn deaf(replica: &Replica) -> Result<Server, BuildError> {
+    let payments = replica.shared(Payments::default);
+    replica.configure(builder(Payments::clone(&payments))).bus(InProcess::default()).build()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_change_that_listeners_on_other_replicas_never_hear_of_is_caught() {
+    let scenario = async |client: Client| {
+        let mut listener = client.listen(json!({ "resourceSubscriptions": ["note://a"] })).await?;
+        client.call_tool("touch", json!({})).await?;
+        listener.next().await?;
+        Ok(())
+    };
+    let report = report(Check::new(deaf).schedules([Schedule::RoundRobin]).run(scenario).await);
+    assert_eq!((report.step(), report.served_by().replica), (Step { call: 1, part: 2 }, 0));
+    assert!(report.difference().contains("+ \"nothing came\""), "{report}");
+    assert!(report.hint().contains("share the bus"), "{report}");
 }
