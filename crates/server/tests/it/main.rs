@@ -3,6 +3,7 @@
 mod admission;
 mod calls;
 mod field;
+mod front;
 mod rounds;
 mod streaming;
 mod support;
