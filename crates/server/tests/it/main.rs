@@ -1,0 +1,3 @@
+//! Tests of the server from outside: real bytes in, real bytes out.
+
+mod stdio;
