@@ -36,6 +36,15 @@ struct Queue {
     closed: bool,
 }
 
+impl Queue {
+    fn wake_later(&mut self, cx: &Context<'_>) {
+        match &mut self.reader {
+            Some(reader) => reader.clone_from(cx.waker()),
+            None => self.reader = Some(cx.waker().clone()),
+        }
+    }
+}
+
 impl Outbox {
     /// A queue for `capacity` messages.
     pub(crate) const fn new(capacity: usize) -> Self {
@@ -69,13 +78,20 @@ impl Outbox {
         match queue.messages.pop_front() {
             Some((_, message)) => Poll::Ready(message),
             None => {
-                match &mut queue.reader {
-                    Some(reader) => reader.clone_from(cx.waker()),
-                    None => queue.reader = Some(cx.waker().clone()),
-                }
+                queue.wake_later(cx);
                 Poll::Pending
             }
         }
+    }
+
+    /// Ready when a message waits.
+    pub(crate) fn poll_ready(&self, cx: &Context<'_>) -> Poll<()> {
+        let mut queue = self.lock();
+        if queue.messages.is_empty() {
+            queue.wake_later(cx);
+            return Poll::Pending;
+        }
+        Poll::Ready(())
     }
 
     /// Whether a message waits.

@@ -24,6 +24,7 @@ use super::questions::{Outcome, Waiting};
 use crate::completed::{Completed, Failure, Response};
 use crate::cx::{Client, LegacyClient, notification};
 use crate::dispatch::{Call, Resume, Started, unknown_method};
+use crate::load::Permit;
 use crate::outbox::{Kind, Outbox};
 use crate::principal::Principal;
 use crate::run::{Ended, Run, failure};
@@ -61,11 +62,13 @@ pub(crate) struct LegacyCall {
     pub(crate) client: Arc<LegacyClient>,
     pub(crate) principal: Option<Principal>,
     pub(crate) outbox: Arc<Outbox>,
+    /// The call's place among the requests; left to others while it waits for the client.
+    pub(crate) permit: Option<Permit>,
 }
 
 impl LegacyCall {
     /// The whole call: [`LegacyCall::start`], then [`LegacyCall::finish`] if there is more to do.
-    pub(crate) async fn answer(&self, asker: &impl Asker) -> Response {
+    pub(crate) async fn answer(&mut self, asker: &impl Asker) -> Response {
         match self.start() {
             Ok(Started::Done(completed)) => self.respond(Ok(completed)),
             Ok(Started::Running(run)) => self.finish(run, asker).await,
@@ -85,7 +88,7 @@ impl LegacyCall {
     }
 
     /// Works until the answer is there: runs, asks, runs again.
-    pub(crate) async fn finish(&self, run: Run, asker: &impl Asker) -> Response {
+    pub(crate) async fn finish(&mut self, run: Run, asker: &impl Asker) -> Response {
         let outcome = self.rounds(run, asker).await;
         self.respond(outcome)
     }
@@ -121,8 +124,9 @@ impl LegacyCall {
         })
     }
 
-    async fn rounds(&self, mut run: Run, asker: &impl Asker) -> Result<Completed, Failure> {
-        let limits = &self.server.inner.limits;
+    async fn rounds(&mut self, mut run: Run, asker: &impl Asker) -> Result<Completed, Failure> {
+        let server = self.server.clone();
+        let limits = &server.inner.limits;
         let mut time_left = limits.request_deadline;
         for _ in 0..limits.legacy_rounds {
             let (questions, state) = match self.run(&mut run, &mut time_left).await? {
@@ -131,8 +135,10 @@ impl LegacyCall {
             };
             // The handler that asked is done for; the next round runs a new one.
             drop(run);
-            let responses = timeout(limits.answer_deadline, self.ask(questions, asker))
-                .await
+            self.permit.as_mut().map_or(Ok(()), Permit::wait)?;
+            let responses = timeout(limits.answer_deadline, self.ask(questions, asker)).await;
+            self.permit.iter_mut().for_each(Permit::resume);
+            let responses = responses
                 .map_err(|_| unanswered(format_args!("{} s are over", limits.answer_deadline.as_secs())))??;
             run = match self.start_round(Resume { state, responses: responses.into_iter().collect() })? {
                 Started::Done(completed) => return Ok(completed),

@@ -1,3 +1,11 @@
 //! Tests of the server from outside: real bytes in, real bytes out.
 
+mod admission;
+mod calls;
+mod field;
+mod front;
+mod rounds;
 mod stdio;
+mod streaming;
+mod support;
+mod tampering;
