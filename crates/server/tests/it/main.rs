@@ -5,6 +5,7 @@ mod calls;
 mod field;
 mod front;
 mod rounds;
+mod stdio;
 mod streaming;
 mod support;
 mod tampering;
