@@ -151,10 +151,11 @@ async fn modern(
 }
 
 fn listen(server: &Server, accepts: Accepts, request: &Request) -> Response<Body> {
-    if accepts == Accepts::Json {
-        return failure(&Rejection::NotAcceptable("text/event-stream"));
-    }
-    match Listening::open(server, request) {
+    let opened = match accepts {
+        Accepts::Json => Err(Rejection::NotAcceptable("text/event-stream")),
+        Accepts::Streams => Listening::open(server, request),
+    };
+    match opened {
         Ok(listening) => sse(Body::listening(listening, &server.inner.limits)),
         Err(rejection) => json(completed::Response::failure(Some(request.id()), &rejection.into())),
     }

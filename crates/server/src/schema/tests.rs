@@ -1,3 +1,5 @@
+//! Schemas of every role, and the fast path held against the validator.
+
 use proptest::prelude::*;
 use schemars::JsonSchema;
 use serde_json::json;

@@ -9,9 +9,9 @@ use super::cut;
 use super::expansion::Recursion;
 
 /// How many violations are reported at once.
-pub const MAX_VIOLATIONS: usize = 8;
+pub(super) const MAX_VIOLATIONS: usize = 8;
 /// How long a message may be, in characters.
-pub const MAX_MESSAGE: usize = 200;
+pub(crate) const MAX_MESSAGE: usize = 200;
 
 /// Strings up to this many bytes are quoted in messages.
 const MAX_QUOTE: usize = 64;
@@ -21,7 +21,7 @@ const MAX_PARTS: usize = 4_096;
 
 /// One rule that a value breaks.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Violation {
+pub(crate) struct Violation {
     /// JSON pointer to the offending part of the value; empty for the whole.
     pub path: String,
     /// What is wrong with it, at most [`MAX_MESSAGE`] characters. Large values are not repeated.
@@ -37,14 +37,9 @@ impl fmt::Display for Violation {
 
 /// What a value breaks: at least one and at most [`MAX_VIOLATIONS`] violations, displayed one per line.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Violations(Vec<Violation>);
+pub(crate) struct Violations(Vec<Violation>);
 
 impl Violations {
-    /// The violations.
-    pub fn iter(&self) -> std::slice::Iter<'_, Violation> {
-        self.0.iter()
-    }
-
     /// The violation of not being readable at all.
     pub(super) fn unreadable(error: &serde_json::Error) -> Self {
         Self(vec![Violation { path: String::new(), message: cut(&error.to_string(), MAX_MESSAGE) }])
