@@ -104,13 +104,15 @@ impl Connection {
         }
         let permit = self.server.inner.load.enter(What::Request)?;
         let outbox = Arc::new(Outbox::new(self.server.inner.limits.outbox_messages));
-        let call = LegacyCall {
+        let mut call = LegacyCall {
             server: self.server.clone(),
             request: Arc::clone(request),
             version: session.version,
             client: Arc::clone(&session.client),
             principal: None,
             outbox: Arc::clone(&outbox),
+            // The exchange holds the permit: on a stream of bytes a question takes no place of another request.
+            permit: None,
         };
         match span.in_scope(|| call.start())? {
             Started::Done(done) => Ok(Some(span.in_scope(|| call.respond(Ok(done))).body)),

@@ -6,8 +6,8 @@
 
 use std::collections::BTreeSet;
 use std::future::poll_fn;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
 
 use anypod_proto::code::Code;
 use anypod_proto::jsonrpc::ErrorObject;
@@ -27,7 +27,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::{AbortHandle, JoinSet};
 
 use super::lines::Outgoing;
-use crate::bus::{Change, Event, Interest, Mailbox, SessionChange};
+use crate::bus::{Change, Event, Interest, Mailbox, Receiver, SessionChange};
 use crate::completed::Failure;
 use crate::cx::{LegacyClient, notification};
 use crate::dispatch::unknown_method;
@@ -66,7 +66,8 @@ impl Session {
         // Legacy servers announce the changes of their lists to every client, unasked.
         let interest = Interest { tools: true, prompts: true, resources: true, uris: BTreeSet::new() };
         let mailbox = Mailbox::for_session(interest, number, inner.limits.session_resources);
-        inner.bus.attach(&mailbox);
+        let receiver: Weak<Mailbox> = Arc::downgrade(&mailbox);
+        inner.bus.attach(receiver);
         let session =
             Self { version, client: Arc::new(client), number, mailbox, resources: BTreeSet::new(), listener: None };
         Ok((session, object(&result)?))
