@@ -30,8 +30,7 @@ pub struct Violation {
 
 impl fmt::Display for Violation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let path = if self.path.is_empty() { "(root)" } else { &self.path };
-        write!(f, "{path}: {}", self.message)
+        write!(f, "{}: {}", self.path_or_root(), self.message)
     }
 }
 
@@ -43,6 +42,12 @@ impl Violations {
     /// The violations.
     pub fn iter(&self) -> std::slice::Iter<'_, Violation> {
         self.0.iter()
+    }
+
+    /// Where they are, without the values, for the log: payloads are not logged.
+    pub fn paths(&self) -> String {
+        let paths: Vec<_> = self.0.iter().map(Violation::path_or_root).collect();
+        paths.join(", ")
     }
 
     /// The violation of not being readable at all.
@@ -82,6 +87,10 @@ impl fmt::Display for Violations {
 impl std::error::Error for Violations {}
 
 impl Violation {
+    fn path_or_root(&self) -> &str {
+        if self.path.is_empty() { "(root)" } else { &self.path }
+    }
+
     fn new(error: &ValidationError<'_>) -> Self {
         Self { path: cut(error.instance_path().as_str(), MAX_MESSAGE), message: message(error) }
     }

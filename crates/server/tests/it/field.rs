@@ -182,7 +182,8 @@ async fn integers_that_not_every_reader_keeps_are_refused() {
     let server = server();
     for beyond in ["9007199254740992", "-9007199254740992", "12345678901234567890", "1e300"] {
         let request = route(json!({ "shard": 1 }), &[("mcp-param-shard", beyond)]);
-        let answer = request.edited(|text| text.replace("\"shard\":1", &format!("\"shard\":{beyond}"))).send(&server).await;
+        let answer =
+            request.edited(|text| text.replace("\"shard\":1", &format!("\"shard\":{beyond}"))).send(&server).await;
         answer.assert_refused(400, -32020);
         assert_eq!(answer.data()["header"], "mcp-param-shard", "{beyond}");
     }
@@ -294,7 +295,8 @@ async fn no_payload_is_logged() {
     modern("resources/read", json!({ "uri": format!("book://{pearl}/1") })).send(&server).await;
     let asked = call("ask", json!({})).capable(json!({ "elicitation": {} })).send(&server).await;
     let answered = json!({ "name": { "action": "accept", "content": { "name": pearl } } });
-    let done = call("ask", json!({})).capable(json!({ "elicitation": {} })).resume(&asked, answered).send(&server).await;
+    let done =
+        call("ask", json!({})).capable(json!({ "elicitation": {} })).resume(&asked, answered).send(&server).await;
     assert_eq!(done.text(), pearl);
     let state = asked.result()["requestState"].as_str().expect("a state").to_owned();
     call("ask", json!({})).param("requestState", json!(format!("{state}x"))).send(&server).await;
