@@ -66,13 +66,20 @@ impl Outbox {
         match queue.messages.pop_front() {
             Some((_, message)) => Poll::Ready(message),
             None => {
-                match &mut queue.reader {
-                    Some(reader) => reader.clone_from(cx.waker()),
-                    None => queue.reader = Some(cx.waker().clone()),
-                }
+                queue.register(cx.waker());
                 Poll::Pending
             }
         }
+    }
+
+    /// Ready while a message waits.
+    pub(crate) fn poll_waiting(&self, cx: &Context<'_>) -> Poll<()> {
+        let mut queue = self.lock();
+        if queue.messages.is_empty() {
+            queue.register(cx.waker());
+            return Poll::Pending;
+        }
+        Poll::Ready(())
     }
 
     /// Whether a message waits.
@@ -91,6 +98,15 @@ impl Outbox {
     fn lock(&self) -> std::sync::MutexGuard<'_, Queue> {
         // The queue is consistent after every statement, so a panic elsewhere does not spoil it.
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Queue {
+    fn register(&mut self, waker: &Waker) {
+        match &mut self.reader {
+            Some(reader) => reader.clone_from(waker),
+            None => self.reader = Some(waker.clone()),
+        }
     }
 }
 
