@@ -14,7 +14,7 @@ use http::HeaderMap;
 
 use crate::header;
 use crate::logging::LoggingLevel;
-use crate::meta;
+use crate::meta::path;
 use crate::method::{LegacyMethod, Method};
 use crate::param_header::ParamHeaders;
 use crate::reject::{Refused, Rejection};
@@ -148,7 +148,7 @@ fn check_modern<'t>(
 ) -> Result<Version, Rejection> {
     let meta = &frame.params.meta;
     // A version of the wrong kind is a problem of the frame, which says so; it is not missing.
-    let missing = || frame.problem.clone().unwrap_or(Rejection::ParamMissing(meta_field::PROTOCOL_VERSION));
+    let missing = || frame.problem.clone().unwrap_or(Rejection::ParamMissing(path::PROTOCOL_VERSION));
     let requested = meta.protocol_version.ok_or_else(missing)?.of(body);
     if let Carrier::Http(headers) = carrier {
         headers::must_equal(headers, &header::PROTOCOL_VERSION, requested)?;
@@ -167,13 +167,13 @@ fn check_modern<'t>(
         headers::must_equal_encoded(headers, &header::NAME, name.of(body))?;
     }
     if meta.client_capabilities.is_none() {
-        return Err(Rejection::ParamMissing(meta_field::CLIENT_CAPABILITIES));
+        return Err(Rejection::ParamMissing(path::CLIENT_CAPABILITIES));
     }
     if let Some(level) = meta.log_level.map(|level| level.of(body).decode())
         && LoggingLevel::parse(&level).is_none()
     {
         let expected = "one of debug, info, notice, warning, error, critical, alert, emergency";
-        return Err(Rejection::ParamMalformed { field: meta_field::LOG_LEVEL, expected, found: format!("`{level}`") });
+        return Err(Rejection::ParamMalformed { field: path::LOG_LEVEL, expected, found: format!("`{level}`") });
     }
     if let (Carrier::Http(headers), true, Some(name)) = (carrier, frame.known == Some(Method::ToolsCall), name)
         && let Some(expected) = param_headers(&name.of(body).decode())
@@ -281,25 +281,3 @@ impl LegacyMessage {
         }
     }
 }
-
-/// Paths of `_meta` members for refusals.
-mod meta_field {
-    pub(super) const PROTOCOL_VERSION: &str = "params._meta.io.modelcontextprotocol/protocolVersion";
-    pub(super) const CLIENT_CAPABILITIES: &str = "params._meta.io.modelcontextprotocol/clientCapabilities";
-    pub(super) const CLIENT_INFO: &str = "params._meta.io.modelcontextprotocol/clientInfo";
-    pub(super) const LOG_LEVEL: &str = "params._meta.io.modelcontextprotocol/logLevel";
-    pub(super) const PROGRESS_TOKEN: &str = "params._meta.progressToken";
-    pub(super) const TRACEPARENT: &str = "params._meta.traceparent";
-    pub(super) const TRACESTATE: &str = "params._meta.tracestate";
-    pub(super) const BAGGAGE: &str = "params._meta.baggage";
-}
-
-const _: () = {
-    // The paths above and the keys in `meta` are the same words.
-    const PREFIX: usize = "params._meta.".len();
-    assert!(meta_field::PROTOCOL_VERSION.len() == PREFIX + meta::PROTOCOL_VERSION.len());
-    assert!(meta_field::CLIENT_CAPABILITIES.len() == PREFIX + meta::CLIENT_CAPABILITIES.len());
-    assert!(meta_field::CLIENT_INFO.len() == PREFIX + meta::CLIENT_INFO.len());
-    assert!(meta_field::LOG_LEVEL.len() == PREFIX + meta::LOG_LEVEL.len());
-    assert!(meta_field::PROGRESS_TOKEN.len() == PREFIX + meta::PROGRESS_TOKEN.len());
-};

@@ -41,6 +41,18 @@ pub const TRACESTATE: &str = "tracestate";
 /// W3C baggage.
 pub const BAGGAGE: &str = "baggage";
 
+/// Where keys stand in a request, for refusals.
+pub(crate) mod path {
+    pub(crate) const PROTOCOL_VERSION: &str = "params._meta.io.modelcontextprotocol/protocolVersion";
+    pub(crate) const CLIENT_CAPABILITIES: &str = "params._meta.io.modelcontextprotocol/clientCapabilities";
+    pub(crate) const CLIENT_INFO: &str = "params._meta.io.modelcontextprotocol/clientInfo";
+    pub(crate) const LOG_LEVEL: &str = "params._meta.io.modelcontextprotocol/logLevel";
+    pub(crate) const PROGRESS_TOKEN: &str = "params._meta.progressToken";
+    pub(crate) const TRACEPARENT: &str = "params._meta.traceparent";
+    pub(crate) const TRACESTATE: &str = "params._meta.tracestate";
+    pub(crate) const BAGGAGE: &str = "params._meta.baggage";
+}
+
 /// `_meta` where nothing of it is reserved for one purpose.
 pub type MetaObject = JsonObject;
 
@@ -199,4 +211,25 @@ fn put<M: SerializeMap, T: Serialize + ?Sized>(map: &mut M, key: &str, value: Op
 
 fn put_all<M: SerializeMap>(map: &mut M, extra: &JsonObject) -> Result<(), M::Error> {
     extra.iter().try_for_each(|(key, value)| map.serialize_entry(key, value))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_ends_with_its_key() {
+        for (path, key) in [
+            (path::PROTOCOL_VERSION, PROTOCOL_VERSION),
+            (path::CLIENT_CAPABILITIES, CLIENT_CAPABILITIES),
+            (path::CLIENT_INFO, CLIENT_INFO),
+            (path::LOG_LEVEL, LOG_LEVEL),
+            (path::PROGRESS_TOKEN, PROGRESS_TOKEN),
+            (path::TRACEPARENT, TRACEPARENT),
+            (path::TRACESTATE, TRACESTATE),
+            (path::BAGGAGE, BAGGAGE),
+        ] {
+            assert_eq!(path.strip_prefix("params._meta."), Some(key));
+        }
+    }
 }

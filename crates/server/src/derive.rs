@@ -91,7 +91,6 @@ mod tests {
 
     #[derive(Deserialize, JsonSchema)]
     #[serde(rename_all = "lowercase")]
-    #[expect(dead_code, reason = "only its schema matters")]
     enum Class {
         /// The cheap one
         Second,

@@ -125,16 +125,11 @@ impl Server {
     }
 
     fn open_cursor(&self, binding: Binding<'_>, cursor: &str) -> Result<String, Rejection> {
-        let unknown = || Rejection::Unknown {
-            what: "cursor",
-            key: "cursor",
-            name: "it is not valid for this list; list again from the start".to_owned(),
-        };
         let name = self.inner.tokens.open(&self.inner.outside, binding, cursor).map_err(|error| {
             tracing::info!(%error, "a cursor did not open");
-            unknown()
+            Rejection::UnknownCursor
         })?;
-        String::from_utf8(name).map_err(|_| unknown())
+        String::from_utf8(name).map_err(|_| Rejection::UnknownCursor)
     }
 
     fn call_tool(&self, call: Call) -> Result<Started, Failure> {

@@ -16,9 +16,9 @@ mod expansion;
 mod shape;
 mod violation;
 
-pub use bounds::{MAX_DEPTH, MAX_SUBSCHEMAS, MAX_TEXT};
-pub use dialect::Dialect;
-pub use expansion::{MAX_EXPANDED, MAX_NAMED_REFERENCES, MAX_REACH};
+pub(crate) use bounds::{MAX_DEPTH, MAX_SUBSCHEMAS, MAX_TEXT};
+pub(crate) use dialect::Dialect;
+pub(crate) use expansion::{MAX_EXPANDED, MAX_NAMED_REFERENCES, MAX_REACH};
 pub(crate) use violation::{MAX_MESSAGE, Violations};
 
 use expansion::Recursion;
@@ -51,7 +51,7 @@ impl Keys {
 
 /// What a schema is for, which decides the rules it has to keep.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Role {
+pub(crate) enum Role {
     /// A tool's arguments: the root must be an object, and its arguments may be mirrored into headers.
     Input,
     /// A tool's structured result, of any type.
@@ -63,8 +63,7 @@ pub enum Role {
 
 /// A schema that is ready to validate.
 #[derive(Debug)]
-pub struct Schema {
-    value: Value,
+pub(crate) struct Schema {
     params: ParamHeaders,
     shape: Option<Shape>,
     validator: Validator,
@@ -77,7 +76,7 @@ impl Schema {
     /// # Errors
     /// If the schema is no valid JSON Schema of a supported [`Dialect`], is too large, refers to anything
     /// outside itself, or breaks a rule of its role.
-    pub fn compile(value: Value, role: Role) -> Result<Self, SchemaError> {
+    pub(crate) fn compile(value: Value, role: Role) -> Result<Self, SchemaError> {
         bounds::check(&value)?;
         let dialect = Dialect::of(&value)?;
         if role != Role::Output && value.get("type") != Some(&Value::from("object")) {
@@ -98,16 +97,11 @@ impl Schema {
             .build(&value)
             .map_err(|error| SchemaError::invalid(&error))?;
         let shape = Shape::of(&value, if formats { shape::Format::Assertion } else { shape::Format::Annotation });
-        Ok(Self { value, params, shape, validator, recursion })
-    }
-
-    /// The schema as it was given.
-    pub fn value(&self) -> &Value {
-        &self.value
+        Ok(Self { params, shape, validator, recursion })
     }
 
     /// The arguments that are mirrored into headers; none unless the role is [`Role::Input`].
-    pub fn params(&self) -> &ParamHeaders {
+    pub(crate) fn params(&self) -> &ParamHeaders {
         &self.params
     }
 
@@ -115,7 +109,7 @@ impl Schema {
     ///
     /// # Errors
     /// If the text is not JSON or not valid against the schema.
-    pub fn validate_raw(&self, raw: &str) -> Result<(), Violations> {
+    pub(crate) fn validate_raw(&self, raw: &str) -> Result<(), Violations> {
         if self.shape.as_ref().is_some_and(|shape| shape.accepts(raw)) {
             return Ok(());
         }
@@ -127,7 +121,7 @@ impl Schema {
     ///
     /// # Errors
     /// If the value is not valid against the schema.
-    pub fn validate_value(&self, value: &Value) -> Result<(), Violations> {
+    pub(crate) fn validate_value(&self, value: &Value) -> Result<(), Violations> {
         match self.validator.is_valid(value) {
             true => Ok(()),
             false => Err(Violations::find(&self.validator, self.recursion, value)),
@@ -138,7 +132,7 @@ impl Schema {
 /// Why a schema cannot be used, and where. The fault is in the definition that was registered.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("schema is unusable at `{pointer}`: {kind}")]
-pub struct SchemaError {
+pub(crate) struct SchemaError {
     /// JSON pointer into the schema; empty for its root.
     pub pointer: String,
     /// What is wrong there.
@@ -147,7 +141,7 @@ pub struct SchemaError {
 
 /// What is wrong with a schema.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum SchemaErrorKind {
+pub(crate) enum SchemaErrorKind {
     /// The root of an input or a form does not say `"type": "object"`.
     #[error("the root must have `\"type\": \"object\"`")]
     NotAnObject,

@@ -8,11 +8,11 @@ use serde_json::Value;
 use super::{SchemaError, SchemaErrorKind, step};
 
 /// How deep a schema may nest, counted in JSON values. Generated schemas stay below twenty.
-pub const MAX_DEPTH: usize = 64;
+pub(crate) const MAX_DEPTH: usize = 64;
 /// How many JSON objects a schema may consist of, which is at least the number of its subschemas.
-pub const MAX_SUBSCHEMAS: usize = 2_000;
+pub(crate) const MAX_SUBSCHEMAS: usize = 2_000;
 /// How long a schema may be, in bytes of compact JSON.
-pub const MAX_TEXT: usize = 256 * 1024;
+pub(crate) const MAX_TEXT: usize = 256 * 1024;
 
 /// Checks all three.
 pub(super) fn check(schema: &Value) -> Result<(), SchemaError> {

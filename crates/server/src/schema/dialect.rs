@@ -10,7 +10,7 @@ use super::{DATA, Keys, SchemaError, SchemaErrorKind, step};
 
 /// A supported dialect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Dialect {
+pub(crate) enum Dialect {
     /// JSON Schema 2020-12, also where a schema does not say what it is.
     Draft202012,
     /// JSON Schema draft-07, which many existing tools still declare.

@@ -10,13 +10,13 @@ use serde_json::Value;
 use super::{DATA, Keys, SchemaError, SchemaErrorKind};
 
 /// How many subschemas a schema may amount to.
-pub const MAX_EXPANDED: usize = 20_000;
+pub(crate) const MAX_EXPANDED: usize = 20_000;
 /// How deep a schema may nest, counted in JSON values, with its references followed. The validator recurses
 /// as deep.
-pub const MAX_REACH: usize = 256;
+pub(crate) const MAX_REACH: usize = 256;
 /// How many references may name their target by `$anchor` or `$id`. Those are not followed here; so few
 /// cannot multiply to much.
-pub const MAX_NAMED_REFERENCES: usize = 32;
+pub(crate) const MAX_NAMED_REFERENCES: usize = 32;
 
 /// Whether a schema refers to itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

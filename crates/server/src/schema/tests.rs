@@ -1,3 +1,5 @@
+//! Schemas of every role, and the fast path held against the validator.
+
 use proptest::prelude::*;
 use schemars::JsonSchema;
 use serde_json::json;
@@ -291,6 +293,15 @@ fn violations_name_path_and_fault() {
             "/a~1b: \"z\" is not one of \"x\" or \"y\"",
         ]
     );
+}
+
+#[test]
+fn the_paths_of_violations_repeat_no_value() {
+    let schema = json!({ "type": "object", "properties": { "pin": { "type": "string", "maxLength": 4 } } });
+    let compiled = compile(&schema, Role::Output).unwrap();
+    let violations = compiled.validate_raw(r#"{"pin": "12345"}"#).expect_err("the instance is invalid");
+    assert_eq!(violations.paths(), "/pin");
+    assert!(violations.to_string().contains("12345"));
 }
 
 #[test]

@@ -9,9 +9,9 @@ use super::cut;
 use super::expansion::Recursion;
 
 /// How many violations are reported at once.
-pub const MAX_VIOLATIONS: usize = 8;
+pub(super) const MAX_VIOLATIONS: usize = 8;
 /// How long a message may be, in characters.
-pub const MAX_MESSAGE: usize = 200;
+pub(crate) const MAX_MESSAGE: usize = 200;
 
 /// Strings up to this many bytes are quoted in messages.
 const MAX_QUOTE: usize = 64;
@@ -21,7 +21,7 @@ const MAX_PARTS: usize = 4_096;
 
 /// One rule that a value breaks.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Violation {
+pub(crate) struct Violation {
     /// JSON pointer to the offending part of the value; empty for the whole.
     pub path: String,
     /// What is wrong with it, at most [`MAX_MESSAGE`] characters. Large values are not repeated.
@@ -30,26 +30,15 @@ pub struct Violation {
 
 impl fmt::Display for Violation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.path_or_root(), self.message)
+        write!(f, "{}: {}", self.place(), self.message)
     }
 }
 
 /// What a value breaks: at least one and at most [`MAX_VIOLATIONS`] violations, displayed one per line.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Violations(Vec<Violation>);
+pub(crate) struct Violations(Vec<Violation>);
 
 impl Violations {
-    /// The violations.
-    pub fn iter(&self) -> std::slice::Iter<'_, Violation> {
-        self.0.iter()
-    }
-
-    /// Where they are, without the values, for the log: payloads are not logged.
-    pub fn paths(&self) -> String {
-        let paths: Vec<_> = self.0.iter().map(Violation::path_or_root).collect();
-        paths.join(", ")
-    }
-
     /// The violation of not being readable at all.
     pub(super) fn unreadable(error: &serde_json::Error) -> Self {
         Self(vec![Violation { path: String::new(), message: cut(&error.to_string(), MAX_MESSAGE) }])
@@ -70,6 +59,12 @@ impl Violations {
         }
         Self(found)
     }
+
+    /// Where the value is wrong, without what stands there: for logs.
+    pub(crate) fn paths(&self) -> String {
+        let paths: Vec<_> = self.0.iter().map(Violation::place).collect();
+        paths.join(", ")
+    }
 }
 
 impl fmt::Display for Violations {
@@ -87,7 +82,7 @@ impl fmt::Display for Violations {
 impl std::error::Error for Violations {}
 
 impl Violation {
-    fn path_or_root(&self) -> &str {
+    fn place(&self) -> &str {
         if self.path.is_empty() { "(root)" } else { &self.path }
     }
 
