@@ -2,7 +2,7 @@
 # Installs what the stages need and the machine lacks. Each need_* fails, after saying so, when it cannot.
 
 peers=$PWD/.peers
-node=$peers/node_modules/.bin/node
+node=$peers/node
 python=$peers/venv/bin/python
 PATH=$PATH:/usr/sbin
 
@@ -17,7 +17,14 @@ debian() {
         apt-get update --quiet &&
             RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive \
                 apt-get install --quiet --yes --no-install-recommends "$@"
-    } >"$logs/apt.log" 2>&1 </dev/null
+    } >"$logs/apt.log" 2>&1 </dev/null || could_not apt
+}
+
+# could_not TOOL: says what the tool said.
+could_not() {
+    echo "$1 failed"
+    show "$logs/$1.log"
+    return 1
 }
 
 need_rust() {
@@ -33,14 +40,17 @@ need_nginx() {
 need_node() {
     # npm writes the inner lock file last.
     cmp --silent tests/peers/package-lock.json "$peers/package-lock.json" &&
-        [ -e "$peers/node_modules/.package-lock.json" ] && [ -e tests/peers/node_modules ] && return
+        [ -e "$peers/node_modules/.package-lock.json" ] && [ -e tests/peers/node_modules ] && [ -x "$node" ] && return
     command -v npm >/dev/null || debian npm || return
     echo 'installing npm packages into .peers/'
     mkdir -p "$peers"
     cp tests/peers/package.json tests/peers/package-lock.json "$peers/"
-    (cd "$peers" && npm ci --ignore-scripts --no-audit --no-fund) >"$logs/npm.log" 2>&1 || return
+    (cd "$peers" && npm ci --ignore-scripts --no-audit --no-fund) >"$logs/npm.log" 2>&1 || could_not npm || return
+    # npm 9, which Debian 12 has, does not link what optional packages bring.
+    ln -sf "$peers"/node_modules/node-linux-*/bin/node "$node"
     # Scripts find packages beside themselves or further up.
     ln -sfn ../../.peers/node_modules tests/peers/node_modules
+    "$node" --version >>"$logs/npm.log" 2>&1 || could_not npm
 }
 
 need_python() {
@@ -51,6 +61,6 @@ need_python() {
     {
         python3 -m venv "$peers/venv" &&
             "$python" -m pip install --disable-pip-version-check --requirement tests/peers/requirements.txt
-    } >"$logs/pip.log" 2>&1 || return
+    } >"$logs/pip.log" 2>&1 || could_not pip || return
     cp tests/peers/requirements.txt "$peers/"
 }

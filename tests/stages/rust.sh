@@ -27,7 +27,7 @@ cargo_tests() {
     elif [ "$failed" -eq "$before" ]; then
         fail tests "cargo test ended with $status and blames no test" "$log"
     else
-        grep -E '^(test .* FAILED|    .*panicked at)' "$log" || true
+        grep --no-group-separator -A 3 '^thread .* panicked at' "$log" || true
         printf 'FAIL tests, see %s\n' "$log"
     fi
 }

@@ -25,6 +25,6 @@ fn main() -> anyhow::Result<()> {
             let tool = Tool::new(format!("echo_{number}"), echo).description("Says the text back.");
             server = server.tool(tool);
         }
-        Ok(server.build()?.serve(listener).await?)
+        Ok(server.build()?.serve(listener, std::future::pending()).await?)
     })
 }

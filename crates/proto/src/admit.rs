@@ -85,7 +85,10 @@ pub fn admit<'t>(
     let refuse = |rejection| Refused { id: frame.id_text(&body), rejection };
     let era = era(carrier, &frame).map_err(refuse)?;
     match era {
-        Era::Legacy => legacy(declared(carrier), frame, body).map(Admitted::Legacy),
+        Era::Legacy => {
+            let declared = declared(carrier).map_err(refuse)?;
+            legacy(declared, frame, body).map(Admitted::Legacy)
+        }
         Era::Modern => {
             if frame.outcome.is_some() {
                 return Err(refuse(Rejection::NotJsonRpc("clients send no responses in this revision")));
@@ -99,12 +102,14 @@ pub fn admit<'t>(
     }
 }
 
-/// The version header, if it names a revision that anypod speaks.
-fn declared(carrier: Carrier<'_>) -> Option<Version> {
-    match carrier {
-        Carrier::Http(headers) => Version::parse(headers.get(header::PROTOCOL_VERSION)?.to_str().ok()?),
+/// The revision that the version header names, where there is one.
+fn declared(carrier: Carrier<'_>) -> Result<Option<Version>, Rejection> {
+    let header = match carrier {
+        Carrier::Http(headers) => headers::single(headers, &header::PROTOCOL_VERSION)?,
         Carrier::Stream => None,
-    }
+    };
+    let version = |value| Version::parse(value).ok_or_else(|| Rejection::UnsupportedVersion(value.to_owned()));
+    header.map(version).transpose()
 }
 
 /// Which era's rules a message follows. A message that declares a version in `_meta` is modern, whatever
@@ -114,15 +119,7 @@ fn era(carrier: Carrier<'_>, frame: &Frame) -> Result<Era, Rejection> {
     if frame.params.meta.protocol_version.is_some() {
         return Ok(Era::Modern);
     }
-    let header = match carrier {
-        Carrier::Http(headers) => headers::single(headers, &header::PROTOCOL_VERSION)?,
-        Carrier::Stream => None,
-    };
-    match header.map(|value| Version::parse(value).ok_or(value)) {
-        Some(Ok(version)) => Ok(version.era()),
-        Some(Err(unknown)) => Err(Rejection::UnsupportedVersion(unknown.to_owned())),
-        None => Ok(era_of_method(frame)),
-    }
+    Ok(declared(carrier)?.map_or_else(|| era_of_method(frame), Version::era))
 }
 
 fn era_of_method(frame: &Frame) -> Era {
@@ -150,7 +147,9 @@ fn check_modern<'t>(
     param_headers: impl FnOnce(&str) -> Option<&'t ParamHeaders>,
 ) -> Result<Version, Rejection> {
     let meta = &frame.params.meta;
-    let requested = meta.protocol_version.ok_or(Rejection::ParamMissing(path::PROTOCOL_VERSION))?.of(body);
+    // A version of the wrong kind is a problem of the frame, which says so; it is not missing.
+    let missing = || frame.problem.clone().unwrap_or(Rejection::ParamMissing(path::PROTOCOL_VERSION));
+    let requested = meta.protocol_version.ok_or_else(missing)?.of(body);
     if let Carrier::Http(headers) = carrier {
         headers::must_equal(headers, &header::PROTOCOL_VERSION, requested)?;
     }
@@ -254,11 +253,11 @@ fn legacy(declared: Option<Version>, frame: Frame, body: String) -> Result<Legac
 
 /// A batch, which only 2025-03-26 knows; clients of that revision need not send the version header.
 fn batch(carrier: Carrier<'_>, body: &str) -> Result<Admitted, Refused> {
-    let declared = declared(carrier);
+    let items = frame::items(body, MAX_BATCH).map_err(Refused::anonymous)?;
+    let declared = declared(carrier).map_err(Refused::anonymous)?;
     if declared.is_some_and(|version| version != Version::V2025_03_26) {
         return Err(Refused::anonymous(Rejection::NotJsonRpc("this revision has no batches")));
     }
-    let items = frame::items(body, MAX_BATCH).map_err(Refused::anonymous)?;
     let mut messages = Vec::with_capacity(items.len());
     for item in items {
         let frame = frame::parse(item)?;

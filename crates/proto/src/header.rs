@@ -22,3 +22,5 @@ pub const SESSION_ID: HeaderName = HeaderName::from_static("mcp-session-id");
 pub const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 /// Tells buffering proxies to pass a stream through.
 pub const ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
+/// Between replicas: the seal over an answer that one passes to another.
+pub const HOP: HeaderName = HeaderName::from_static("anypod-hop");

@@ -5,7 +5,7 @@
 //! disagree about what a request is.
 //!
 //! Where to look:
-//! - the envelope: [`jsonrpc`], [`scan`], [`admit`], [`header`], [`method`], [`version`], [`code`], [`meta`]
+//! - the envelope: [`jsonrpc`], [`scan`], [`escape`], [`admit`], [`header`], [`method`], [`version`], [`code`], [`meta`]
 //! - what is said: [`discover`], [`tools`], [`prompts`], [`resources`], [`content`], [`completion`],
 //!   [`subscriptions`], [`progress`], [`cancellation`], [`logging`], [`caching`]
 //! - what a server asks of a client: [`rounds`], [`elicitation`], [`sampling`], [`roots`]
@@ -21,6 +21,7 @@ pub mod completion;
 pub mod content;
 pub mod discover;
 pub mod elicitation;
+pub mod escape;
 pub mod header;
 pub mod implementation;
 pub mod jsonrpc;

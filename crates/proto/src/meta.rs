@@ -45,7 +45,12 @@ pub const BAGGAGE: &str = "baggage";
 pub(crate) mod path {
     pub(crate) const PROTOCOL_VERSION: &str = "params._meta.io.modelcontextprotocol/protocolVersion";
     pub(crate) const CLIENT_CAPABILITIES: &str = "params._meta.io.modelcontextprotocol/clientCapabilities";
+    pub(crate) const CLIENT_INFO: &str = "params._meta.io.modelcontextprotocol/clientInfo";
     pub(crate) const LOG_LEVEL: &str = "params._meta.io.modelcontextprotocol/logLevel";
+    pub(crate) const PROGRESS_TOKEN: &str = "params._meta.progressToken";
+    pub(crate) const TRACEPARENT: &str = "params._meta.traceparent";
+    pub(crate) const TRACESTATE: &str = "params._meta.tracestate";
+    pub(crate) const BAGGAGE: &str = "params._meta.baggage";
 }
 
 /// `_meta` where nothing of it is reserved for one purpose.
@@ -217,7 +222,12 @@ mod tests {
         for (path, key) in [
             (path::PROTOCOL_VERSION, PROTOCOL_VERSION),
             (path::CLIENT_CAPABILITIES, CLIENT_CAPABILITIES),
+            (path::CLIENT_INFO, CLIENT_INFO),
             (path::LOG_LEVEL, LOG_LEVEL),
+            (path::PROGRESS_TOKEN, PROGRESS_TOKEN),
+            (path::TRACEPARENT, TRACEPARENT),
+            (path::TRACESTATE, TRACESTATE),
+            (path::BAGGAGE, BAGGAGE),
         ] {
             assert_eq!(path.strip_prefix("params._meta."), Some(key));
         }

@@ -58,6 +58,9 @@ pub enum Rejection {
         /// What was asked for.
         name: String,
     },
+    /// A cursor that does not open here, or whose place in the list is gone.
+    #[error("`params.cursor` is not valid for this list; list again from the start")]
+    UnknownCursor,
     /// A required header is missing.
     #[error("header {header} is missing; expected `{expected}`")]
     HeaderMissing {
@@ -169,6 +172,7 @@ impl Rejection {
             | Self::ParamMalformed { .. }
             | Self::InputResponse { .. }
             | Self::Unknown { .. }
+            | Self::UnknownCursor
             | Self::HeaderMissing { .. }
             | Self::HeaderRepeated(_)
             | Self::HeaderMalformed { .. }
@@ -209,6 +213,7 @@ impl Rejection {
             | Self::ParamMalformed { .. }
             | Self::InputResponse { .. }
             | Self::Unknown { .. }
+            | Self::UnknownCursor
             | Self::UnknownState => Code::InvalidParams,
             Self::HeaderMissing { .. }
             | Self::HeaderRepeated(_)
@@ -256,6 +261,8 @@ impl Rejection {
             Self::RateLimited { retry_after_secs } | Self::Busy { retry_after_secs } => {
                 json!({ "retryAfterMs": u64::from(*retry_after_secs) * 1000 })
             }
+            Self::UnknownCursor => json!({ "field": "params.cursor" }),
+            Self::UnknownState => json!({ "field": "params.requestState" }),
             Self::NotJsonRpc(_)
             | Self::Truncated
             | Self::UnknownMethod(_)
@@ -264,7 +271,6 @@ impl Rejection {
             | Self::MediaType
             | Self::UnknownSession
             | Self::SessionMissing
-            | Self::UnknownState
             | Self::DeadlineExceeded
             | Self::Internal => return None,
         })
@@ -272,10 +278,10 @@ impl Rejection {
 
     /// How long the caller is to wait, for the `Retry-After` header, in seconds.
     pub const fn retry_after_secs(&self) -> Option<u32> {
-        match self {
-            Self::RateLimited { retry_after_secs } | Self::Busy { retry_after_secs } => Some(*retry_after_secs),
-            _ => None,
+        if let Self::RateLimited { retry_after_secs } | Self::Busy { retry_after_secs } = self {
+            return Some(*retry_after_secs);
         }
+        None
     }
 
     /// The JSON-RPC error response; `id` is the raw JSON of the request's id, where it could be read.

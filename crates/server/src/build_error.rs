@@ -38,6 +38,8 @@ pub(crate) enum Problem {
     NoOnce,
     #[error("more than one replica needs keys that all share; give the server a ring with `.keys(…)`")]
     NoKeys,
+    #[error("other pods reach a pod at a URL such as `http://10.0.0.5:8080/mcp`")]
+    NotReachable,
     #[error("schema: {0}")]
     Schema(#[source] SchemaError),
     #[error("an output schema is a JSON object")]

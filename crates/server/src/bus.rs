@@ -1,10 +1,10 @@
 //! The bus: how a change on one pod reaches the listeners of every pod.
 //!
-//! A bus carries [`Event`]s to [`Mailbox`]es. What listeners may rely on is the mailbox's rule and the same
+//! A bus carries [`Event`]s to [`Receiver`]s, most of them [`Mailbox`]es. What listeners may rely on is the mailbox's rule and the same
 //! for every bus: a listener learns *that* something changed, not how often. Each mailbox holds at most one
 //! mark per thing its listener asked for, so it is bounded by what was asked, a slow listener costs no
 //! memory, and nothing it asked for is missed. A bus that may have lost events says so with
-//! [`Mailbox::gap`], which marks everything.
+//! [`Receiver::gap`], which marks everything.
 
 use std::collections::BTreeSet;
 use std::future::Future;
@@ -62,6 +62,8 @@ pub enum SessionChange {
         /// The request.
         request: String,
     },
+    /// DELETE: the session is over.
+    End,
 }
 
 /// Why an event did not get through.
@@ -71,25 +73,54 @@ pub struct BusError(pub String);
 
 /// A bus.
 pub trait Bus: Send + Sync + 'static {
-    /// Carries an event to the mailboxes of every pod, this one's included.
+    /// Carries an event to the receivers of every pod, this one's included.
     fn publish(&self, event: Event) -> Pin<Box<dyn Future<Output = Result<(), BusError>> + Send + '_>>;
 
-    /// Delivers to this mailbox from now on, until it is dropped.
-    fn attach(&self, mailbox: &Arc<Mailbox>);
+    /// Delivers to this receiver from now on, until it is dropped.
+    fn attach(&self, receiver: Weak<dyn Receiver>);
+
+    /// Whether what is published here reaches every pod of the fleet. If not, a server whose keys others may
+    /// have does not promise its legacy clients what only a fleet can keep, such as the end of a session.
+    fn is_shared(&self) -> bool {
+        false
+    }
+}
+
+/// Something that a bus delivers to. Must not block: it is called on the way of every event.
+pub trait Receiver: Send + Sync + 'static {
+    /// Takes note of an event.
+    fn deliver(&self, event: &Event);
+
+    /// Events may have been lost since the last one.
+    fn gap(&self);
+}
+
+impl<B: Bus + ?Sized> Bus for Arc<B> {
+    fn publish(&self, event: Event) -> Pin<Box<dyn Future<Output = Result<(), BusError>> + Send + '_>> {
+        (**self).publish(event)
+    }
+
+    fn attach(&self, receiver: Weak<dyn Receiver>) {
+        (**self).attach(receiver);
+    }
+
+    fn is_shared(&self) -> bool {
+        (**self).is_shared()
+    }
 }
 
 /// The bus of one process: what is published here is heard here, and nowhere else.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct InProcess {
-    mailboxes: Mutex<Vec<Weak<Mailbox>>>,
+    receivers: Mutex<Vec<Weak<dyn Receiver>>>,
 }
 
 impl Bus for InProcess {
     fn publish(&self, event: Event) -> Pin<Box<dyn Future<Output = Result<(), BusError>> + Send + '_>> {
-        let mut mailboxes = self.mailboxes.lock().unwrap_or_else(PoisonError::into_inner);
-        mailboxes.retain(|mailbox| match mailbox.upgrade() {
-            Some(mailbox) => {
-                mailbox.deliver(&event);
+        let mut receivers = self.receivers.lock().unwrap_or_else(PoisonError::into_inner);
+        receivers.retain(|receiver| match receiver.upgrade() {
+            Some(receiver) => {
+                receiver.deliver(&event);
                 true
             }
             None => false,
@@ -97,12 +128,18 @@ impl Bus for InProcess {
         Box::pin(std::future::ready(Ok(())))
     }
 
-    fn attach(&self, mailbox: &Arc<Mailbox>) {
-        let mut mailboxes = self.mailboxes.lock().unwrap_or_else(PoisonError::into_inner);
-        if mailboxes.len() == mailboxes.capacity() {
-            mailboxes.retain(|mailbox| mailbox.strong_count() > 0);
+    fn attach(&self, receiver: Weak<dyn Receiver>) {
+        let mut receivers = self.receivers.lock().unwrap_or_else(PoisonError::into_inner);
+        if receivers.len() == receivers.capacity() {
+            receivers.retain(|receiver| receiver.strong_count() > 0);
         }
-        mailboxes.push(Arc::downgrade(mailbox));
+        receivers.push(receiver);
+    }
+}
+
+impl std::fmt::Debug for InProcess {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("InProcess").finish_non_exhaustive()
     }
 }
 
@@ -145,6 +182,7 @@ struct State {
     session: Option<u64>,
     max_uris: usize,
     reader: Option<Waker>,
+    over: bool,
 }
 
 impl Mailbox {
@@ -159,52 +197,8 @@ impl Mailbox {
     }
 
     fn with(interest: Interest, session: Option<u64>, max_uris: usize) -> Arc<Self> {
-        let state = State { interest, marked: Interest::default(), session, max_uris, reader: None };
+        let state = State { interest, marked: Interest::default(), session, max_uris, reader: None, over: false };
         Arc::new(Self { state: Mutex::new(state) })
-    }
-
-    /// Notes an event, if the listener asked for it.
-    pub fn deliver(&self, event: &Event) {
-        let mut state = self.lock();
-        let state = &mut *state;
-        let (interest, marked) = (&mut state.interest, &mut state.marked);
-        match event {
-            Event::ToolsChanged => marked.tools |= interest.tools,
-            Event::PromptsChanged => marked.prompts |= interest.prompts,
-            Event::ResourcesChanged => marked.resources |= interest.resources,
-            Event::ResourceUpdated { uri } => {
-                if interest.uris.contains(uri) {
-                    marked.uris.insert(uri.clone());
-                }
-            }
-            Event::Session { session, change } if state.session == Some(*session) => match change {
-                SessionChange::Subscribe { uri } => {
-                    if interest.uris.len() < state.max_uris {
-                        interest.uris.insert(uri.clone());
-                    }
-                }
-                SessionChange::Unsubscribe { uri } => {
-                    interest.uris.remove(uri);
-                    marked.uris.remove(uri);
-                }
-                SessionChange::Level { .. } | SessionChange::Cancel { .. } => {}
-            },
-            Event::Session { .. } => {}
-        }
-        if *marked != Interest::default()
-            && let Some(reader) = state.reader.take()
-        {
-            reader.wake();
-        }
-    }
-
-    /// Events may have been lost: everything the listener asked for may have changed.
-    pub fn gap(&self) {
-        let mut state = self.lock();
-        state.marked = state.interest.clone();
-        if let Some(reader) = state.reader.take() {
-            reader.wake();
-        }
     }
 
     /// The next change; pending while there is none.
@@ -227,9 +221,61 @@ impl Mailbox {
         Poll::Pending
     }
 
+    /// Whether the listener's session has ended.
+    pub(crate) fn is_over(&self) -> bool {
+        self.lock().over
+    }
+
     fn lock(&self) -> std::sync::MutexGuard<'_, State> {
         // Marks are independent of each other, so a panic in between leaves nothing inconsistent.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Receiver for Mailbox {
+    /// Notes an event, if the listener asked for it.
+    fn deliver(&self, event: &Event) {
+        let mut state = self.lock();
+        let state = &mut *state;
+        let (interest, marked) = (&mut state.interest, &mut state.marked);
+        match event {
+            Event::ToolsChanged => marked.tools |= interest.tools,
+            Event::PromptsChanged => marked.prompts |= interest.prompts,
+            Event::ResourcesChanged => marked.resources |= interest.resources,
+            Event::ResourceUpdated { uri } => {
+                if interest.uris.contains(uri) {
+                    marked.uris.insert(uri.clone());
+                }
+            }
+            Event::Session { session, change } if state.session == Some(*session) => match change {
+                SessionChange::Subscribe { uri } => {
+                    if interest.uris.len() < state.max_uris {
+                        interest.uris.insert(uri.clone());
+                    }
+                }
+                SessionChange::Unsubscribe { uri } => {
+                    interest.uris.remove(uri);
+                    marked.uris.remove(uri);
+                }
+                SessionChange::End => state.over = true,
+                SessionChange::Level { .. } | SessionChange::Cancel { .. } => {}
+            },
+            Event::Session { .. } => {}
+        }
+        if (state.over || *marked != Interest::default())
+            && let Some(reader) = state.reader.take()
+        {
+            reader.wake();
+        }
+    }
+
+    /// Events may have been lost: everything the listener asked for may have changed.
+    fn gap(&self) {
+        let mut state = self.lock();
+        state.marked = state.interest.clone();
+        if let Some(reader) = state.reader.take() {
+            reader.wake();
+        }
     }
 }
 
@@ -249,12 +295,17 @@ mod tests {
         Event::ResourceUpdated { uri: uri.to_owned() }
     }
 
+    fn attach(bus: &InProcess, mailbox: &Arc<Mailbox>) {
+        let receiver = Arc::downgrade(mailbox);
+        bus.attach(receiver);
+    }
+
     #[tokio::test]
     async fn a_slow_listener_hears_each_change_once() {
         let bus = InProcess::default();
         let interest = Interest { tools: true, uris: ["a".to_owned()].into(), ..Interest::default() };
         let mailbox = Mailbox::new(interest);
-        bus.attach(&mailbox);
+        attach(&bus, &mailbox);
         for event in
             [Event::ToolsChanged, Event::ToolsChanged, Event::PromptsChanged, updated("a"), updated("a"), updated("b")]
         {
@@ -285,11 +336,20 @@ mod tests {
         assert_eq!(drain(&mailbox), [Change::Resource("a".to_owned())]);
     }
 
+    #[test]
+    fn a_session_stream_learns_that_its_session_is_over() {
+        let mailbox = Mailbox::for_session(Interest::default(), 7, 1);
+        mailbox.deliver(&Event::Session { session: 8, change: SessionChange::End });
+        assert!(!mailbox.is_over());
+        mailbox.deliver(&Event::Session { session: 7, change: SessionChange::End });
+        assert!(mailbox.is_over());
+    }
+
     #[tokio::test]
     async fn a_dropped_mailbox_is_forgotten() {
         let bus = InProcess::default();
-        bus.attach(&Mailbox::new(Interest::default()));
+        attach(&bus, &Mailbox::new(Interest::default()));
         bus.publish(Event::ToolsChanged).await.unwrap();
-        assert!(bus.mailboxes.lock().unwrap().is_empty());
+        assert!(bus.receivers.lock().unwrap().is_empty());
     }
 }

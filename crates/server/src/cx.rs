@@ -56,7 +56,8 @@ pub(crate) enum Client {
 pub(crate) struct LegacyClient {
     pub(crate) info: Option<Implementation>,
     pub(crate) capabilities: ClientCapabilities,
-    pub(crate) log_level: LoggingLevel,
+    /// The least severe level to be sent; none where the server has not declared Logging.
+    pub(crate) log_level: Option<LoggingLevel>,
 }
 
 impl CallState {
@@ -249,7 +250,7 @@ impl Cx {
     fn log_level(&self) -> Option<LoggingLevel> {
         match &self.call.client {
             Client::Modern => LoggingLevel::parse(&self.call.request.log_level()?),
-            Client::Legacy(client) => Some(client.log_level),
+            Client::Legacy(client) => client.log_level,
         }
     }
 

@@ -69,22 +69,21 @@ impl Server {
     /// Starts a call. Everything up to the handler's first step happens here, without waiting.
     pub(crate) fn start(&self, call: Call) -> Result<Started, Failure> {
         let request = Arc::clone(&call.request);
-        match request.method() {
-            Some(Method::Discover) => Ok(Started::Done(Completed::Ready(Arc::clone(&self.inner.discover)))),
-            Some(Method::ToolsList) => self.list(&call, Method::ToolsList, &self.inner.registry.lists.tools),
-            Some(Method::PromptsList) => self.list(&call, Method::PromptsList, &self.inner.registry.lists.prompts),
-            Some(Method::ResourcesList) => {
-                self.list(&call, Method::ResourcesList, &self.inner.registry.lists.resources)
-            }
-            Some(Method::ResourceTemplatesList) => {
-                self.list(&call, Method::ResourceTemplatesList, &self.inner.registry.lists.templates)
-            }
-            Some(Method::ToolsCall) => self.call_tool(call),
-            Some(Method::PromptsGet) => self.get_prompt(call),
-            Some(Method::ResourcesRead) => self.read_resource(call),
-            Some(Method::Complete) => self.complete(call),
+        let Some(method) = request.method().filter(|method| self.offers(*method)) else {
+            return Err(unknown_method(&request));
+        };
+        match method {
+            Method::Discover => Ok(Started::Done(Completed::Ready(Arc::clone(&self.inner.discover)))),
+            Method::ToolsList => self.list(&call, method, &self.inner.registry.lists.tools),
+            Method::PromptsList => self.list(&call, method, &self.inner.registry.lists.prompts),
+            Method::ResourcesList => self.list(&call, method, &self.inner.registry.lists.resources),
+            Method::ResourceTemplatesList => self.list(&call, method, &self.inner.registry.lists.templates),
+            Method::ToolsCall => self.call_tool(call),
+            Method::PromptsGet => self.get_prompt(call),
+            Method::ResourcesRead => self.read_resource(call),
+            Method::Complete => self.complete(call),
             // Listening is a stream of its own; transports see to it before they come here.
-            Some(Method::SubscriptionsListen) | None => Err(unknown_method(&request)),
+            Method::SubscriptionsListen => Err(unknown_method(&request)),
         }
     }
 
@@ -103,9 +102,6 @@ impl Server {
     }
 
     fn list(&self, call: &Call, method: Method, listing: &Listing) -> Result<Started, Failure> {
-        if !self.offers(method) {
-            return Err(unknown_method(&call.request));
-        }
         let principal = call.principal.as_ref().map(Principal::id);
         let context = [method.as_str().as_bytes()];
         let binding = Binding { purpose: Purpose::Cursor, principal, context: &context };
@@ -129,16 +125,11 @@ impl Server {
     }
 
     fn open_cursor(&self, binding: Binding<'_>, cursor: &str) -> Result<String, Rejection> {
-        let unknown = || Rejection::Unknown {
-            what: "cursor",
-            key: "cursor",
-            name: "it is not valid for this list; list again from the start".to_owned(),
-        };
         let name = self.inner.tokens.open(&self.inner.outside, binding, cursor).map_err(|error| {
             tracing::info!(%error, "a cursor did not open");
-            unknown()
+            Rejection::UnknownCursor
         })?;
-        String::from_utf8(name).map_err(|_| unknown())
+        String::from_utf8(name).map_err(|_| Rejection::UnknownCursor)
     }
 
     fn call_tool(&self, call: Call) -> Result<Started, Failure> {
@@ -200,9 +191,6 @@ impl Server {
     }
 
     fn complete(&self, call: Call) -> Result<Started, Failure> {
-        if !self.offers(Method::Complete) {
-            return Err(unknown_method(&call.request));
-        }
         let params: Params = serde_json::from_str(call.request.params()).map_err(|error| {
             Rejection::ParamMalformed { field: "params", expected: "`ref` and `argument`", found: error.to_string() }
         })?;

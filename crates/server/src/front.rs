@@ -1,36 +1,340 @@
-//! `LegacyFront`: serves legacy clients with what answers modern requests.
+//! `LegacyFront`: serves clients of revisions 2025-03-26 to 2025-11-25 with what answers modern requests.
+//!
+//! There is no session store and no stickiness: what `initialize` settled travels in the session id
+//! ([`session`]), what changes later is remembered as well as possible ([`memory`]), and the answer to a
+//! question finds the pod that asked through the question's id ([`deliver`]). So POST, GET and DELETE work
+//! on every pod. HTTP+SSE of 2024-11-05 is not built.
+//!
+//! Spec: 2025-11-25, basic/lifecycle, basic/transports.
 
-use anypod_proto::admit::LegacyMessage;
-use anypod_proto::reject::Rejection;
+mod batch;
+pub(crate) mod call;
+mod deliver;
+pub(crate) mod hop;
+pub(crate) mod initialize;
+pub(crate) mod memory;
+pub(crate) mod questions;
+mod running;
+mod session;
+pub(crate) mod settings;
+pub(crate) mod stream;
+
+use std::sync::Arc;
+
+use anypod_proto::admit::{LegacyKind, LegacyMessage};
+use anypod_proto::code::Code;
+use anypod_proto::header;
+use anypod_proto::logging::LoggingLevel;
+use anypod_proto::method::Notification;
+use anypod_proto::reject::{Refused, Rejection, error_response};
+use anypod_proto::request::{Notice, Request};
+use anypod_proto::version::{Era, Version};
+use http::header::ALLOW;
 use http::request::Parts;
-use http::{HeaderMap, Response};
+use http::{HeaderMap, HeaderValue, Response, StatusCode};
+use serde::Deserialize;
+use serde_json::Map;
+use serde_json::value::RawValue;
+use tokio::sync::Semaphore;
+use tokio::task::JoinError;
+use tracing::Instrument as _;
 
-use crate::http::{Accepts, Body, failure};
+use self::call::{LegacyCall, refusal, success};
+use self::hop::Holder;
+use self::memory::Memory;
+use self::questions::Questions;
+use self::running::Running;
+use self::session::Session;
+use self::stream::{SessionStream, Streams};
+use crate::bus::{Event, Receiver, SessionChange};
+use crate::completed;
+use crate::cx::LegacyClient;
+use crate::dispatch::Started;
+use crate::http::{ALLOWED, Accepts, Body, Doing, Exchange, Finished, empty, json, refused, sse};
+use crate::limits::Limits;
 use crate::load::Permit;
+use crate::outbox::Outbox;
+use crate::outside::Outside;
+use crate::principal::Principal;
 use crate::server::Server;
+use crate::telemetry;
 
-pub(crate) const HOP_MEDIA_TYPE: &str = "application/vnd.anypod.hop";
+pub(crate) use self::hop::is_hop;
 
-pub(crate) fn get(_: &Server, _: &Parts) -> Result<Response<Body>, Rejection> {
-    Err(Rejection::SessionMissing)
+/// What a pod holds for its legacy clients: live streams, and caches whose loss nobody notices.
+#[derive(Debug)]
+pub(crate) struct Front {
+    /// Tells this process from others, also from those before it at the same address.
+    pod: u64,
+    /// Where other pods reach this one.
+    holder: Option<Holder>,
+    memory: Memory,
+    questions: Arc<Questions>,
+    running: Arc<Running>,
+    streams: Arc<Streams>,
+    hops: Semaphore,
+    /// Whether every pod that opens a session's id learns that the session has ended.
+    ends_sessions: bool,
 }
 
-pub(crate) fn delete(_: &Server, _: &Parts) -> Result<Response<Body>, Rejection> {
-    Err(Rejection::SessionMissing)
+impl Front {
+    pub(crate) fn new(outside: &Outside, limits: &Limits, holder: Option<Holder>, ends_sessions: bool) -> Arc<Self> {
+        Arc::new(Self {
+            pod: u64::from_be_bytes(outside.random()),
+            holder,
+            memory: Memory::new(limits),
+            questions: Questions::new(limits.open_questions),
+            running: Arc::default(),
+            streams: Arc::default(),
+            hops: Semaphore::new(hop::MAX_HOPS),
+            ends_sessions,
+        })
+    }
 }
 
-pub(crate) fn is_hop(_: &HeaderMap) -> bool {
-    false
+impl Receiver for Front {
+    fn deliver(&self, event: &Event) {
+        match event {
+            Event::Session { session, change: SessionChange::Cancel { request } } => {
+                self.running.cancel(*session, request);
+            }
+            Event::Session { session, change } => self.memory.note(*session, change),
+            Event::ToolsChanged | Event::PromptsChanged | Event::ResourcesChanged | Event::ResourceUpdated { .. } => {}
+        }
+    }
+
+    fn gap(&self) {
+        // What is remembered may be old, as it may be on a pod that has never heard of it.
+    }
 }
 
-pub(crate) fn hop(_: &Server, _: &[u8]) -> Response<Body> {
-    failure(&Rejection::SessionMissing)
+/// A legacy client, as one request of its session shows it.
+#[derive(Clone)]
+struct Caller {
+    server: Server,
+    session: Session,
+    principal: Option<Principal>,
+    accepts: Accepts,
 }
 
-pub(crate) async fn post(_: &Server, _: &Parts, _: Accepts, _: LegacyMessage, _: Permit) -> Response<Body> {
-    failure(&Rejection::SessionMissing)
+/// GET: opens a stream of the session.
+pub(crate) fn get(server: &Server, head: &Parts) -> Result<Response<Body>, Rejection> {
+    if is_modern(&head.headers) {
+        return Err(Rejection::HttpMethod(ALLOWED));
+    }
+    if !head.headers.contains_key(header::SESSION_ID) {
+        return Ok(no_stream_without_session());
+    }
+    let session = Session::of(server, &head.headers, principal(head).map(Principal::id))?;
+    if crate::http::accepts_streams(&head.headers) {
+        let stream = SessionStream::open(server, &session)?;
+        Ok(sse(Body::session(stream, &server.inner.limits)))
+    } else {
+        Err(Rejection::NotAcceptable("text/event-stream"))
+    }
 }
 
-pub(crate) async fn post_batch(_: &Server, _: &Parts, _: Vec<LegacyMessage>, _: Permit) -> Response<Body> {
-    failure(&Rejection::SessionMissing)
+/// DELETE: ends the session, if all pods learn of it; otherwise the session lives until it expires, and
+/// the client is told that sessions are not ended here, as the specification allows.
+pub(crate) async fn delete(server: &Server, head: &Parts) -> Result<Response<Body>, Rejection> {
+    if is_modern(&head.headers) {
+        return Err(Rejection::HttpMethod(ALLOWED));
+    }
+    let session = Session::of(server, &head.headers, principal(head).map(Principal::id))?;
+    if !server.inner.front.ends_sessions {
+        return Err(Rejection::HttpMethod("GET, POST"));
+    }
+    server.announce(Event::Session { session: session.number, change: SessionChange::End }).await;
+    Ok(empty(StatusCode::NO_CONTENT))
+}
+
+/// POST of one message.
+pub(crate) async fn post(
+    server: &Server,
+    head: &Parts,
+    accepts: Accepts,
+    message: LegacyMessage,
+    permit: Permit,
+) -> Response<Body> {
+    if let LegacyKind::Request(request) = &message.kind
+        && message.opens_session()
+    {
+        return initialize(server, principal(head), request);
+    }
+    let caller = match Caller::of(server, head, accepts) {
+        Ok(caller) => caller,
+        Err(rejection) => return refused(&Refused { id: request_id(&message.kind), rejection }),
+    };
+    match message.kind {
+        LegacyKind::Request(request) => caller.request(request, permit).await,
+        LegacyKind::Notice(notice) => {
+            caller.notice(&notice).await;
+            empty(StatusCode::ACCEPTED)
+        }
+        LegacyKind::Answer(answer) => match caller.deliver(&answer).await {
+            Ok(()) => empty(StatusCode::ACCEPTED),
+            Err(undelivered) => undelivered.respond(),
+        },
+    }
+}
+
+/// POST of several messages.
+pub(crate) async fn post_batch(
+    server: &Server,
+    head: &Parts,
+    accepts: Accepts,
+    messages: Vec<LegacyMessage>,
+    permit: Permit,
+) -> Response<Body> {
+    match Caller::of(server, head, accepts) {
+        Ok(caller) => caller.batch(messages, permit).await,
+        Err(rejection) => refused(&Refused::anonymous(rejection)),
+    }
+}
+
+fn initialize(server: &Server, principal: Option<&Principal>, request: &Request) -> Response<Body> {
+    let opened = initialize::open(server, request).and_then(|(session, result)| {
+        let id = session.seal(server, principal.map(Principal::id)).map_err(|_| Rejection::Internal)?;
+        let id = HeaderValue::from_str(&id).map_err(|_| Rejection::Internal)?;
+        Ok((id, result))
+    });
+    match opened {
+        Ok((id, result)) => {
+            let mut answer = json(success(request.id(), result));
+            answer.headers_mut().insert(header::SESSION_ID, id);
+            answer
+        }
+        Err(rejection) => json(refusal(request.id(), &rejection.into())),
+    }
+}
+
+impl Caller {
+    fn of(server: &Server, head: &Parts, accepts: Accepts) -> Result<Self, Rejection> {
+        let principal = principal(head).cloned();
+        let session = Session::of(server, &head.headers, principal.as_ref().map(Principal::id))?;
+        Ok(Self { server: server.clone(), session, principal, accepts })
+    }
+
+    async fn request(self, request: Request, permit: Permit) -> Response<Body> {
+        if let Some(response) = self.setting(&request).await {
+            return json(response);
+        }
+        let span = telemetry::span(&request, telemetry::Transport::Http);
+        let limits = self.server.inner.limits.clone();
+        let outbox = Arc::new(Outbox::new(limits.outbox_messages));
+        let mut call = self.call(request, Arc::clone(&outbox), Some(permit));
+        let run = match span.in_scope(|| call.start()) {
+            Ok(Started::Running(run)) => run,
+            Ok(Started::Done(completed)) => return json(span.in_scope(|| call.respond(Ok(completed)))),
+            Err(failure) => return json(span.in_scope(|| call.respond(Err(failure)))),
+        };
+        let (id, accepts) = (call.request.id().to_owned(), self.accepts);
+        let (front, session) = (Arc::clone(&self.server.inner.front), self.session.number);
+        let work = async move {
+            let response = call.finish(run, &self).await;
+            (response, call.permit.take())
+        };
+        let task = front.running.spawn(session, &id.clone(), work.instrument(span.clone()));
+        let answer = async move {
+            match task.await {
+                Ok((response, permit)) => Finished { response: Some(response), permit },
+                Err(error) => Finished { response: ended(Err(error), &id), permit: None },
+            }
+        };
+        Exchange::new(Doing::Legacy(Box::pin(answer)), outbox, None, span, &limits).respond(accepts).await
+    }
+
+    /// Answers `ping` and what changes the session.
+    async fn setting(&self, request: &Request) -> Option<completed::Response> {
+        let change = match settings::read(&self.server, request)? {
+            Ok(change) => change,
+            Err(failure) => return Some(refusal(request.id(), &failure)),
+        };
+        if let Some(change) = change {
+            self.announce(change).await;
+        }
+        Some(success(request.id(), Map::new()))
+    }
+
+    /// Notifications are hints; one that makes no sense is ignored.
+    async fn notice(&self, notice: &Notice) {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Cancelled<'a> {
+            #[serde(borrow)]
+            request_id: &'a RawValue,
+        }
+        if notice.method_name() != Notification::Cancelled.as_str() {
+            return;
+        }
+        if let Ok(cancelled) = serde_json::from_str::<Cancelled<'_>>(notice.params()) {
+            self.announce(SessionChange::Cancel { request: cancelled.request_id.get().to_owned() }).await;
+        }
+    }
+
+    async fn announce(&self, change: SessionChange) {
+        self.server.announce(Event::Session { session: self.session.number, change }).await;
+    }
+
+    fn call(&self, request: Request, outbox: Arc<Outbox>, permit: Option<Permit>) -> LegacyCall {
+        let inner = &self.server.inner;
+        let logs = inner.capabilities.logging.is_some();
+        let wanted = || inner.front.memory.level(self.session.number).unwrap_or(LoggingLevel::Debug);
+        LegacyCall {
+            server: self.server.clone(),
+            request: Arc::new(request),
+            version: self.session.version,
+            client: Arc::new(LegacyClient {
+                info: self.session.info.clone(),
+                capabilities: self.session.offers.capabilities(),
+                log_level: logs.then(wanted),
+            }),
+            principal: self.principal.clone(),
+            outbox,
+            permit,
+        }
+    }
+}
+
+/// The answer of a call whose task has ended; a cancelled one has none.
+fn ended(task: Result<completed::Response, JoinError>, id: &str) -> Option<completed::Response> {
+    match task {
+        Ok(response) => Some(response),
+        Err(error) if error.is_cancelled() => None,
+        Err(error) => {
+            tracing::error!(%error, "a legacy call broke");
+            Some(refusal(id, &Rejection::Internal.into()))
+        }
+    }
+}
+
+/// What a client of 2024-11-05 sends first is a GET without a session; it learns why that does not work.
+fn no_stream_without_session() -> Response<Body> {
+    let spoken = Version::LEGACY.map(Version::as_str).join(", ");
+    let message = format!(
+        "no stream without a session: POST `initialize` to this URL and send its mcp-session-id \
+         (revisions {spoken}); the HTTP+SSE transport of 2024-11-05 is not built"
+    );
+    let body = error_response(None, Code::InvalidRequest.number(), &message, None);
+    let status = StatusCode::METHOD_NOT_ALLOWED;
+    let mut answer = json(completed::Response { status, retry_after_secs: None, body });
+    answer.headers_mut().insert(ALLOW, HeaderValue::from_static("POST"));
+    answer
+}
+
+/// Modern revisions have POST only.
+fn is_modern(headers: &HeaderMap) -> bool {
+    let declared = headers.get(header::PROTOCOL_VERSION).and_then(|value| value.to_str().ok());
+    declared.and_then(Version::parse).is_some_and(|version| version.era() == Era::Modern)
+}
+
+fn principal(head: &Parts) -> Option<&Principal> {
+    head.extensions.get()
+}
+
+fn request_id(message: &LegacyKind) -> Option<String> {
+    match message {
+        LegacyKind::Request(request) => Some(request.id().to_owned()),
+        LegacyKind::Notice(_) | LegacyKind::Answer(_) => None,
+    }
 }

@@ -22,7 +22,7 @@ use http::request::Parts;
 use http::{HeaderMap, Response, StatusCode};
 
 pub use body::Body;
-pub(crate) use exchange::{Doing, Exchange, Modern};
+pub(crate) use exchange::{Doing, Exchange, Finished, Modern};
 pub(crate) use respond::{empty, failure, json, refused, sse};
 
 use crate::completed;
@@ -37,7 +37,7 @@ use crate::server::Server;
 use crate::telemetry;
 
 /// What the MCP endpoint takes. Legacy clients open streams with GET and close sessions with DELETE.
-const ALLOWED: &str = "GET, POST, DELETE";
+pub(crate) const ALLOWED: &str = "GET, POST, DELETE";
 
 impl<B> tower_service::Service<http::Request<B>> for Server
 where
@@ -75,13 +75,18 @@ where
     B::Data: Buf,
 {
     let (head, body) = request.into_parts();
+    // A pod calls another by an address that need not be among the allowed hosts; its seal is what counts,
+    // and no web page can make one.
+    if front::is_hop(&head) {
+        return hop(server, &head, body).await.unwrap_or_else(|rejection| failure(&rejection));
+    }
     if let Err(rejection) = server.inner.guard.check(&head.headers, &head.uri) {
         return failure(&rejection);
     }
     match head.method {
         http::Method::POST => post(server, head, body).await.unwrap_or_else(|rejection| failure(&rejection)),
         http::Method::GET => front::get(server, &head).unwrap_or_else(|rejection| failure(&rejection)),
-        http::Method::DELETE => front::delete(server, &head).unwrap_or_else(|rejection| failure(&rejection)),
+        http::Method::DELETE => front::delete(server, &head).await.unwrap_or_else(|rejection| failure(&rejection)),
         _ => failure(&Rejection::HttpMethod(ALLOWED)),
     }
 }
@@ -92,10 +97,6 @@ where
     B::Data: Buf,
 {
     check_media_type(&head.headers)?;
-    if front::is_hop(&head.headers) {
-        let body = body::read(&server.inner.limits, &head.headers, body).await?;
-        return Ok(front::hop(server, &body));
-    }
     let accepts = accepts(&head.headers)?;
     let permit = server.inner.load.enter(What::Request)?;
     let body = body::read(&server.inner.limits, &head.headers, body).await?;
@@ -113,9 +114,19 @@ where
         // This revision defines no notifications over HTTP; unknown ones are no error.
         Ok(Admitted::Notice(_)) => empty(StatusCode::ACCEPTED),
         Ok(Admitted::Legacy(message)) => front::post(server, &head, accepts, message, permit).await,
-        Ok(Admitted::LegacyBatch(messages)) => front::post_batch(server, &head, messages, permit).await,
+        Ok(Admitted::LegacyBatch(messages)) => front::post_batch(server, &head, accepts, messages, permit).await,
         Err(reason) => refused(&reason),
     })
+}
+
+async fn hop<B>(server: &Server, head: &Parts, body: B) -> Result<Response<Body>, Rejection>
+where
+    B: http_body::Body,
+    B::Data: Buf,
+{
+    let _permit = server.inner.load.enter(What::Request)?;
+    let body = body::read(&server.inner.limits, &head.headers, body).await?;
+    Ok(front::hop::receive(server, &head.headers, &body))
 }
 
 async fn modern(
@@ -147,14 +158,15 @@ async fn modern(
         }
     };
     let doing = Doing::Modern(Modern::new(server.clone(), run));
-    Exchange::new(doing, outbox, permit, span, &server.inner.limits).respond(accepts).await
+    Exchange::new(doing, outbox, Some(permit), span, &server.inner.limits).respond(accepts).await
 }
 
 fn listen(server: &Server, accepts: Accepts, request: &Request) -> Response<Body> {
-    if accepts == Accepts::Json {
-        return failure(&Rejection::NotAcceptable("text/event-stream"));
-    }
-    match Listening::open(server, request) {
+    let opened = match accepts {
+        Accepts::Json => Err(Rejection::NotAcceptable("text/event-stream")),
+        Accepts::Streams => Listening::open(server, request),
+    };
+    match opened {
         Ok(listening) => sse(Body::listening(listening, &server.inner.limits)),
         Err(rejection) => json(completed::Response::failure(Some(request.id()), &rejection.into())),
     }
@@ -163,15 +175,25 @@ fn listen(server: &Server, accepts: Accepts, request: &Request) -> Response<Body
 fn check_media_type(headers: &HeaderMap) -> Result<(), Rejection> {
     let declared = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let essence = declared.split(';').next().unwrap_or_default().trim();
-    if essence.eq_ignore_ascii_case("application/json") || essence == front::HOP_MEDIA_TYPE {
-        Ok(())
-    } else {
-        Err(Rejection::MediaType)
-    }
+    if essence.eq_ignore_ascii_case("application/json") { Ok(()) } else { Err(Rejection::MediaType) }
 }
 
 /// Clients must list both media types; one that lists nothing takes anything, as HTTP has it.
 pub(crate) fn accepts(headers: &HeaderMap) -> Result<Accepts, Rejection> {
+    match accepted(headers) {
+        (true, true) => Ok(Accepts::Streams),
+        (true, false) => Ok(Accepts::Json),
+        (false, _) => Err(Rejection::NotAcceptable("application/json and text/event-stream")),
+    }
+}
+
+/// Whether the client accepts an event stream; for requests whose answer can be nothing else.
+pub(crate) fn accepts_streams(headers: &HeaderMap) -> bool {
+    accepted(headers).1
+}
+
+/// JSON, and event streams.
+fn accepted(headers: &HeaderMap) -> (bool, bool) {
     let mut anything = true;
     let (mut json, mut streams) = (false, false);
     for value in headers.get_all(ACCEPT) {
@@ -183,11 +205,7 @@ pub(crate) fn accepts(headers: &HeaderMap) -> Result<Accepts, Rejection> {
             streams |= is("text/event-stream") || is("text/*") || is("*/*");
         }
     }
-    match (anything || json, anything || streams) {
-        (true, true) => Ok(Accepts::Streams),
-        (true, false) => Ok(Accepts::Json),
-        (false, _) => Err(Rejection::NotAcceptable("application/json and text/event-stream")),
-    }
+    (anything || json, anything || streams)
 }
 
 #[cfg(test)]

@@ -89,6 +89,7 @@ mod run;
 mod schema;
 mod serve;
 mod server;
+mod stdio;
 mod telemetry;
 mod tokens;
 mod tool;
@@ -101,7 +102,7 @@ pub use ask::{Form, Question, Reply, Roots, Sample, Url, form, form_with_schema,
 #[expect(deprecated, reason = "deprecated features work until the specification removes them")]
 pub use ask::{roots, sample};
 pub use build_error::BuildError;
-pub use bus::{Bus, BusError, Change, Event, InProcess, Interest, Mailbox, SessionChange};
+pub use bus::{Bus, BusError, Change, Event, InProcess, Interest, Mailbox, Receiver, SessionChange};
 pub use completion::Partial;
 pub use cx::Cx;
 pub use error::{Error, Result};

@@ -39,6 +39,8 @@ pub struct Limits {
     pub answer_deadline: Duration,
     /// Rounds of questions that one legacy call may take. Default 10.
     pub legacy_rounds: usize,
+    /// Questions to legacy clients that wait for their answers at once. Default 4,096.
+    pub open_questions: usize,
     /// Resources that one listen stream may name. Default 1,000.
     pub listen_resources: usize,
     /// Sessions whose log level or subscriptions a pod remembers. Default 10,000.
@@ -66,6 +68,7 @@ impl Default for Limits {
             session_ttl_secs: 30 * 86_400,
             answer_deadline: Duration::from_secs(600),
             legacy_rounds: 10,
+            open_questions: 4096,
             listen_resources: 1000,
             remembered_sessions: 10_000,
             session_resources: 100,

@@ -65,7 +65,8 @@ impl Listening {
         let honoured = honour(server, wanted);
         let mailbox = Mailbox::new(interest(&honoured));
         // Attached before it is acknowledged, so that no change in between is missed.
-        server.inner.bus.attach(&mailbox);
+        let receiver = Arc::downgrade(&mailbox);
+        server.inner.bus.attach(receiver);
         let id = RawValue::from_string(request.id().to_owned()).map_err(|_| Rejection::Internal)?;
         let load = Arc::clone(&server.inner.load);
         let mut listening = Self {
@@ -103,10 +104,20 @@ impl Listening {
             }
         }
         if self.drained.as_mut().poll(cx).is_ready() {
-            self.over = true;
-            return Poll::Ready(Some(self.result()));
+            return Poll::Ready(Some(self.end()));
         }
         Poll::Pending
+    }
+
+    /// Ends the stream on purpose; the message is its last.
+    pub(crate) fn end(&mut self) -> String {
+        self.over = true;
+        self.result()
+    }
+
+    /// Whether the last message has been given.
+    pub(crate) const fn is_over(&self) -> bool {
+        self.over
     }
 
     /// A notification of this subscription.
@@ -148,15 +159,27 @@ fn interest(filter: &SubscriptionFilter) -> Interest {
     }
 }
 
+/// What an open stream has to say.
+pub(crate) trait Messages: Send {
+    /// The next message; `None` when the stream is over.
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<String>>;
+}
+
+impl Messages for Listening {
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<String>> {
+        Self::poll_next(self, cx)
+    }
+}
+
 /// A listener's stream as server-sent events, with comments that keep it open.
-pub(crate) struct ListeningBody {
-    listening: Listening,
+pub(crate) struct ListeningBody<M> {
+    listening: M,
     keep_alive: Duration,
     timer: Pin<Box<Sleep>>,
 }
 
-impl ListeningBody {
-    pub(crate) fn new(listening: Listening, keep_alive: Duration) -> Self {
+impl<M: Messages> ListeningBody<M> {
+    pub(crate) fn new(listening: M, keep_alive: Duration) -> Self {
         Self { listening, keep_alive, timer: Box::pin(sleep(keep_alive)) }
     }
 

@@ -44,13 +44,7 @@ impl Listing {
         let start = match after {
             None => 0,
             // The item was removed by a newer release: there is no telling where the list went on.
-            Some(name) => {
-                1 + *self.positions.get(name).ok_or(Rejection::Unknown {
-                    what: "cursor",
-                    key: "cursor",
-                    name: "its place in the list is gone; list again from the start".to_owned(),
-                })?
-            }
+            Some(name) => 1 + *self.positions.get(name).ok_or(Rejection::UnknownCursor)?,
         };
         let end = self.items.len().min(start.saturating_add(size.max(1)));
         let next_after = (end < self.items.len()).then(|| self.items[end - 1].0.as_str());

@@ -110,6 +110,21 @@ impl Load {
     }
 }
 
+impl Permit {
+    /// Gives back the place of a request while its call waits for the client, and takes that of a stream.
+    pub(crate) fn wait(&mut self) -> Result<(), Rejection> {
+        *self = self.load.enter(What::Stream)?;
+        Ok(())
+    }
+
+    /// Takes the place of a request again. Others may have taken it meanwhile; the client's answer, which
+    /// may have cost a person's time, is not thrown away for that, so this never fails.
+    pub(crate) fn resume(&mut self) {
+        self.load.requests.fetch_add(1, Ordering::AcqRel);
+        *self = Self { load: Arc::clone(&self.load), what: What::Request };
+    }
+}
+
 impl Drop for Permit {
     fn drop(&mut self) {
         let (count, _) = self.load.counter(self.what);
@@ -132,6 +147,19 @@ mod tests {
         let load = load(1);
         let permit = load.enter(What::Request).unwrap();
         assert!(matches!(load.enter(What::Request), Err(Rejection::Busy { .. })));
+        drop(permit);
+        assert!(load.enter(What::Request).is_ok());
+    }
+
+    #[test]
+    fn a_call_that_waits_for_its_client_leaves_its_place_to_others() {
+        let load = load(1);
+        let mut permit = load.enter(What::Request).unwrap();
+        permit.wait().unwrap();
+        let other = load.enter(What::Request).unwrap();
+        permit.resume();
+        drop(other);
+        assert!(load.enter(What::Request).is_err());
         drop(permit);
         assert!(load.enter(What::Request).is_ok());
     }

@@ -7,6 +7,8 @@ use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
 
+use tokio::sync::Notify;
+
 /// What a message in the queue is, which decides what happens when the queue is full.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
@@ -23,6 +25,7 @@ pub(crate) enum Kind {
 pub(crate) struct Outbox {
     capacity: usize,
     queue: Mutex<Queue>,
+    closed: Notify,
 }
 
 #[derive(Debug, Default)]
@@ -33,11 +36,20 @@ struct Queue {
     closed: bool,
 }
 
+impl Queue {
+    fn wake_later(&mut self, cx: &Context<'_>) {
+        match &mut self.reader {
+            Some(reader) => reader.clone_from(cx.waker()),
+            None => self.reader = Some(cx.waker().clone()),
+        }
+    }
+}
+
 impl Outbox {
     /// A queue for `capacity` messages.
     pub(crate) const fn new(capacity: usize) -> Self {
         let queue = Queue { messages: VecDeque::new(), dropped: 0, reader: None, closed: false };
-        Self { capacity, queue: Mutex::new(queue) }
+        Self { capacity, queue: Mutex::new(queue), closed: Notify::const_new() }
     }
 
     /// Queues a complete JSON-RPC message.
@@ -66,13 +78,20 @@ impl Outbox {
         match queue.messages.pop_front() {
             Some((_, message)) => Poll::Ready(message),
             None => {
-                match &mut queue.reader {
-                    Some(reader) => reader.clone_from(cx.waker()),
-                    None => queue.reader = Some(cx.waker().clone()),
-                }
+                queue.wake_later(cx);
                 Poll::Pending
             }
         }
+    }
+
+    /// Ready when a message waits.
+    pub(crate) fn poll_ready(&self, cx: &Context<'_>) -> Poll<()> {
+        let mut queue = self.lock();
+        if queue.messages.is_empty() {
+            queue.wake_later(cx);
+            return Poll::Pending;
+        }
+        Poll::Ready(())
     }
 
     /// Whether a message waits.
@@ -85,7 +104,19 @@ impl Outbox {
         let mut queue = self.lock();
         queue.closed = true;
         queue.messages.clear();
+        self.closed.notify_waiters();
         queue.dropped
+    }
+
+    /// Completes when nobody reads any more.
+    pub(crate) async fn closed(&self) {
+        let notified = self.closed.notified();
+        tokio::pin!(notified);
+        // Registered before the flag is read, so that a close in between is not missed.
+        notified.as_mut().enable();
+        if !self.lock().closed {
+            notified.await;
+        }
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Queue> {
@@ -124,5 +155,19 @@ mod tests {
         outbox.close();
         outbox.push(Kind::Request, "late".to_owned());
         assert!(outbox.is_empty());
+    }
+
+    #[tokio::test]
+    async fn tells_writers_that_it_was_closed() {
+        let outbox = std::sync::Arc::new(Outbox::new(2));
+        let waiting = tokio::spawn({
+            let outbox = std::sync::Arc::clone(&outbox);
+            async move { outbox.closed().await }
+        });
+        tokio::task::yield_now().await;
+        assert!(!waiting.is_finished());
+        outbox.close();
+        waiting.await.unwrap();
+        outbox.closed().await;
     }
 }

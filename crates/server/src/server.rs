@@ -16,6 +16,8 @@ use serde_json::json;
 
 use crate::build_error::{BuildError, Problem};
 use crate::bus::{Bus, Event, InProcess};
+use crate::front::Front;
+use crate::front::hop::Holder;
 use crate::guard::Guard;
 use crate::limits::Limits;
 use crate::load::Load;
@@ -53,7 +55,7 @@ pub(crate) struct Inner {
     pub(crate) instructions: Option<String>,
     /// The whole `server/discover` result.
     pub(crate) discover: Arc<str>,
-    pub(crate) advertised: Option<String>,
+    pub(crate) front: Arc<Front>,
 }
 
 impl Server {
@@ -268,7 +270,8 @@ impl ServerBuilder {
     ///
     /// # Errors
     /// If names collide, schemas are unsound, templates are malformed, a handler takes state that is not
-    /// there, or replicas would not understand each other's tokens.
+    /// there, the advertised URL is none that other pods can call, or replicas would not understand each
+    /// other's tokens.
     pub fn build(self) -> Result<Server, BuildError> {
         if self.replicas > 1 && self.ring.is_none() {
             return Err(BuildError::new("server", Problem::NoKeys));
@@ -285,6 +288,16 @@ impl ServerBuilder {
         let identity = identity(&self.info).map_err(not_json)?;
         let discover =
             discover(&identity, &capabilities, self.instructions.as_deref(), discover_cache).map_err(not_json)?;
+        let advertised = match self.advertised {
+            None => None,
+            Some(url) => Some(Holder::parse(&url).ok_or_else(|| BuildError::new(url, Problem::NotReachable))?),
+        };
+        let bus = self.bus.unwrap_or_else(|| Arc::new(InProcess::default()));
+        // With a ring of its own, this process is all the fleet there is.
+        let ends_sessions = self.ring.is_none() || bus.is_shared();
+        let front = Front::new(&self.outside, &self.limits, advertised, ends_sessions);
+        let receiver = Arc::downgrade(&front);
+        bus.attach(receiver);
         let ring = self.ring.unwrap_or_else(|| Ring::generate(self.outside.random()));
         let inner = Inner {
             registry,
@@ -293,7 +306,7 @@ impl ServerBuilder {
             outside: self.outside,
             load: Load::new(&self.limits),
             limits: self.limits,
-            bus: self.bus.unwrap_or_else(|| Arc::new(InProcess::default())),
+            bus,
             once: self.once,
             guard: self.guard,
             identity,
@@ -301,7 +314,7 @@ impl ServerBuilder {
             capabilities,
             instructions: self.instructions,
             discover: discover.into(),
-            advertised: self.advertised,
+            front,
         };
         Ok(Server { inner: Arc::new(inner) })
     }

@@ -1,6 +1,6 @@
 //! The JSON-RPC frame, cut into its parts in one pass over the body.
 
-use crate::meta;
+use crate::meta::{self, path};
 use crate::method::Method;
 use crate::reject::{Refused, Rejection};
 use crate::request::{MetaSpans, ParamSpans, Span, StrSpan};
@@ -98,6 +98,9 @@ fn read(scanner: &mut Scanner<'_>, frame: &mut Frame) -> Result<(), ScanError> {
             }
             Some("id") => id(scanner, frame)?,
             Some("method") => {
+                if scanner.peek()? != Kind::String {
+                    frame.problem(Rejection::NotJsonRpc("`method` must be a string"));
+                }
                 if let Some(method) = string(scanner, frame, "method")? {
                     frame.put("method", |frame| &mut frame.method, method);
                 }
@@ -248,13 +251,14 @@ fn meta_member(scanner: &mut Scanner<'_>, frame: &mut Frame, key: Str<'_>) -> Re
     let Some(field) = member(key, &KNOWN) else { return scanner.value().map(drop) };
     match field {
         meta::CLIENT_CAPABILITIES => {
-            if let Some(span) = object(scanner, frame, field)? {
+            if let Some(span) = object(scanner, frame, path::CLIENT_CAPABILITIES)? {
+                let field = path::CLIENT_CAPABILITIES;
                 frame.put(field, |frame| &mut frame.params.meta.client_capabilities, span);
             }
         }
         meta::CLIENT_INFO => {
-            if let Some(span) = object(scanner, frame, field)? {
-                frame.put(field, |frame| &mut frame.params.meta.client_info, span);
+            if let Some(span) = object(scanner, frame, path::CLIENT_INFO)? {
+                frame.put(path::CLIENT_INFO, |frame| &mut frame.params.meta.client_info, span);
             }
         }
         meta::PROGRESS_TOKEN => {
@@ -262,16 +266,18 @@ fn meta_member(scanner: &mut Scanner<'_>, frame: &mut Frame, key: Str<'_>) -> Re
             let text = scanner.value()?;
             if kind == Kind::String || kind == Kind::Number && text.parse::<i64>().is_ok() {
                 let token = Span::ending_at(scanner.offset(), text);
-                frame.put(field, |frame| &mut frame.params.meta.progress_token, token);
+                frame.put(path::PROGRESS_TOKEN, |frame| &mut frame.params.meta.progress_token, token);
             } else {
-                frame.malformed("params._meta.progressToken", "a string or an integer", kind);
+                frame.malformed(path::PROGRESS_TOKEN, "a string or an integer", kind);
             }
         }
-        meta::PROTOCOL_VERSION => meta_text(scanner, frame, field, |meta| &mut meta.protocol_version)?,
-        meta::LOG_LEVEL => meta_text(scanner, frame, field, |meta| &mut meta.log_level)?,
-        meta::TRACEPARENT => meta_text(scanner, frame, field, |meta| &mut meta.traceparent)?,
-        meta::TRACESTATE => meta_text(scanner, frame, field, |meta| &mut meta.tracestate)?,
-        meta::BAGGAGE => meta_text(scanner, frame, field, |meta| &mut meta.baggage)?,
+        meta::PROTOCOL_VERSION => {
+            meta_text(scanner, frame, path::PROTOCOL_VERSION, |meta| &mut meta.protocol_version)?;
+        }
+        meta::LOG_LEVEL => meta_text(scanner, frame, path::LOG_LEVEL, |meta| &mut meta.log_level)?,
+        meta::TRACEPARENT => meta_text(scanner, frame, path::TRACEPARENT, |meta| &mut meta.traceparent)?,
+        meta::TRACESTATE => meta_text(scanner, frame, path::TRACESTATE, |meta| &mut meta.tracestate)?,
+        meta::BAGGAGE => meta_text(scanner, frame, path::BAGGAGE, |meta| &mut meta.baggage)?,
         _ => drop(scanner.value()?),
     }
     Ok(())

@@ -12,6 +12,7 @@ use http_body_util::BodyExt;
 use std::convert::Infallible;
 
 use super::exchange::Exchange;
+use crate::front::stream::SessionStream;
 use crate::limits::Limits;
 use crate::listen::{Listening, ListeningBody};
 
@@ -60,7 +61,9 @@ enum Kind {
     /// The stream of one request.
     Exchange(Box<Exchange>),
     /// The stream of a listener.
-    Listening(Box<ListeningBody>),
+    Listening(Box<ListeningBody<Listening>>),
+    /// The stream of a legacy session.
+    Session(Box<ListeningBody<SessionStream>>),
 }
 
 impl std::fmt::Debug for Kind {
@@ -69,6 +72,7 @@ impl std::fmt::Debug for Kind {
             Self::Whole(_) => "Whole",
             Self::Exchange(_) => "Exchange",
             Self::Listening(_) => "Listening",
+            Self::Session(_) => "Session",
         })
     }
 }
@@ -86,6 +90,10 @@ impl Body {
     pub(crate) fn listening(listening: Listening, limits: &Limits) -> Self {
         Self { kind: Kind::Listening(Box::new(ListeningBody::new(listening, limits.keep_alive))) }
     }
+
+    pub(crate) fn session(stream: SessionStream, limits: &Limits) -> Self {
+        Self { kind: Kind::Session(Box::new(ListeningBody::new(stream, limits.keep_alive))) }
+    }
 }
 
 impl http_body::Body for Body {
@@ -97,6 +105,7 @@ impl http_body::Body for Body {
             Kind::Whole(bytes) => Poll::Ready(bytes.take()),
             Kind::Exchange(exchange) => exchange.poll_events(cx),
             Kind::Listening(listening) => listening.poll_events(cx),
+            Kind::Session(stream) => stream.poll_events(cx),
         };
         frame.map(|bytes| bytes.map(|bytes| Ok(Frame::data(bytes))))
     }
@@ -108,7 +117,7 @@ impl http_body::Body for Body {
     fn size_hint(&self) -> SizeHint {
         match &self.kind {
             Kind::Whole(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)),
-            Kind::Exchange(_) | Kind::Listening(_) => SizeHint::default(),
+            Kind::Exchange(_) | Kind::Listening(_) | Kind::Session(_) => SizeHint::default(),
         }
     }
 }

@@ -4,17 +4,17 @@
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use anypod_proto::reject::Rejection;
 use anypod_proto::sse;
 use bytes::Bytes;
-use http::Response;
+use http::{Response, StatusCode};
 use tokio::time::{Instant, Sleep, sleep_until};
 use tracing::Span;
 
-use super::{Accepts, Body, json, sse as sse_response};
+use super::{Accepts, Body, empty, json, sse as sse_response};
 use crate::completed;
 use crate::limits::Limits;
 use crate::load::Permit;
@@ -23,12 +23,23 @@ use crate::run::{Ended, Run};
 use crate::server::Server;
 use crate::telemetry;
 
+/// As far away as the runtime's clock can be relied on.
+const NEVER: Duration = Duration::from_secs(10 * 365 * 86_400);
+
 /// What produces the answer.
 pub(crate) enum Doing {
     /// A modern call.
     Modern(Modern),
-    /// Anything else, such as a legacy call with all its rounds.
-    Other(Pin<Box<dyn Future<Output = completed::Response> + Send>>),
+    /// Legacy calls with all their rounds, which see to their own deadlines.
+    Legacy(Pin<Box<dyn Future<Output = Finished> + Send>>),
+}
+
+/// A legacy call that is through.
+pub(crate) struct Finished {
+    /// None if the client has cancelled the request: then it gets no answer.
+    pub(crate) response: Option<completed::Response>,
+    /// Kept until the answer is sent.
+    pub(crate) permit: Option<Permit>,
 }
 
 /// A modern call: ends with a result, a failure or a round.
@@ -42,7 +53,12 @@ impl Modern {
         Self { server, run }
     }
 
-    fn poll(&mut self, cx: &mut Context<'_>, span: &Span) -> Poll<completed::Response> {
+    /// The raw JSON of the request's id.
+    pub(crate) fn id(&self) -> &str {
+        self.run.call().request.id()
+    }
+
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>, span: &Span) -> Poll<completed::Response> {
         let Poll::Ready(ended) = Pin::new(&mut self.run).poll(cx) else { return Poll::Pending };
         let call = self.run.call();
         let id = call.request.id();
@@ -71,18 +87,23 @@ pub(crate) struct Exchange {
     keep_alive: Duration,
     deadline: Instant,
     timer: Option<Pin<Box<Sleep>>>,
-    _permit: Permit,
+    permit: Option<Permit>,
 }
 
 /// What made the wait end.
 enum Woken {
     Answer(completed::Response),
+    Nothing,
     Message,
     Silence,
 }
 
 impl Exchange {
-    pub(crate) fn new(doing: Doing, outbox: Arc<Outbox>, permit: Permit, span: Span, limits: &Limits) -> Self {
+    pub(crate) fn new(doing: Doing, outbox: Arc<Outbox>, permit: Option<Permit>, span: Span, limits: &Limits) -> Self {
+        let deadline = match doing {
+            Doing::Modern(_) => Instant::now() + limits.request_deadline,
+            Doing::Legacy(_) => Instant::now() + NEVER,
+        };
         Self {
             doing,
             answer: None,
@@ -90,9 +111,9 @@ impl Exchange {
             outbox,
             span,
             keep_alive: limits.keep_alive,
-            deadline: Instant::now() + limits.request_deadline,
+            deadline,
             timer: None,
-            _permit: permit,
+            permit,
         }
     }
 
@@ -105,15 +126,20 @@ impl Exchange {
                 self.answer = Some(answer);
                 sse_response(Body::exchange(self))
             }
+            Woken::Nothing if accepts == Accepts::Json => empty(StatusCode::NO_CONTENT),
+            Woken::Nothing => {
+                self.over = true;
+                sse_response(Body::exchange(self))
+            }
             Woken::Message | Woken::Silence => sse_response(Body::exchange(self)),
         }
     }
 
     fn poll_first(&mut self, cx: &mut Context<'_>, accepts: Accepts) -> Poll<Woken> {
-        if let Poll::Ready(answer) = self.poll_doing(cx) {
-            return Poll::Ready(Woken::Answer(answer));
+        if self.poll_doing(cx).is_ready() {
+            return Poll::Ready(self.answer.take().map_or(Woken::Nothing, Woken::Answer));
         }
-        if accepts == Accepts::Streams && !self.outbox.is_empty() {
+        if accepts == Accepts::Streams && self.outbox.poll_ready(cx).is_ready() {
             return Poll::Ready(Woken::Message);
         }
         match self.poll_timer(cx) {
@@ -133,16 +159,16 @@ impl Exchange {
         if self.over {
             return Poll::Ready(None);
         }
-        if self.answer.is_none()
-            && let Poll::Ready(answer) = self.poll_doing(cx)
-        {
-            self.answer = Some(answer);
+        if self.answer.is_none() {
+            // Ready without an answer means that the stream ends without one.
+            self.over = self.poll_doing(cx).is_ready() && self.answer.is_none();
         }
         let mut events = Vec::new();
         while let Poll::Ready(message) = self.outbox.poll_next(cx) {
             sse::encode_data(&mut events, &message);
         }
         if self.answer.is_none()
+            && !self.over
             && let Poll::Ready(tick) = self.poll_timer(cx)
         {
             match tick {
@@ -157,15 +183,24 @@ impl Exchange {
             sse::encode_data(&mut events, &String::from_utf8_lossy(&answer.body));
             self.over = true;
         }
-        if events.is_empty() { Poll::Pending } else { Poll::Ready(Some(events.into())) }
+        match events.is_empty() {
+            false => Poll::Ready(Some(events.into())),
+            true if self.over => Poll::Ready(None),
+            true => Poll::Pending,
+        }
     }
 
-    fn poll_doing(&mut self, cx: &mut Context<'_>) -> Poll<completed::Response> {
+    /// Works on; when the work is through, its answer is in `answer`, if there is one.
+    fn poll_doing(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let _entered = self.span.enter();
         match &mut self.doing {
-            Doing::Modern(modern) => modern.poll(cx, &self.span),
-            Doing::Other(future) => future.as_mut().poll(cx),
+            Doing::Modern(modern) => self.answer = Some(ready!(modern.poll(cx, &self.span))),
+            Doing::Legacy(future) => {
+                let Finished { response, permit } = ready!(future.as_mut().poll(cx));
+                (self.answer, self.permit) = (response, permit);
+            }
         }
+        Poll::Ready(())
     }
 
     /// The timer is made when the work first has to wait, which most requests never do.
@@ -180,7 +215,7 @@ impl Exchange {
             tracing::warn!(parent: &self.span, "a request took longer than it may");
             let id = match &self.doing {
                 Doing::Modern(modern) => Some(modern.run.call().request.id()),
-                Doing::Other(_) => None,
+                Doing::Legacy(_) => None,
             };
             return Poll::Ready(Tick::Deadline(completed::Response::failure(id, &Rejection::DeadlineExceeded.into())));
         }

@@ -1,0 +1,62 @@
+//! Everything that the conformance suite and other people's clients ask of a server, in one process:
+//!
+//! `cargo run --release --example conformance -- [--port N] [--key-file FILE] [--advertise URL] [--page-size K]`
+//!
+//! Port 0, the default, is any free one; the line `listening on URL` says which it became. Pods behind one
+//! balancer share a key file. SIGTERM and Ctrl-C let calls under way finish.
+
+mod arguments;
+mod content;
+mod prompts;
+mod questions;
+mod resources;
+mod streams;
+
+use std::error::Error;
+use std::net::Ipv4Addr;
+
+use anypod_server::proto::seal::Ring;
+use anypod_server::{BuildError, Limits, Server};
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::arguments::Arguments;
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn Error>> {
+    tracing_subscriber::fmt().with_max_level(tracing::Level::WARN).with_writer(std::io::stderr).init();
+    let arguments = Arguments::parse(std::env::args().skip(1))?;
+    let ring = match &arguments.key_file {
+        Some(path) => Some(Ring::parse(&std::fs::read_to_string(path)?)?),
+        None => None,
+    };
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, arguments.port)).await?;
+    let url = format!("http://{}/mcp", listener.local_addr()?);
+    let server = build(arguments.page_size, ring, arguments.advertise.as_ref().unwrap_or(&url))?;
+    println!("listening on {url}");
+    let stop = async {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    };
+    Ok(server.serve(listener, stop).await?)
+}
+
+fn build(page_size: Option<usize>, ring: Option<Ring>, advertised: &str) -> Result<Server, BuildError> {
+    let mut limits = Limits::default();
+    limits.page_items = page_size.unwrap_or(limits.page_items);
+    #[expect(deprecated, reason = "clients still try the deprecated features")]
+    let mut server = Server::new("conformance", env!("CARGO_PKG_VERSION"))
+        .instructions("Every tool, prompt and resource here exists to be tested.")
+        .limits(limits)
+        .advertise(advertised)
+        .with_logging();
+    if let Some(ring) = ring {
+        server = server.keys(ring);
+    }
+    let server = streams::offer(questions::offer(content::offer(server)));
+    resources::offer(prompts::offer(server)).build()
+}

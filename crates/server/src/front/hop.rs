@@ -1,0 +1,218 @@
+//! The one hop that an answer may take: from the pod that it reached to the pod whose call waits for it.
+//!
+//! The answer travels as it is, beside a seal over its digest and its target, which opens for half a minute
+//! and only where the ring is. Whom to call comes out of a sealed id of our own, never from a client; a hop
+//! is delivered or refused, and never passed on.
+
+use std::net::Ipv6Addr;
+use std::time::Duration;
+
+use anypod_proto::header;
+use anypod_proto::seal::{Purpose, digest};
+use bytes::Bytes;
+use http::header::{CONTENT_TYPE, HOST};
+use http::request::Parts;
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri};
+use http_body_util::Full;
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+
+use super::deliver::Undelivered;
+use super::questions::read_outcome;
+use crate::http::{Body, empty};
+use crate::server::Server;
+use crate::tokens::Binding;
+
+const MEDIA_TYPE: HeaderValue = HeaderValue::from_static("application/vnd.anypod.hop");
+/// How long a hop may take, from connecting to its answer. Pods are neighbours.
+const DEADLINE: Duration = Duration::from_secs(5);
+/// How long a seal opens, in seconds: the deadline, and clocks that differ.
+const TTL_SECS: u64 = 30;
+/// Hops under way at once.
+pub(super) const MAX_HOPS: usize = 256;
+
+/// Where a pod is reached: an `http` URL.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Holder {
+    text: String,
+    uri: Uri,
+}
+
+impl Holder {
+    /// An absolute `http` URL; pods reach each other without TLS of their own.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        let uri: Uri = text.parse().ok()?;
+        let host = uri.host().filter(|host| !host.is_empty())?;
+        let literal = host.strip_prefix('[').map(|host| host.trim_end_matches(']').parse::<Ipv6Addr>());
+        let sound = uri.scheme_str() == Some("http") && !matches!(literal, Some(Err(_)));
+        sound.then(|| Self { text: text.to_owned(), uri })
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    async fn connect(&self) -> std::io::Result<TcpStream> {
+        let host = self.uri.host().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
+        TcpStream::connect((host, self.uri.port_u16().unwrap_or(80))).await
+    }
+}
+
+/// The call that an answer is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Target {
+    pub(crate) pod: u64,
+    pub(crate) session: u64,
+    pub(crate) number: u64,
+}
+
+impl Target {
+    fn encode(self) -> [u8; 24] {
+        let mut bytes = [0; 24];
+        for (part, value) in bytes.chunks_exact_mut(8).zip([self.pod, self.session, self.number]) {
+            part.copy_from_slice(&value.to_be_bytes());
+        }
+        bytes
+    }
+
+    fn decode(payload: &[u8]) -> Option<Self> {
+        let (pod, rest) = payload.split_first_chunk()?;
+        let (session, rest) = rest.split_first_chunk()?;
+        let [pod, session, number] = [*pod, *session, rest.try_into().ok()?].map(u64::from_be_bytes);
+        Some(Self { pod, session, number })
+    }
+}
+
+/// Whether a request is a hop of another pod.
+pub(crate) fn is_hop(head: &Parts) -> bool {
+    head.method == Method::POST && head.headers.get(CONTENT_TYPE) == Some(&MEDIA_TYPE)
+}
+
+/// Passes an answer to the pod that waits for it.
+pub(crate) async fn send(server: &Server, holder: &Holder, to: Target, answer: String) -> Result<(), Undelivered> {
+    let _place = server.inner.front.hops.try_acquire().map_err(|_| Undelivered::Busy)?;
+    let request = request(server, holder, to, answer).ok_or(Undelivered::Unreachable)?;
+    let status = match tokio::time::timeout(DEADLINE, exchange(holder, request)).await {
+        Ok(Ok(status)) => status,
+        Ok(Err(error)) => {
+            tracing::warn!(holder = holder.as_str(), %error, "a pod that waits for an answer is not reached");
+            return Err(Undelivered::Unreachable);
+        }
+        Err(_) => {
+            tracing::warn!(holder = holder.as_str(), "a pod that waits for an answer does not react");
+            return Err(Undelivered::Unreachable);
+        }
+    };
+    match status {
+        StatusCode::ACCEPTED => Ok(()),
+        StatusCode::BAD_REQUEST => Err(Undelivered::Malformed),
+        StatusCode::SERVICE_UNAVAILABLE => Err(Undelivered::Busy),
+        _ => Err(Undelivered::Gone),
+    }
+}
+
+fn request(server: &Server, holder: &Holder, to: Target, answer: String) -> Option<Request<Full<Bytes>>> {
+    let digest = digest(&[answer.as_bytes()]);
+    let seal = server.inner.tokens.seal(&server.inner.outside, binding(&[&digest]), TTL_SECS, &to.encode()).ok()?;
+    Request::post(holder.uri.path_and_query().map_or("/", |path| path.as_str()))
+        .header(HOST, holder.uri.authority()?.as_str())
+        .header(CONTENT_TYPE, MEDIA_TYPE)
+        .header(header::HOP, seal)
+        .body(Full::new(answer.into()))
+        .ok()
+}
+
+/// One request on a connection of its own: hops are too rare to keep connections for them. Redirects are
+/// answers like any other.
+async fn exchange(
+    holder: &Holder,
+    request: Request<Full<Bytes>>,
+) -> Result<StatusCode, Box<dyn std::error::Error + Send + Sync>> {
+    let stream = holder.connect().await?;
+    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
+    let response = sender.send_request(request);
+    tokio::pin!(response, connection);
+    tokio::select! {
+        biased;
+        response = &mut response => Ok(response?.status()),
+        ended = &mut connection => {
+            ended?;
+            Ok(response.await?.status())
+        }
+    }
+}
+
+/// Takes an answer that another pod passes on.
+pub(crate) fn receive(server: &Server, headers: &HeaderMap, body: &[u8]) -> Response<Body> {
+    match accept(server, headers, body) {
+        Ok(()) => empty(StatusCode::ACCEPTED),
+        Err(undelivered) => undelivered.respond(),
+    }
+}
+
+fn accept(server: &Server, headers: &HeaderMap, body: &[u8]) -> Result<(), Undelivered> {
+    let seal = headers.get(header::HOP).and_then(|seal| seal.to_str().ok()).ok_or(Undelivered::Gone)?;
+    let digest = digest(&[body]);
+    let payload = server.inner.tokens.open(&server.inner.outside, binding(&[&digest]), seal).map_err(|error| {
+        tracing::warn!(%error, "a hop did not open");
+        Undelivered::Gone
+    })?;
+    let front = &server.inner.front;
+    // Another process may have taken over the address.
+    let target = Target::decode(&payload).filter(|target| target.pod == front.pod).ok_or(Undelivered::Gone)?;
+    let outcome =
+        std::str::from_utf8(body).ok().and_then(|answer| read_outcome(answer).ok()).ok_or(Undelivered::Malformed)?;
+    match front.questions.answer(target.session, target.number, outcome) {
+        true => Ok(()),
+        false => Err(Undelivered::Gone),
+    }
+}
+
+/// The caller was checked where the answer came in, by opening the question's id.
+const fn binding<'a>(digest: &'a [&'a [u8]]) -> Binding<'a> {
+    Binding { purpose: Purpose::Hop, principal: None, context: digest }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pod_is_reached_by_a_plain_http_url() {
+        for url in ["http://10.0.0.5:8080/mcp", "http://[::1]:8080/mcp", "http://pod-1.mcp.svc/mcp"] {
+            assert!(Holder::parse(url).is_some(), "{url}");
+        }
+        for url in ["", "https://10.0.0.5/mcp", "10.0.0.5:8080", "/mcp", "http://", "http://[x]/mcp", "file:///mcp"] {
+            assert!(Holder::parse(url).is_none(), "{url}");
+        }
+    }
+
+    #[test]
+    fn a_target_is_what_it_was() {
+        let target = Target { pod: 1, session: 2, number: u64::MAX };
+        assert_eq!(Target::decode(&target.encode()), Some(target));
+        assert_eq!(Target::decode(&target.encode()[1..]), None);
+        assert_eq!(Target::decode(&[0; 25]), None);
+    }
+
+    #[test]
+    fn takes_only_what_was_sealed_for_this_answer_and_this_process() {
+        let server = Server::new("test", "1").build().unwrap();
+        let front = &server.inner.front;
+        let to = Target { pod: front.pod, session: 1, number: 2 };
+        let holder = Holder::parse("http://10.0.0.5/mcp").unwrap();
+        let headers = |to, answer: &str| request(&server, &holder, to, answer.to_owned()).unwrap().headers().clone();
+        let _waiting = front.questions.open(1, 2).unwrap();
+        let answer = r#"{"result":{}}"#;
+        let refused = |headers: &HeaderMap, body: &str| accept(&server, headers, body.as_bytes()).unwrap_err();
+        assert_eq!(refused(&HeaderMap::new(), answer), Undelivered::Gone);
+        assert_eq!(refused(&headers(to, answer), r#"{"result":{"x":1}}"#), Undelivered::Gone);
+        assert_eq!(refused(&headers(Target { pod: !front.pod, ..to }, answer), answer), Undelivered::Gone);
+        assert_eq!(refused(&headers(Target { session: 9, ..to }, answer), answer), Undelivered::Gone);
+        assert_eq!(refused(&headers(to, "{}"), "{}"), Undelivered::Malformed);
+        let sound = headers(to, answer);
+        assert_eq!(accept(&server, &sound, answer.as_bytes()), Ok(()));
+        assert_eq!(refused(&sound, answer), Undelivered::Gone, "an answer is delivered once");
+    }
+}

@@ -1,0 +1,118 @@
+//! Legacy calls under way. They are tasks of their own, because a client that disconnects has not cancelled;
+//! a client that cancels says so in another request.
+//!
+//! Spec: 2025-11-25, basic/utilities/cancellation.
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::task::{AbortHandle, JoinHandle};
+
+/// The calls of one process, by session and request. As many as there are permits for requests, and entries
+/// of a batch.
+#[derive(Debug, Default)]
+pub(crate) struct Running {
+    calls: Mutex<Calls>,
+}
+
+#[derive(Debug, Default)]
+struct Calls {
+    by_request: HashMap<Key, (u64, AbortHandle)>,
+    started: u64,
+}
+
+/// A session and the id of a request in one spelling.
+type Key = (u64, String);
+
+impl Running {
+    /// Runs a call to its end, whether or not anyone waits for it, unless it is cancelled. `request` is the
+    /// raw JSON of its id. A client that uses an id twice at once can cancel the later call only.
+    pub(crate) fn spawn<T: Send + 'static>(
+        self: &Arc<Self>,
+        session: u64,
+        request: &str,
+        call: impl Future<Output = T> + Send + 'static,
+    ) -> JoinHandle<T> {
+        let key = (session, spelling(request));
+        // Held until the call is noted, so that a call that is through at once finds its entry to remove.
+        let mut calls = self.lock();
+        calls.started += 1;
+        let entry = Entry { running: Arc::clone(self), key: key.clone(), number: calls.started };
+        let task = tokio::spawn(async move {
+            let _entry = entry;
+            call.await
+        });
+        let noted = (calls.started, task.abort_handle());
+        calls.by_request.insert(key, noted);
+        task
+    }
+
+    /// Cancels a call; nothing happens if it does not run here.
+    pub(crate) fn cancel(&self, session: u64, request: &str) {
+        let call = self.lock().by_request.remove(&(session, spelling(request)));
+        if let Some((_, call)) = call {
+            call.abort();
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Calls> {
+        // The map is consistent after every statement, so a panic elsewhere does not spoil it.
+        self.calls.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The same id can be escaped in several ways.
+fn spelling(id: &str) -> String {
+    serde_json::from_str::<serde_json::Value>(id).map_or_else(|_| id.to_owned(), |id| id.to_string())
+}
+
+/// Removes a call when it ends, however it ends.
+struct Entry {
+    running: Arc<Running>,
+    key: Key,
+    number: u64,
+}
+
+impl Drop for Entry {
+    fn drop(&mut self) {
+        let mut calls = self.running.lock();
+        if calls.by_request.get(&self.key).is_some_and(|(number, _)| *number == self.number) {
+            calls.by_request.remove(&self.key);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn cancels_the_call_of_that_session_and_id() {
+        let running = Arc::new(Running::default());
+        let call = running.spawn(1, r#""a""#, std::future::pending::<()>());
+        running.cancel(2, r#""a""#);
+        running.cancel(1, r#""b""#);
+        tokio::task::yield_now().await;
+        assert!(!call.is_finished());
+        running.cancel(1, r#""\u0061""#);
+        assert!(call.await.unwrap_err().is_cancelled());
+        assert!(running.lock().by_request.is_empty());
+    }
+
+    #[tokio::test]
+    async fn forgets_calls_that_are_through() {
+        let running = Arc::new(Running::default());
+        let call = running.spawn(1, "1", async { 7 });
+        assert_eq!(call.await.unwrap(), 7);
+        assert!(running.lock().by_request.is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_call_that_goes_on_without_its_handle_is_still_there() {
+        let running = Arc::new(Running::default());
+        let (done, wait) = tokio::sync::oneshot::channel();
+        drop(running.spawn(1, "1", async move { done.send(()) }));
+        wait.await.unwrap();
+    }
+}

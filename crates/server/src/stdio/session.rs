@@ -1,0 +1,232 @@
+//! The legacy session of a connection: begun by `initialize`, over with the connection.
+//!
+//! Unlike over HTTP, nothing of it is sealed or looked up, because a connection is a client.
+//!
+//! Spec: 2025-11-25, basic/lifecycle, server/resources, "Subscriptions", server/utilities/logging.
+
+use std::collections::BTreeSet;
+use std::future::poll_fn;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
+
+use anypod_proto::code::Code;
+use anypod_proto::jsonrpc::ErrorObject;
+use anypod_proto::legacy::{
+    InitializeRequestParams, InitializeResult, SetLevelRequestParams, SubscribeRequestParams, UnsubscribeRequestParams,
+};
+use anypod_proto::logging::LoggingLevel;
+use anypod_proto::method::Notification;
+use anypod_proto::reject::Rejection;
+use anypod_proto::request::{Answer, Request};
+use anypod_proto::version::{Era, Version};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::value::RawValue;
+use serde_json::{Map, Value, json};
+use tokio::sync::{mpsc, watch};
+use tokio::task::{AbortHandle, JoinSet};
+
+use super::lines::Outgoing;
+use crate::bus::{Change, Event, Interest, Mailbox, Receiver, SessionChange};
+use crate::completed::Failure;
+use crate::cx::{LegacyClient, notification};
+use crate::dispatch::unknown_method;
+use crate::front::call::{Asker, CannotAsk, Expected};
+use crate::front::questions::{Outcome, Questions};
+use crate::server::Server;
+
+/// A legacy client that has introduced itself.
+pub(super) struct Session {
+    /// The revision that was agreed on.
+    pub(super) version: Version,
+    /// What the client said it is and can do, and the log level it wants by now.
+    pub(super) client: Arc<LegacyClient>,
+    /// Tells the events of this session from those of others.
+    number: u64,
+    mailbox: Arc<Mailbox>,
+    resources: BTreeSet<String>,
+    listener: Option<AbortHandle>,
+}
+
+impl Session {
+    /// Answers `initialize`: the session, and the result that opens it.
+    pub(super) fn open(server: &Server, request: &Request) -> Result<(Self, Map<String, Value>), Failure> {
+        let params: InitializeRequestParams = read(request, "`protocolVersion`, `capabilities` and `clientInfo`")?;
+        let inner = &server.inner;
+        let version = Version::parse(&params.protocol_version)
+            .filter(|version| version.era() == Era::Legacy)
+            .unwrap_or(Version::LATEST_LEGACY);
+        let mut result = InitializeResult::new(version, inner.capabilities.clone().into(), (*inner.info).clone());
+        result.instructions.clone_from(&inner.instructions);
+        // Until the client says otherwise, the server chooses.
+        let log_level = inner.capabilities.logging.is_some().then_some(LoggingLevel::Info);
+        let client =
+            LegacyClient { info: Some(params.client_info), capabilities: params.capabilities.into(), log_level };
+        let number = u64::from_be_bytes(inner.outside.random());
+        // Legacy servers announce the changes of their lists to every client, unasked.
+        let interest = Interest { tools: true, prompts: true, resources: true, uris: BTreeSet::new() };
+        let mailbox = Mailbox::for_session(interest, number, inner.limits.session_resources);
+        let receiver: Weak<Mailbox> = Arc::downgrade(&mailbox);
+        inner.bus.attach(receiver);
+        let session =
+            Self { version, client: Arc::new(client), number, mailbox, resources: BTreeSet::new(), listener: None };
+        Ok((session, object(&result)?))
+    }
+
+    /// Tells the client what changes from now on, if it is not told already. Not before it can know that
+    /// the session is open.
+    pub(super) fn listen(
+        &mut self,
+        tasks: &mut JoinSet<()>,
+        lines: &mpsc::Sender<Outgoing>,
+        ending: &watch::Sender<bool>,
+    ) {
+        self.listener
+            .get_or_insert_with(|| tasks.spawn(tell(Arc::clone(&self.mailbox), lines.clone(), ending.subscribe())));
+    }
+
+    /// Answers `logging/setLevel`.
+    pub(super) fn set_level(&mut self, server: &Server, request: &Request) -> Result<(), Failure> {
+        if server.inner.capabilities.logging.is_none() {
+            return Err(unknown_method(request));
+        }
+        let params: SetLevelRequestParams = read(request, "`level`, one of the eight log levels")?;
+        self.client = Arc::new(LegacyClient { log_level: Some(params.level), ..(*self.client).clone() });
+        Ok(())
+    }
+
+    /// Answers `resources/subscribe`.
+    pub(super) fn subscribe(&mut self, server: &Server, request: &Request) -> Result<(), Failure> {
+        if server.inner.capabilities.resources.is_none() {
+            return Err(unknown_method(request));
+        }
+        let SubscribeRequestParams { uri } = read(request, "the `uri` of a resource")?;
+        let limit = server.inner.limits.session_resources;
+        if self.resources.len() >= limit && !self.resources.contains(&uri) {
+            return Err(Failure::Protocol {
+                code: Code::InvalidParams.number(),
+                message: format!("a session can subscribe to {limit} resources at most"),
+                data: Some(json!({ "limit": limit })),
+            });
+        }
+        self.resources.insert(uri.clone());
+        self.changed(SessionChange::Subscribe { uri });
+        Ok(())
+    }
+
+    /// Answers `resources/unsubscribe`.
+    pub(super) fn unsubscribe(&mut self, server: &Server, request: &Request) -> Result<(), Failure> {
+        if server.inner.capabilities.resources.is_none() {
+            return Err(unknown_method(request));
+        }
+        let UnsubscribeRequestParams { uri } = read(request, "the `uri` of a resource")?;
+        self.resources.remove(&uri);
+        self.changed(SessionChange::Unsubscribe { uri });
+        Ok(())
+    }
+
+    fn changed(&self, change: SessionChange) {
+        self.mailbox.deliver(&Event::Session { session: self.number, change });
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        if let Some(listener) = &self.listener {
+            listener.abort();
+        }
+    }
+}
+
+/// Tells a legacy client what changes, until the connection is about to end.
+async fn tell(mailbox: Arc<Mailbox>, lines: mpsc::Sender<Outgoing>, mut ending: watch::Receiver<bool>) {
+    loop {
+        let change = tokio::select! {
+            biased;
+            // An error means that the connection is gone.
+            _ = ending.wait_for(|ending| *ending) => return,
+            change = poll_fn(|cx| mailbox.poll_next(cx)) => change,
+        };
+        let told = match change {
+            Change::Tools => notification(Notification::ToolsListChanged, &json!({})),
+            Change::Prompts => notification(Notification::PromptsListChanged, &json!({})),
+            Change::Resources => notification(Notification::ResourcesListChanged, &json!({})),
+            Change::Resource(uri) => notification(Notification::ResourceUpdated, &json!({ "uri": uri })),
+        };
+        match told {
+            Ok(message) => {
+                if lines.send(Outgoing::always(message)).await.is_err() {
+                    return;
+                }
+            }
+            Err(error) => tracing::error!(%error, "a notification is not JSON"),
+        }
+    }
+}
+
+/// Asks the client by requests of our own, which it answers on its next lines.
+pub(super) struct Questioner {
+    questions: Arc<Questions>,
+    asked: AtomicU64,
+    hung_up: AtomicBool,
+}
+
+/// All questions of a connection are those of one client.
+const CLIENT: u64 = 0;
+
+impl Questioner {
+    pub(super) fn new(server: &Server) -> Arc<Self> {
+        let questions = Questions::new(server.inner.limits.open_questions);
+        Arc::new(Self { questions, asked: AtomicU64::new(0), hung_up: AtomicBool::new(false) })
+    }
+
+    /// Takes an answer; one that nobody waits for is ignored.
+    pub(super) fn answered(&self, answer: &Answer) {
+        let taken = answer.id().parse().is_ok_and(|number| self.questions.answer(CLIENT, number, outcome(answer)));
+        if !taken {
+            tracing::debug!("the client answered what nobody asks");
+        }
+    }
+
+    /// There will be no answers any more.
+    pub(super) fn hang_up(&self) {
+        self.hung_up.store(true, Ordering::SeqCst);
+        self.questions.forget_all();
+    }
+}
+
+impl Asker for Questioner {
+    fn expect(&self) -> Result<Expected, CannotAsk> {
+        let number = self.asked.fetch_add(1, Ordering::Relaxed) + 1;
+        let answer = self.questions.open(CLIENT, number).ok_or(CannotAsk("too many questions wait for answers"))?;
+        // Read after the question is noted, so that either this sees the end or the end sees the question.
+        if self.hung_up.load(Ordering::SeqCst) {
+            return Err(CannotAsk("the client has closed its end"));
+        }
+        let id = RawValue::from_string(number.to_string()).map_err(|_| CannotAsk("a number is not JSON"))?;
+        Ok(Expected { id, answer })
+    }
+}
+
+fn outcome(answer: &Answer) -> Outcome {
+    let unreadable = |_| ErrorObject::new(Code::InvalidRequest, "the answer cannot be read");
+    match answer.outcome() {
+        Ok(result) => serde_json::from_str(result).map_err(unreadable),
+        Err(error) => Err(serde_json::from_str(error).unwrap_or_else(unreadable)),
+    }
+}
+
+fn read<T: DeserializeOwned>(request: &Request, expected: &'static str) -> Result<T, Failure> {
+    serde_json::from_str(request.params())
+        .map_err(|error| Rejection::ParamMalformed { field: "params", expected, found: error.to_string() }.into())
+}
+
+fn object(value: &impl Serialize) -> Result<Map<String, Value>, Failure> {
+    match serde_json::to_value(value) {
+        Ok(Value::Object(members)) => Ok(members),
+        Ok(_) | Err(_) => {
+            tracing::error!("the result of `initialize` is no JSON object");
+            Err(Rejection::Internal.into())
+        }
+    }
+}
