@@ -218,10 +218,10 @@ proptest! {
             let piece = text[from.min(to)..from.max(to)].to_owned();
             text.insert_str(at, &piece);
         }
-        if let Ok(Admitted::Request(request)) = admitted(&valid.headers, text.clone()) {
-            if let Some(read) = read(&text) {
-                prop_assert_eq!(view(&request), read);
-            }
+        if let Ok(Admitted::Request(request)) = admitted(&valid.headers, text.clone())
+            && let Some(read) = read(&text)
+        {
+            prop_assert_eq!(view(&request), read);
         }
     }
 
