@@ -3,11 +3,11 @@
 use crate::lexer::find_words;
 use crate::{none, sources};
 
-/// Uses of `words` outside of tests, in files below `below` other than `except`.
+/// Uses of `words` outside of tests, in files whose paths begin with `below` and with none of `except`.
 fn uses(below: &str, words: &[&str], except: &[&str]) -> Vec<String> {
     let mut found = Vec::new();
     for source in sources().iter().filter(|source| source.is_src() && source.path.starts_with(below)) {
-        if except.contains(&source.path.as_str()) {
+        if except.iter().any(|path| source.path.starts_with(path)) {
             continue;
         }
         for word in words {
@@ -66,9 +66,9 @@ fn libraries_do_not_unwrap() {
 
 #[test]
 fn only_output_rs_prints() {
-    let words = ["println!", "print!", "eprintln!", "eprint!", "stdout()", "stderr()"];
+    let words = ["println!", "print!", "eprintln!", "eprint!", "stdout()"];
     // On stdio the messages are the server's output, and the log goes to where a subscriber sends it.
-    let places = ["crates/cli/src/output.rs", "crates/server/src/stdio.rs"];
+    let places = ["crates/cli/src/output.rs", "crates/server/src/stdio"];
     none(&uses("crates/", &words, &places), "print through `output`, log with `tracing`:");
 }
 
@@ -125,6 +125,6 @@ fn names_say_what_a_thing_is() {
 
 #[test]
 fn requests_are_admitted_at_the_transports_only() {
-    let found = uses("crates/server/src", &["admit("], &["crates/server/src/http.rs", "crates/server/src/stdio.rs"]);
+    let found = uses("crates/server/src", &["admit("], &["crates/server/src/http.rs", "crates/server/src/stdio"]);
     none(&found, "a request that is admitted twice can be two requests:");
 }
