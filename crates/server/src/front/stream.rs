@@ -80,7 +80,8 @@ impl Messages for SessionStream {
     }
 }
 
-fn message(change: Change) -> serde_json::Result<String> {
+/// The notification of a change.
+pub(crate) fn message(change: Change) -> serde_json::Result<String> {
     let (method, params) = match change {
         Change::Tools => (Notification::ToolsListChanged, json!({})),
         Change::Prompts => (Notification::PromptsListChanged, json!({})),

@@ -17,7 +17,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 use tracing::Instrument;
 
-use super::exchange::{self, Exchange};
+use super::exchange::{self, Answered, Exchange};
 use super::inflight::{Register, Ticket};
 use super::lines::{Line, Lines, Outgoing};
 use super::session::{Questioner, Session};
@@ -181,9 +181,9 @@ impl Connection {
         match span.in_scope(|| self.server.start(call))? {
             Started::Done(done) => Ok(Some(completed::Response::result(&self.server, request.id(), done).body)),
             Started::Running(run) => {
-                let work = exchange::modern(self.server.clone(), run, span.clone());
+                let work = exchange::modern(self.server.clone(), run, permit, span.clone());
                 let (lines, answers) = (self.lines.clone(), self.lines.clone());
-                self.spawn(Exchange { ticket, outbox, lines, answers, permit }, work, span.clone());
+                self.spawn(Exchange { ticket, outbox, lines, answers }, work, span.clone());
                 Ok(None)
             }
         }
@@ -200,7 +200,7 @@ impl Connection {
     pub(super) fn spawn(
         &mut self,
         exchange: Exchange,
-        work: impl Future<Output = Vec<u8>> + Send + 'static,
+        work: impl Future<Output = Answered> + Send + 'static,
         span: tracing::Span,
     ) {
         let call = Arc::clone(exchange.ticket.call());

@@ -31,21 +31,27 @@ pub(super) struct Exchange {
     pub(super) lines: mpsc::Sender<Outgoing>,
     /// Where the response goes: the same, or what gathers the responses of a batch.
     pub(super) answers: mpsc::Sender<Outgoing>,
-    pub(super) permit: Permit,
+}
+
+/// What work on a request comes to.
+pub(super) struct Answered {
+    pub(super) response: Vec<u8>,
+    /// The request's place among those that are worked on, kept until the response is queued.
+    pub(super) permit: Option<Permit>,
 }
 
 impl Exchange {
     /// Works and sends. While the client does not read, notifications stay in the outbox, which has its
     /// rules for that, and the work goes on.
-    pub(super) async fn run(self, work: impl Future<Output = Vec<u8>>) {
-        let Self { ticket, outbox, lines, answers, permit: _permit } = self;
+    pub(super) async fn run(self, work: impl Future<Output = Answered>) {
+        let Self { ticket, outbox, lines, answers } = self;
         let outbox = Closing(outbox);
         let mut work = pin!(work);
         let mut next = None;
-        let response = loop {
+        let Answered { response, permit: _permit } = loop {
             tokio::select! {
                 biased;
-                response = &mut work => break response,
+                answered = &mut work => break answered,
                 message = poll_fn(|cx| outbox.0.poll_next(cx)), if next.is_none() => next = Some(message),
                 place = lines.reserve(), if next.is_some() => {
                     let (Ok(place), Some(message)) = (place, next.take()) else { return };
@@ -88,7 +94,7 @@ impl Drop for Closing {
 }
 
 /// The response to a modern call.
-pub(super) async fn modern(server: Server, run: Run, span: Span) -> Vec<u8> {
+pub(super) async fn modern(server: Server, run: Run, permit: Permit, span: Span) -> Answered {
     let deadline = server.inner.limits.request_deadline;
     let mut modern = Modern::new(server, run);
     let answered = tokio::time::timeout(deadline, poll_fn(|cx| modern.poll(cx, &span))).await;
@@ -96,7 +102,7 @@ pub(super) async fn modern(server: Server, run: Run, span: Span) -> Vec<u8> {
         tracing::warn!("a request took longer than it may");
         completed::Response::failure(Some(modern.id()), &Rejection::DeadlineExceeded.into())
     });
-    response.body
+    Answered { response: response.body, permit: Some(permit) }
 }
 
 /// Sends the messages of a listener until the client cancels it, which drops this, or the server ends it.

@@ -15,12 +15,13 @@ use tokio::sync::mpsc;
 use tracing::Span;
 
 use super::connection::Connection;
-use super::exchange::Exchange;
+use super::exchange::{Answered, Exchange};
 use super::lines::Outgoing;
 use super::session::Session;
 use crate::completed::Failure;
 use crate::dispatch::Started;
 use crate::front::call::{LegacyCall, refusal, success};
+use crate::front::settings;
 use crate::load::{Permit, What};
 use crate::outbox::Outbox;
 use crate::telemetry;
@@ -85,8 +86,7 @@ impl Connection {
     ) -> Result<Option<Vec<u8>>, Failure> {
         let ticket = self.enter(request)?;
         let done = || Some(success(request.id(), Map::new()).body);
-        let method = LegacyMethod::parse(&request.method_name());
-        match method {
+        match LegacyMethod::parse(&request.method_name()) {
             Some(LegacyMethod::Ping) => return Ok(done()),
             Some(LegacyMethod::Initialize) => {
                 let (session, result) = Session::open(&self.server, request)?;
@@ -96,11 +96,11 @@ impl Connection {
             Some(LegacyMethod::SetLevel | LegacyMethod::Subscribe | LegacyMethod::Unsubscribe) | None => {}
         }
         let Some(session) = &mut self.session else { return Err(not_initialized()) };
-        match method {
-            Some(LegacyMethod::SetLevel) => return session.set_level(&self.server, request).map(|()| done()),
-            Some(LegacyMethod::Subscribe) => return session.subscribe(&self.server, request).map(|()| done()),
-            Some(LegacyMethod::Unsubscribe) => return session.unsubscribe(&self.server, request).map(|()| done()),
-            Some(LegacyMethod::Ping | LegacyMethod::Initialize) | None => {}
+        if let Some(setting) = settings::read(&self.server, request) {
+            if let Some(change) = setting? {
+                session.change(&self.server, change)?;
+            }
+            return Ok(done());
         }
         let permit = self.server.inner.load.enter(What::Request)?;
         let outbox = Arc::new(Outbox::new(self.server.inner.limits.outbox_messages));
@@ -111,16 +111,18 @@ impl Connection {
             client: Arc::clone(&session.client),
             principal: None,
             outbox: Arc::clone(&outbox),
-            // The exchange holds the permit: on a stream of bytes a question takes no place of another request.
-            permit: None,
+            permit: Some(permit),
         };
         match span.in_scope(|| call.start())? {
             Started::Done(done) => Ok(Some(span.in_scope(|| call.respond(Ok(done))).body)),
             Started::Running(run) => {
                 let questioner = Arc::clone(&self.questioner);
-                let work = async move { call.finish(run, &*questioner).await.body };
+                let work = async move {
+                    let response = call.finish(run, &*questioner).await.body;
+                    Answered { response, permit: call.permit.take() }
+                };
                 let (lines, answers) = (self.lines.clone(), answers.clone());
-                self.spawn(Exchange { ticket, outbox, lines, answers, permit }, work, span.clone());
+                self.spawn(Exchange { ticket, outbox, lines, answers }, work, span.clone());
                 Ok(None)
             }
         }

@@ -6,33 +6,28 @@
 
 use std::collections::BTreeSet;
 use std::future::poll_fn;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Weak};
 
 use anypod_proto::code::Code;
 use anypod_proto::jsonrpc::ErrorObject;
-use anypod_proto::legacy::{
-    InitializeRequestParams, InitializeResult, SetLevelRequestParams, SubscribeRequestParams, UnsubscribeRequestParams,
-};
+use anypod_proto::legacy::InitializeRequestParams;
 use anypod_proto::logging::LoggingLevel;
-use anypod_proto::method::Notification;
 use anypod_proto::reject::Rejection;
 use anypod_proto::request::{Answer, Request};
-use anypod_proto::version::{Era, Version};
-use serde::Serialize;
-use serde::de::DeserializeOwned;
+use anypod_proto::version::Version;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 use tokio::sync::{mpsc, watch};
 use tokio::task::{AbortHandle, JoinSet};
 
 use super::lines::Outgoing;
-use crate::bus::{Change, Event, Interest, Mailbox, Receiver, SessionChange};
+use crate::bus::{Event, Interest, Mailbox, Receiver as _, SessionChange};
 use crate::completed::Failure;
-use crate::cx::{LegacyClient, notification};
-use crate::dispatch::unknown_method;
+use crate::cx::LegacyClient;
 use crate::front::call::{Asker, CannotAsk, Expected};
 use crate::front::questions::{Outcome, Questions};
+use crate::front::{initialize, stream};
 use crate::server::Server;
 
 /// A legacy client that has introduced itself.
@@ -51,26 +46,34 @@ pub(super) struct Session {
 impl Session {
     /// Answers `initialize`: the session, and the result that opens it.
     pub(super) fn open(server: &Server, request: &Request) -> Result<(Self, Map<String, Value>), Failure> {
-        let params: InitializeRequestParams = read(request, "`protocolVersion`, `capabilities` and `clientInfo`")?;
+        let (settled, result) = initialize::open(server, request)?;
+        // A session over HTTP keeps what fits into its id; here the client is known in full.
+        let params: InitializeRequestParams =
+            serde_json::from_str(request.params()).map_err(|_| Failure::from(Rejection::Internal))?;
         let inner = &server.inner;
-        let version = Version::parse(&params.protocol_version)
-            .filter(|version| version.era() == Era::Legacy)
-            .unwrap_or(Version::LATEST_LEGACY);
-        let mut result = InitializeResult::new(version, inner.capabilities.clone().into(), (*inner.info).clone());
-        result.instructions.clone_from(&inner.instructions);
-        // Until the client says otherwise, the server chooses.
-        let log_level = inner.capabilities.logging.is_some().then_some(LoggingLevel::Info);
+        // Until the client says otherwise, it gets everything.
+        let log_level = inner.capabilities.logging.is_some().then_some(LoggingLevel::Debug);
         let client =
             LegacyClient { info: Some(params.client_info), capabilities: params.capabilities.into(), log_level };
-        let number = u64::from_be_bytes(inner.outside.random());
         // Legacy servers announce the changes of their lists to every client, unasked.
-        let interest = Interest { tools: true, prompts: true, resources: true, uris: BTreeSet::new() };
-        let mailbox = Mailbox::for_session(interest, number, inner.limits.session_resources);
-        let receiver: Weak<Mailbox> = Arc::downgrade(&mailbox);
+        let interest = Interest {
+            tools: inner.capabilities.tools.is_some(),
+            prompts: inner.capabilities.prompts.is_some(),
+            resources: inner.capabilities.resources.is_some(),
+            uris: BTreeSet::new(),
+        };
+        let mailbox = Mailbox::for_session(interest, settled.number, inner.limits.session_resources);
+        let receiver = Arc::downgrade(&mailbox);
         inner.bus.attach(receiver);
-        let session =
-            Self { version, client: Arc::new(client), number, mailbox, resources: BTreeSet::new(), listener: None };
-        Ok((session, object(&result)?))
+        let session = Self {
+            version: settled.version,
+            client: Arc::new(client),
+            number: settled.number,
+            mailbox,
+            resources: BTreeSet::new(),
+            listener: None,
+        };
+        Ok((session, result))
     }
 
     /// Tells the client what changes from now on, if it is not told already. Not before it can know that
@@ -85,48 +88,29 @@ impl Session {
             .get_or_insert_with(|| tasks.spawn(tell(Arc::clone(&self.mailbox), lines.clone(), ending.subscribe())));
     }
 
-    /// Answers `logging/setLevel`.
-    pub(super) fn set_level(&mut self, server: &Server, request: &Request) -> Result<(), Failure> {
-        if server.inner.capabilities.logging.is_none() {
-            return Err(unknown_method(request));
+    /// Takes over what the client changes.
+    pub(super) fn change(&mut self, server: &Server, change: SessionChange) -> Result<(), Failure> {
+        match &change {
+            SessionChange::Level { level } => {
+                let log_level = LoggingLevel::parse(level);
+                self.client = Arc::new(LegacyClient { log_level, ..(*self.client).clone() });
+            }
+            SessionChange::Subscribe { uri } => {
+                let limit = server.inner.limits.session_resources;
+                if self.resources.len() >= limit && !self.resources.contains(uri) {
+                    return Err(Failure::Protocol {
+                        code: Code::InvalidParams.number(),
+                        message: format!("a session can subscribe to {limit} resources at most"),
+                        data: Some(json!({ "limit": limit })),
+                    });
+                }
+                self.resources.insert(uri.clone());
+            }
+            SessionChange::Unsubscribe { uri } => drop(self.resources.remove(uri)),
+            SessionChange::Cancel { .. } | SessionChange::End => {}
         }
-        let params: SetLevelRequestParams = read(request, "`level`, one of the eight log levels")?;
-        self.client = Arc::new(LegacyClient { log_level: Some(params.level), ..(*self.client).clone() });
-        Ok(())
-    }
-
-    /// Answers `resources/subscribe`.
-    pub(super) fn subscribe(&mut self, server: &Server, request: &Request) -> Result<(), Failure> {
-        if server.inner.capabilities.resources.is_none() {
-            return Err(unknown_method(request));
-        }
-        let SubscribeRequestParams { uri } = read(request, "the `uri` of a resource")?;
-        let limit = server.inner.limits.session_resources;
-        if self.resources.len() >= limit && !self.resources.contains(&uri) {
-            return Err(Failure::Protocol {
-                code: Code::InvalidParams.number(),
-                message: format!("a session can subscribe to {limit} resources at most"),
-                data: Some(json!({ "limit": limit })),
-            });
-        }
-        self.resources.insert(uri.clone());
-        self.changed(SessionChange::Subscribe { uri });
-        Ok(())
-    }
-
-    /// Answers `resources/unsubscribe`.
-    pub(super) fn unsubscribe(&mut self, server: &Server, request: &Request) -> Result<(), Failure> {
-        if server.inner.capabilities.resources.is_none() {
-            return Err(unknown_method(request));
-        }
-        let UnsubscribeRequestParams { uri } = read(request, "the `uri` of a resource")?;
-        self.resources.remove(&uri);
-        self.changed(SessionChange::Unsubscribe { uri });
-        Ok(())
-    }
-
-    fn changed(&self, change: SessionChange) {
         self.mailbox.deliver(&Event::Session { session: self.number, change });
+        Ok(())
     }
 }
 
@@ -147,13 +131,7 @@ async fn tell(mailbox: Arc<Mailbox>, lines: mpsc::Sender<Outgoing>, mut ending: 
             _ = ending.wait_for(|ending| *ending) => return,
             change = poll_fn(|cx| mailbox.poll_next(cx)) => change,
         };
-        let told = match change {
-            Change::Tools => notification(Notification::ToolsListChanged, &json!({})),
-            Change::Prompts => notification(Notification::PromptsListChanged, &json!({})),
-            Change::Resources => notification(Notification::ResourcesListChanged, &json!({})),
-            Change::Resource(uri) => notification(Notification::ResourceUpdated, &json!({ "uri": uri })),
-        };
-        match told {
+        match stream::message(change) {
             Ok(message) => {
                 if lines.send(Outgoing::always(message)).await.is_err() {
                     return;
@@ -213,20 +191,5 @@ fn outcome(answer: &Answer) -> Outcome {
     match answer.outcome() {
         Ok(result) => serde_json::from_str(result).map_err(unreadable),
         Err(error) => Err(serde_json::from_str(error).unwrap_or_else(unreadable)),
-    }
-}
-
-fn read<T: DeserializeOwned>(request: &Request, expected: &'static str) -> Result<T, Failure> {
-    serde_json::from_str(request.params())
-        .map_err(|error| Rejection::ParamMalformed { field: "params", expected, found: error.to_string() }.into())
-}
-
-fn object(value: &impl Serialize) -> Result<Map<String, Value>, Failure> {
-    match serde_json::to_value(value) {
-        Ok(Value::Object(members)) => Ok(members),
-        Ok(_) | Err(_) => {
-            tracing::error!("the result of `initialize` is no JSON object");
-            Err(Rejection::Internal.into())
-        }
     }
 }

@@ -3,7 +3,9 @@
 mod admission;
 mod calls;
 mod field;
+mod front;
 mod rounds;
+mod stdio;
 mod streaming;
 mod support;
 mod tampering;
