@@ -1,18 +1,24 @@
-//! `anypod demo`: one pod of the demo server.
+//! `anypod demo`: one pod of the demo server, which has a little of everything that a server can offer.
 
-use std::convert::Infallible;
-use std::net::Ipv4Addr;
-use std::path::PathBuf;
+mod desk;
+mod tools;
 
-use anypod_proto::code::Code;
-use bytes::Bytes;
-use http_body_util::Full;
-use hyper::body::Incoming;
-use hyper::service::service_fn;
-use hyper::{Request, Response, StatusCode, header};
-use hyper_util::rt::TokioIo;
-use tokio::io::AsyncReadExt;
+use std::future::Future;
+use std::io::{self, IsTerminal, Read};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use anypod_server::Server;
+use schemars::JsonSchema;
+use serde::Serialize;
 use tokio::net::TcpListener;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::oneshot;
+use tracing_subscriber::EnvFilter;
+
+use crate::usage::Usage;
+use crate::{keys, output, real};
 
 /// The flags of `anypod demo`.
 #[derive(Debug, clap::Args)]
@@ -20,7 +26,7 @@ pub(crate) struct DemoArgs {
     /// The loopback port to listen on; 0 picks a free one.
     #[arg(long, default_value_t = 0)]
     port: u16,
-    /// The key ring that all pods share.
+    /// The key ring that all pods share. Read again on SIGHUP.
     #[arg(long, value_name = "FILE")]
     key_file: Option<PathBuf>,
     /// End when standard input closes, as it does when the parent process ends, however it ends.
@@ -28,51 +34,126 @@ pub(crate) struct DemoArgs {
     exit_with_parent: bool,
 }
 
-/// Serves until the parent goes away.
+/// Which pod this is. State that handlers may hold: it says something about the pod, nothing about clients.
+#[derive(Debug, Clone, Copy, Serialize, JsonSchema)]
+struct Pod {
+    /// The process id.
+    pid: u32,
+    /// The port that it listens on.
+    port: u16,
+}
+
+/// Serves until SIGTERM or Ctrl-C, or until the parent goes away, then drains.
 ///
 /// # Errors
 ///
-/// When the port cannot be listened on.
+/// A [`Usage`] when the port, the key file or the log filter is wrong; otherwise when signals cannot be caught.
 pub(crate) async fn run(args: DemoArgs) -> anyhow::Result<()> {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, args.port)).await?;
-    tokio::select! {
-        served = serve(listener) => served,
-        () = parent_gone(), if args.exit_with_parent => Ok(()),
+    log_to_stderr()?;
+    let mut signals = Signals::new().context("cannot catch signals")?;
+    let listener = bind(args.port).await?;
+    let address = listener.local_addr()?;
+    let server = build(address, args.key_file.as_deref())?;
+    if !args.exit_with_parent {
+        output::line(&format!("listening on http://{address}/mcp; Ctrl-C stops")).await;
     }
-}
-
-async fn serve(listener: TcpListener) -> anyhow::Result<()> {
-    let mut connections = tokio::task::JoinSet::new();
-    loop {
-        let (stream, _) = listener.accept().await?;
-        let http = hyper::server::conn::http1::Builder::new();
-        connections.spawn(http.serve_connection(TokioIo::new(stream), service_fn(answer)));
-        while connections.try_join_next().is_some() {}
-    }
-}
-
-async fn answer(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
-    let error = serde_json::json!({
-        "jsonrpc": "2.0",
-        "error": {
-            "code": Code::InternalError.number(),
-            "message": "the demo server is not part of this build",
-        },
-    });
-    let (status, body) = match request.uri().path() {
-        "/healthz" | "/readyz" => (StatusCode::OK, String::new()),
-        _ => (StatusCode::SERVICE_UNAVAILABLE, error.to_string()),
+    let stop = async {
+        tokio::select! {
+            () = signals.stop(|| reload(&server, args.key_file.as_deref())) => {}
+            () = parent_gone(), if args.exit_with_parent => {}
+        }
     };
-    let mut response = Response::new(Full::from(body));
-    *response.status_mut() = status;
-    let json = header::HeaderValue::from_static("application/json");
-    response.headers_mut().insert(header::CONTENT_TYPE, json);
-    Ok(response)
+    Ok(server.clone().serve(listener, stop).await?)
+}
+
+async fn bind(port: u16) -> anyhow::Result<TcpListener> {
+    let bound = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await;
+    bound.map_err(|error| match error.kind() {
+        io::ErrorKind::AddrInUse => {
+            Usage::new(format!("port {port} is taken: choose another with --port (0 picks a free one)")).into()
+        }
+        io::ErrorKind::PermissionDenied => {
+            Usage::new(format!("port {port} needs privileges: choose one from 1024 with --port")).into()
+        }
+        _ => anyhow::Error::new(error).context(format!("cannot listen on port {port}")),
+    })
+}
+
+fn build(address: SocketAddr, key_file: Option<&Path>) -> anyhow::Result<Server> {
+    let mut server = Server::new("anypod-demo", env!("CARGO_PKG_VERSION"))
+        .instructions("A demo: adds, echoes, counts down, says which pod answers, and books rooms in a few cities.")
+        .state(Pod { pid: std::process::id(), port: address.port() })
+        .advertise(format!("http://{address}/mcp"));
+    if let Some(path) = key_file {
+        server = server.keys(keys::load(path)?);
+    }
+    Ok(desk::offer(tools::offer(server)).build()?)
+}
+
+/// Takes the ring anew. A file that is bad at the moment does not stop a pod that works.
+fn reload(server: &Server, key_file: Option<&Path>) {
+    let Some(path) = key_file else { return };
+    match keys::load(path) {
+        Ok(ring) => {
+            server.replace_keys(ring);
+            tracing::info!("read the key file again");
+        }
+        Err(error) => output::warning(&format!("still using the keys from before: {error}")),
+    }
+}
+
+fn log_to_stderr() -> anyhow::Result<()> {
+    let filter = match real::log_filter() {
+        Some(text) => {
+            EnvFilter::try_new(&text).map_err(|error| Usage::new(format!("{}={text}: {error}", real::LOG_FILTER)))?
+        }
+        None => EnvFilter::new("warn"),
+    };
+    let coloured = io::stderr().is_terminal() && !real::no_colour();
+    let subscriber =
+        tracing_subscriber::fmt().with_env_filter(filter).with_ansi(coloured).with_writer(io::stderr).finish();
+    tracing::subscriber::set_global_default(subscriber).context("logging is set up twice")
+}
+
+/// The signals, caught from the moment this exists.
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+    hangup: Signal,
+}
+
+impl Signals {
+    fn new() -> io::Result<Self> {
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+            hangup: signal(SignalKind::hangup())?,
+        })
+    }
+
+    /// Waits for the end, and calls `hangup` at each SIGHUP until then.
+    async fn stop(&mut self, hangup: impl Fn()) {
+        loop {
+            tokio::select! {
+                _ = self.interrupt.recv() => return,
+                _ = self.terminate.recv() => return,
+                _ = self.hangup.recv() => hangup(),
+            }
+        }
+    }
 }
 
 /// Waits for the end of standard input. What is written there is of no interest.
-async fn parent_gone() {
-    let mut stdin = tokio::io::stdin();
-    let mut ignored = [0; 64];
-    while !matches!(stdin.read(&mut ignored).await, Ok(0) | Err(_)) {}
+fn parent_gone() -> impl Future<Output = ()> {
+    let (gone, end) = oneshot::channel::<()>();
+    // Not on the runtime's pool: a thread that reads there would hold up the end of the process.
+    std::thread::spawn(move || {
+        let mut ignored = [0; 64];
+        while !matches!(io::stdin().read(&mut ignored), Ok(0) | Err(_)) {}
+        drop(gone);
+    });
+    async {
+        // Nothing is ever sent, so this waits for the sender to be dropped.
+        let _ = end.await;
+    }
 }

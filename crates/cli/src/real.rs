@@ -6,6 +6,15 @@ pub(crate) fn no_colour() -> bool {
     std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
 }
 
+/// The variable that says what is logged.
+pub(crate) const LOG_FILTER: &str = "RUST_LOG";
+
+/// What the person wants to have logged, in the words of `tracing`, such as `info` or `anypod_server=debug`.
+#[expect(clippy::disallowed_methods, reason = "this file is where the environment is read")]
+pub(crate) fn log_filter() -> Option<String> {
+    std::env::var(LOG_FILTER).ok().filter(|value| !value.is_empty())
+}
+
 /// Bytes from the operating system's random source.
 ///
 /// # Errors

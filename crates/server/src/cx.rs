@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use anypod_proto::capabilities::ClientCapabilities;
 use anypod_proto::implementation::Implementation;
 use anypod_proto::logging::LoggingLevel;
-use anypod_proto::method::Notification;
+use anypod_proto::method::{Method, Notification};
 use anypod_proto::reject::Rejection;
 use anypod_proto::request::Request;
 use anypod_proto::trace::TraceParent;
@@ -112,8 +112,13 @@ impl Cx {
     ///
     /// # Errors
     /// If the client did not declare what the question needs, if the answer does not fit the question, if
-    /// `key` was used before in this call, or if the handler asked something else in an earlier round.
+    /// `key` was used before in this call, if the handler asked something else in an earlier round, or if
+    /// this is a call for suggestions, which the specification answers at once.
     pub async fn ask<Q: Question>(&self, key: &str, question: Q) -> Result<Q::Answer> {
+        // Spec: basic/patterns/mrtr, "Supported Requests": no answer to a completion may ask.
+        if self.call.request.method() == Some(Method::Complete) {
+            return Err(Error::internal(format_args!("suggestions are made without questions such as `{key}`")));
+        }
         if let Some(missing) = self.client_capabilities().missing(&question.requires()) {
             return Err(Error::rejected(Rejection::MissingCapability(Box::new(missing))));
         }
@@ -177,10 +182,12 @@ impl Cx {
         self.notify(Kind::Progress, Notification::Progress, &Params { progress_token, progress, total, message });
     }
 
-    /// Sends a log message. Sent only if the client asked for messages of this severity.
+    /// Sends a log message. Sent only if the client asked for messages of this severity, and if the server
+    /// declares Logging, see `ServerBuilder::with_logging`.
     #[deprecated(note = "the specification deprecates Logging: write to stderr on stdio, or use OpenTelemetry")]
     pub fn log(&self, level: LoggingLevel, logger: Option<&str>, data: impl Serialize) {
-        if self.log_level().is_none_or(|wanted| level < wanted) {
+        let declared = self.call.server.inner.capabilities.logging.is_some();
+        if !declared || self.log_level().is_none_or(|wanted| level < wanted) {
             return;
         }
         #[derive(Serialize)]

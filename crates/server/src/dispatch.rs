@@ -149,8 +149,13 @@ impl Server {
     fn get_prompt(&self, call: Call) -> Result<Started, Failure> {
         let name = call.request.name().ok_or(Rejection::ParamMissing("params.name"))?;
         let prompt = self.inner.registry.prompts.get(&*name).ok_or_else(|| unknown("prompt", &name))?;
+        let given = call.request.arguments().unwrap_or("{}");
         let given: BTreeMap<String, Value> =
-            serde_json::from_str(call.request.arguments().unwrap_or("{}")).unwrap_or_default();
+            serde_json::from_str(given).map_err(|error| Rejection::ParamMalformed {
+                field: "params.arguments",
+                expected: "an object of strings",
+                found: error.to_string(),
+            })?;
         for argument in prompt.definition.arguments.iter().flatten() {
             match given.get(&argument.name) {
                 Some(Value::String(_)) => {}
@@ -210,7 +215,7 @@ impl Server {
                 let entry = entry.ok_or_else(|| Rejection::Unknown {
                     what: "resource template",
                     key: "uri",
-                    name: resource.uri.clone(),
+                    name: resource.uri.chars().take(256).collect(),
                 })?;
                 let known = entry.template.variables().any(|known| known == argument);
                 (known, entry.resource.completers.get(argument))

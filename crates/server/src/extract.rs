@@ -3,6 +3,7 @@
 use std::any::TypeId;
 use std::collections::BTreeMap;
 
+use anypod_proto::method::Method;
 use anypod_proto::reject::Rejection;
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
@@ -49,7 +50,12 @@ impl<T: DeserializeOwned + JsonSchema + Send + 'static> Extract for Args<T> {
 
     fn extract(cx: &Cx) -> Result<Self> {
         let arguments = cx.request().arguments().unwrap_or("{}");
-        serde_json::from_str(arguments).map(Args).map_err(|error| Error::tool(format!("arguments: {error}")))
+        serde_json::from_str(arguments).map(Args).map_err(|error| {
+            let message = format!("arguments: {error}");
+            // Only a tool's result has a place where the model reads what was wrong.
+            let tool = cx.request().method() == Some(Method::ToolsCall);
+            if tool { Error::tool(message) } else { Error::invalid_params(message) }
+        })
     }
 }
 

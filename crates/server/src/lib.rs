@@ -1,11 +1,20 @@
 //! MCP servers whose every pod can answer.
 //!
-//! A [`Server`] is made of tools, prompts and resources, each with a handler: an async function over
-//! extractors ([`Args`], [`State`], [`Cx`], …). It serves modern and legacy clients, over HTTP
-//! ([`Server::serve`], or as a tower service in a router of yours) and over stdio ([`Server::serve_stdio`]).
-//! It keeps nothing between two requests, so any replica can answer any request.
+//! You write handlers: async functions over extractors that return text, content, structured output or an
+//! error. The crate makes of them a tower service and a stdio loop that speak the Model Context Protocol,
+//! revision 2026-07-28, and the legacy revisions down to 2025-03-26. A server keeps nothing between two
+//! requests, so any replica with the same keys can answer any of them, behind the plainest balancer.
 //!
-//! Not in here: calling servers, standing before several, or storing anything.
+//! Three types to know:
+//! - [`Server`]: tools, prompts and resources, built once and checked while it is built. It listens
+//!   ([`Server::listen`]), takes a listener of yours ([`Server::serve`]), is a service for a router of yours,
+//!   and serves stdio ([`Server::serve_stdio`]).
+//! - [`Tool`]: a name, a handler, and what the model is told about it. [`Prompt`], [`Resource`] and
+//!   [`ResourceTemplate`] are its siblings.
+//! - [`Cx`]: the context of one call, an extractor like [`Args`] and [`State`]. A handler asks the user with
+//!   [`Cx::ask`] and runs an effect once with [`Cx::step`].
+//!
+//! # A server
 //!
 //! ```
 //! use anypod_server::{Args, BuildError, Server, Tool};
@@ -20,6 +29,35 @@
 //! }
 //! # server().unwrap();
 //! ```
+//!
+//! # Handlers that ask are replayed
+//!
+//! A question to a modern client ends the round: the client brings the answer with a new request, perhaps to
+//! another pod, and the handler runs again from the start. What it asked and what its steps gave travels with
+//! the client, sealed; [`Cx::ask`] and [`Cx::step`] return it at once. So a handler that asks puts every
+//! effect into a step and decides by nothing but its arguments, answers and steps. The example `refund` is
+//! one. A legacy client is asked on its open stream, and the handler cannot tell.
+//!
+//! A step runs once per *recorded* result: the record leaves with the round's answer. If that answer is lost
+//! and the client sends the round again, the steps of that round run again. Give effects that must not
+//! happen twice an idempotency key; [`Tool::single_use`] turns a repeated round away.
+//!
+//! # Replicas
+//!
+//! Replicas share a key ring ([`ServerBuilder::keys`]), or they do not understand each other's tokens; saying
+//! how many there are ([`ServerBuilder::replicas`]) makes a forgotten ring an error. Changes that listeners
+//! on every pod should hear of need a shared [`Bus`].
+//!
+//! # Safe by default
+//!
+//! `Host` and `Origin` are checked, and every body, queue, stream and wait has a bound with a name: see
+//! [`Limits`]. Whoever listens on more than loopback names the hosts with [`ServerBuilder::allow_host`] and
+//! puts something that authenticates callers in front, which tells the server who calls by a [`Principal`] in
+//! the request's extensions.
+//!
+//! # Not in here
+//!
+//! Calling servers, standing before several of them, storing anything, terminating TLS, signing callers in.
 
 mod ask;
 mod build_error;

@@ -58,13 +58,13 @@ impl Load {
     pub(crate) fn enter(self: &Arc<Self>, what: What) -> Result<Permit, Rejection> {
         let (count, max) = self.counter(what);
         let stream_at_the_end = matches!(what, What::Stream) && self.is_draining();
-        if stream_at_the_end || count.fetch_add(1, Ordering::AcqRel) >= max {
-            if !stream_at_the_end {
-                count.fetch_sub(1, Ordering::AcqRel);
-            }
-            return Err(Rejection::Busy { retry_after_secs: RETRY_AFTER_SECS });
+        // The count never goes beyond the limit, not even for a moment: who gives back the last place must
+        // see that it was the last, or nobody tells those who wait for the end.
+        let one_more = |taken| (taken < max && !stream_at_the_end).then_some(taken + 1);
+        match count.fetch_update(Ordering::AcqRel, Ordering::Acquire, one_more) {
+            Ok(_) => Ok(Permit { load: Arc::clone(self), what }),
+            Err(_) => Err(Rejection::Busy { retry_after_secs: RETRY_AFTER_SECS }),
         }
-        Ok(Permit { load: Arc::clone(self), what })
     }
 
     /// Whether the server is on its way out.

@@ -104,10 +104,7 @@ impl Registry {
             })?,
             prompts: named(prompts, |prompt| check_prompt(prompt, &states))?,
             resources: named(resources, |resource| check_resource(resource, &states))?,
-            templates: templates
-                .into_iter()
-                .map(|template| check_template(template, &states))
-                .collect::<Result<_, _>>()?,
+            templates: check_templates(templates, &states)?,
             lists,
         };
         Ok((registry, states))
@@ -185,6 +182,20 @@ fn check_resource(resource: Resource, states: &States) -> Result<(String, Resour
         return Err(BuildError::new(&item, Problem::NotAUri));
     }
     Ok((resource.definition.uri.clone(), resource))
+}
+
+/// Two of the same text would make cursors ambiguous, and the second could never be reached.
+fn check_templates(templates: Vec<ResourceTemplate>, states: &States) -> Result<Vec<TemplateEntry>, BuildError> {
+    let mut entries: Vec<TemplateEntry> = Vec::with_capacity(templates.len());
+    for template in templates {
+        let entry = check_template(template, states)?;
+        let text = &entry.resource.definition.uri_template;
+        if entries.iter().any(|other| &other.resource.definition.uri_template == text) {
+            return Err(BuildError::new(format!("resource template `{text}`"), Problem::Twice));
+        }
+        entries.push(entry);
+    }
+    Ok(entries)
 }
 
 fn check_template(resource: ResourceTemplate, states: &States) -> Result<TemplateEntry, BuildError> {

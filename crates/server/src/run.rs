@@ -189,13 +189,14 @@ fn check_output(call: &CallState, result: CallToolResult) -> Result<CallToolResu
         return Ok(result);
     }
     let problem = match &result.structured_content {
-        Some(value) => schema.validate_value(value).map_err(|violations| violations.to_string()).err(),
+        // Not what is wrong there: results do not belong into logs.
+        Some(value) => schema.validate_value(value).map_err(|violations| violations.paths()).err(),
         None => Some("`structuredContent` is missing".to_owned()),
     };
     match problem {
         None => Ok(result),
         Some(problem) => {
-            tracing::error!(tool = %name, %problem, "a result does not fit the tool's output schema");
+            tracing::error!(tool = %name, at = %problem, "a result does not fit the tool's output schema");
             Err(Rejection::Internal.into())
         }
     }

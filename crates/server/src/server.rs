@@ -18,6 +18,7 @@ use crate::build_error::{BuildError, Problem};
 use crate::bus::{Bus, Event, InProcess};
 use crate::front::Front;
 use crate::front::hop::Holder;
+use crate::front::peers;
 use crate::guard::Guard;
 use crate::limits::Limits;
 use crate::load::Load;
@@ -77,6 +78,7 @@ impl Server {
 
     /// Announces a change to every listener, on every pod that shares the bus. Waits until the bus has it.
     pub async fn announce(&self, event: Event) {
+        peers::tell(self, &event).await;
         if let Err(error) = self.inner.bus.publish(event).await {
             tracing::warn!(%error, "a change could not be announced");
         }

@@ -4,7 +4,9 @@ use std::sync::{PoisonError, RwLock};
 
 use anypod_proto::reject::Rejection;
 use anypod_proto::request::Request;
-use anypod_proto::seal::{OpenError, PayloadTooLong, PrincipalId, Purpose, Ring, Seal, UnixSeconds, digest_json};
+use anypod_proto::seal::{
+    OpenError, PayloadTooLong, PrincipalId, Purpose, Ring, Seal, UnixSeconds, digest, digest_json,
+};
 
 use crate::journal::Record;
 use crate::outside::Outside;
@@ -72,9 +74,9 @@ pub(crate) struct Origin {
 impl Origin {
     pub(crate) fn of(request: &Request) -> Self {
         let name = request.name().or_else(|| request.uri()).unwrap_or_default().into_owned();
-        // Admission has checked that the arguments are JSON; numbers that no `f64` holds have no digest
-        // and share one, which only means that they do not tell two requests apart.
-        let arguments = digest_json(request.arguments().unwrap_or("{}")).unwrap_or_default();
+        let text = request.arguments().unwrap_or("{}");
+        // Numbers that no `f64` holds have no value to be digested; then the text itself has to be the same.
+        let arguments = digest_json(text).unwrap_or_else(|_| digest(&[text.as_bytes()]));
         Self { method: request.method_name().into_owned(), name, arguments }
     }
 

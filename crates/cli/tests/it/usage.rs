@@ -23,6 +23,14 @@ fn a_taken_port_is_one_line_and_says_which_and_what_to_do() {
 }
 
 #[test]
+fn a_taken_port_is_one_line_for_a_pod_too() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    let line = refused(&["demo", "--port", &port]);
+    assert!(line.contains(&port) && line.contains("--port"), "{line}");
+}
+
+#[test]
 fn a_bad_flag_is_one_line() {
     for args in [
         &["--frobnicate"][..],

@@ -10,6 +10,7 @@ pub(crate) struct Arguments {
     pub(crate) key_file: Option<PathBuf>,
     pub(crate) advertise: Option<String>,
     pub(crate) page_size: Option<usize>,
+    pub(crate) stdio: bool,
 }
 
 impl Arguments {
@@ -26,6 +27,7 @@ impl Arguments {
                 "--key-file" => arguments.key_file = Some(value()?.into()),
                 "--advertise" => arguments.advertise = Some(value()?),
                 "--page-size" => arguments.page_size = Some(read(&flag, &value()?)?),
+                "--stdio" => arguments.stdio = true,
                 _ => return Err(format!("there is no flag {flag}")),
             }
         }

@@ -1,9 +1,10 @@
 //! Everything that the conformance suite and other people's clients ask of a server, in one process:
 //!
-//! `cargo run --release --example conformance -- [--port N] [--key-file FILE] [--advertise URL] [--page-size K]`
+//! `cargo run --release --example conformance -- [--port N | --stdio] [--key-file FILE] [--advertise URL] [--page-size K]`
 //!
 //! Port 0, the default, is any free one; the line `listening on URL` says which it became. Pods behind one
-//! balancer share a key file. SIGTERM and Ctrl-C let calls under way finish.
+//! balancer share a key file. SIGTERM and Ctrl-C let calls under way finish. With `--stdio` it serves the
+//! client that has started it, until that closes standard input.
 
 mod arguments;
 mod content;
@@ -16,7 +17,7 @@ use std::error::Error;
 use std::net::Ipv4Addr;
 
 use anypod_server::proto::seal::Ring;
-use anypod_server::{BuildError, Limits, Server};
+use anypod_server::{Limits, Server, ServerBuilder};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -30,11 +31,15 @@ async fn main() -> Result<(), Box<dyn Error>> {
         Some(path) => Some(Ring::parse(&std::fs::read_to_string(path)?)?),
         None => None,
     };
+    let server = builder(arguments.page_size, ring);
+    if arguments.stdio {
+        return Ok(server.build()?.serve_stdio().await?);
+    }
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, arguments.port)).await?;
     let url = format!("http://{}/mcp", listener.local_addr()?);
-    let server = build(arguments.page_size, ring, arguments.advertise.as_ref().unwrap_or(&url))?;
+    let server = server.advertise(arguments.advertise.as_ref().unwrap_or(&url)).build()?;
     println!("listening on {url}");
     let stop = async {
         tokio::select! {
@@ -45,18 +50,16 @@ async fn main() -> Result<(), Box<dyn Error>> {
     Ok(server.serve(listener, stop).await?)
 }
 
-fn build(page_size: Option<usize>, ring: Option<Ring>, advertised: &str) -> Result<Server, BuildError> {
+fn builder(page_size: Option<usize>, ring: Option<Ring>) -> ServerBuilder {
     let mut limits = Limits::default();
     limits.page_items = page_size.unwrap_or(limits.page_items);
     #[expect(deprecated, reason = "clients still try the deprecated features")]
     let mut server = Server::new("conformance", env!("CARGO_PKG_VERSION"))
         .instructions("Every tool, prompt and resource here exists to be tested.")
         .limits(limits)
-        .advertise(advertised)
         .with_logging();
     if let Some(ring) = ring {
         server = server.keys(ring);
     }
-    let server = streams::offer(questions::offer(content::offer(server)));
-    resources::offer(prompts::offer(server)).build()
+    resources::offer(prompts::offer(streams::offer(questions::offer(content::offer(server)))))
 }

@@ -2,12 +2,11 @@
 
 use anypod_server::proto::content::{ContentBlock, TextResourceContents};
 use anypod_server::proto::prompts::PromptMessage;
-use anypod_server::{Args, Cx, Partial, Prompt, Result, ServerBuilder};
+use anypod_server::{Args, Cx, Partial, Prompt, Result, ServerBuilder, form};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::content::PNG;
-use crate::questions;
 
 /// What the arguments complete to.
 const WORDS: [&str; 3] = ["paris", "park", "party"];
@@ -70,10 +69,16 @@ async fn with_image() -> Vec<PromptMessage> {
     ]
 }
 
+#[derive(Deserialize, JsonSchema)]
+struct Context {
+    /// What the prompt is to be about
+    context: String,
+}
+
 async fn asking(cx: Cx) -> Result<String> {
-    let name = cx.ask("user_name", questions::name()).await?;
-    Ok(match name.into_accepted() {
-        Some(name) => format!("Greet {}.", name.name),
-        None => "Greet someone who does not say who they are.".to_owned(),
+    let context = cx.ask("user_context", form::<Context>("What context should the prompt use?")).await?;
+    Ok(match context.into_accepted() {
+        Some(Context { context }) => format!("Use this context: {context}"),
+        None => "Use no context.".to_owned(),
     })
 }

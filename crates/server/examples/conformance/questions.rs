@@ -130,13 +130,13 @@ fn outcome(reply: Reply<impl Serialize>) -> String {
 }
 
 #[derive(Serialize, Deserialize, JsonSchema)]
-pub(crate) struct Name {
+struct Name {
     /// A name
-    pub(crate) name: String,
+    name: String,
 }
 
 /// The question that most rounds of the suite are about.
-pub(crate) fn name() -> Form<Name> {
+fn name() -> Form<Name> {
     form("What is your name?")
 }
 

@@ -121,7 +121,13 @@ impl Exchange {
     pub(crate) async fn respond(mut self, accepts: Accepts) -> Response<Body> {
         let woken = poll_fn(|cx| self.poll_first(cx, accepts)).await;
         match woken {
-            Woken::Answer(answer) if self.outbox.is_empty() || accepts == Accepts::Json => json(answer),
+            // A refusal has a status of its own, which a stream that has begun can no longer carry; that is
+            // worth more than the hints before it.
+            Woken::Answer(answer)
+                if self.outbox.is_empty() || accepts == Accepts::Json || !answer.status.is_success() =>
+            {
+                json(answer)
+            }
             Woken::Answer(answer) => {
                 self.answer = Some(answer);
                 sse_response(Body::exchange(self))

@@ -296,6 +296,15 @@ fn violations_name_path_and_fault() {
 }
 
 #[test]
+fn the_paths_of_violations_repeat_no_value() {
+    let schema = json!({ "type": "object", "properties": { "pin": { "type": "string", "maxLength": 4 } } });
+    let compiled = compile(&schema, Role::Output).unwrap();
+    let violations = compiled.validate_raw(r#"{"pin": "12345"}"#).expect_err("the instance is invalid");
+    assert_eq!(violations.paths(), "/pin");
+    assert!(violations.to_string().contains("12345"));
+}
+
+#[test]
 fn violations_are_few_and_short() {
     let numbers = json!({"items": {"type": "integer"}});
     assert_eq!(violations(&numbers, &json!(vec!["a"; 100]).to_string()).lines().count(), MAX_VIOLATIONS);

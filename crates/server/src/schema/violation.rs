@@ -30,8 +30,7 @@ pub(crate) struct Violation {
 
 impl fmt::Display for Violation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let path = if self.path.is_empty() { "(root)" } else { &self.path };
-        write!(f, "{path}: {}", self.message)
+        write!(f, "{}: {}", self.place(), self.message)
     }
 }
 
@@ -60,6 +59,12 @@ impl Violations {
         }
         Self(found)
     }
+
+    /// Where the value is wrong, without what stands there: for logs.
+    pub(crate) fn paths(&self) -> String {
+        let paths: Vec<_> = self.0.iter().map(Violation::place).collect();
+        paths.join(", ")
+    }
 }
 
 impl fmt::Display for Violations {
@@ -77,6 +82,10 @@ impl fmt::Display for Violations {
 impl std::error::Error for Violations {}
 
 impl Violation {
+    fn place(&self) -> &str {
+        if self.path.is_empty() { "(root)" } else { &self.path }
+    }
+
     fn new(error: &ValidationError<'_>) -> Self {
         Self { path: cut(error.instance_path().as_str(), MAX_MESSAGE), message: message(error) }
     }

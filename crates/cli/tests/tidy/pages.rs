@@ -1,0 +1,87 @@
+//! The pages: what they name exists, what they show is what is built.
+
+use std::path::Path;
+
+use crate::{names, none, read, root, sources};
+
+const PAGES: [&str; 5] = ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md"];
+
+/// Text between backticks and the targets of links, outside of fenced blocks.
+fn mentions(page: &str) -> Vec<String> {
+    let text = read(page);
+    let prose: String = text.split("\n```").step_by(2).collect::<Vec<_>>().join("\n");
+    let quoted = prose.split('`').skip(1).step_by(2).map(str::to_owned);
+    let linked = prose.split("](").skip(1).filter_map(|rest| rest.split([')', '#']).next()).map(str::to_owned);
+    quoted.chain(linked.filter(|target| !target.contains("://") && !target.is_empty())).collect()
+}
+
+/// Whether a mention is meant as a file or folder of the repository.
+fn is_path(mention: &str) -> bool {
+    let file = [".rs", ".md", ".toml", ".sh", ".yaml"].iter().any(|end| mention.ends_with(end));
+    let plain = mention.chars().all(|char| char.is_ascii_alphanumeric() || "._-/".contains(char));
+    plain && mention.len() > 1 && !mention.starts_with('/') && (file || mention.ends_with('/'))
+}
+
+#[test]
+fn files_that_the_pages_name_exist() {
+    // What a run writes, and what is only there once it has run.
+    let written = ["bench/RESULTS.md", "RESULTS.md", "target/", ".peers/", "target/test-logs/"];
+    let mut found = Vec::new();
+    for page in PAGES {
+        for mention in mentions(page).iter().filter(|mention| is_path(mention) && !written.contains(&mention.as_str()))
+        {
+            let (root, path) = (root(), Path::new(mention));
+            if !(root.join(path).exists() || root.join("crates").join(path).exists()) {
+                found.push(format!("{page}: {mention}"));
+            }
+        }
+    }
+    none(&found, "paths are from the root, or from `crates/`; these lead nowhere:");
+}
+
+#[test]
+fn tests_that_the_architecture_names_exist() {
+    let all: String = sources().into_iter().map(|source| source.code).collect();
+    let is_sentence = |name: &&String| {
+        name.matches('_').count() >= 3
+            && name.chars().all(|char| char.is_ascii_lowercase() || char.is_ascii_digit() || char == '_')
+    };
+    let found: Vec<_> = mentions("ARCHITECTURE.md")
+        .iter()
+        .filter(is_sentence)
+        .filter(|name| !all.contains(&format!("fn {name}(")))
+        .cloned()
+        .collect();
+    none(&found, "ARCHITECTURE.md says that these tests hold an invariant, but there are none of that name:");
+}
+
+#[test]
+fn the_readme_shows_examples_as_they_are() {
+    let [adder, refund] = ["adder", "refund"].map(|name| read(&format!("crates/server/examples/{name}.rs")));
+    let readme = read("README.md");
+    let shown: Vec<_> = readme.split("\n```rust\n").skip(1).filter_map(|rest| rest.split("\n```").next()).collect();
+    let (_, code) = adder.split_once("\n\n").unwrap();
+    assert!(shown.contains(&code.trim_end()), "copy crates/server/examples/adder.rs, without its first line");
+    let strays: Vec<_> =
+        shown.iter().filter(|block| ![&adder, &refund].iter().any(|file| file.contains(*block))).collect();
+    assert!(strays.is_empty(), "README.md shows code that is in no example, so nothing compiles it: {strays:#?}");
+}
+
+#[test]
+fn decisions_are_numbered_without_gaps() {
+    let decisions = names(&root().join("docs/decisions"));
+    let wrong = |(index, name): (usize, &String)| {
+        (!(name.starts_with(&format!("{:04}-", index + 1)) && name.ends_with(".md"))).then(|| name.clone())
+    };
+    let found: Vec<_> = decisions.iter().enumerate().filter_map(wrong).collect();
+    assert!(!decisions.is_empty());
+    none(&found, "decisions are docs/decisions/NNNN-title.md, counted from 0001:");
+}
+
+#[test]
+fn both_licences_are_there_in_full() {
+    for (file, ends) in [("LICENSE-APACHE", "END OF TERMS AND CONDITIONS"), ("LICENSE-MIT", "THE SOFTWARE.")] {
+        assert!(read(file).contains(ends), "{file} is not complete");
+    }
+    assert!(read("Cargo.toml").contains("license = \"Apache-2.0 OR MIT\""));
+}
