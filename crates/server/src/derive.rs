@@ -110,4 +110,11 @@ mod tests {
             json!([{ "const": "second", "title": "The cheap one" }, { "const": "first", "title": "The quiet one" }])
         );
     }
+
+    #[test]
+    fn forms_show_their_fields_in_the_order_of_the_struct() {
+        let typed: anypod_proto::elicitation::RequestedSchema = serde_json::from_value(form::<Booking>()).unwrap();
+        let names: Vec<_> = typed.properties.0.iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(names, ["name", "seats", "window", "class"]);
+    }
 }

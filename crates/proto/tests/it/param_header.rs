@@ -47,14 +47,14 @@ fn mismatch(lines: &[(&'static str, &str)], arguments: &str) -> ParamMismatchKin
 fn finds_annotations_on_nested_properties() {
     let params = params();
     let found: Vec<_> = params.iter().map(|p| (p.header.as_str(), p.pointer(), p.kind)).collect();
-    // In the order of the schema, which `serde_json` sorts by name.
+    // In the order of the schema.
     assert_eq!(
         found,
         [
-            ("mcp-param-flag", "/b".to_owned(), ParamKind::Boolean),
-            ("mcp-param-count", "/n".to_owned(), ParamKind::Integer),
-            ("mcp-param-deep", "/o/deep~1er".to_owned(), ParamKind::String),
             ("mcp-param-text", "/s".to_owned(), ParamKind::String),
+            ("mcp-param-count", "/n".to_owned(), ParamKind::Integer),
+            ("mcp-param-flag", "/b".to_owned(), ParamKind::Boolean),
+            ("mcp-param-deep", "/o/deep~1er".to_owned(), ParamKind::String),
         ]
     );
 }

@@ -35,7 +35,7 @@ async fn discover_says_what_the_server_has_and_no_more() {
     let result = answer.result();
     assert_eq!(result["supportedVersions"], json!(["2026-07-28"]));
     let capabilities: Vec<_> = result["capabilities"].as_object().expect("an object").keys().collect();
-    assert_eq!(capabilities, ["completions", "logging", "prompts", "resources", "tools"]);
+    assert_eq!(capabilities, ["logging", "completions", "prompts", "resources", "tools"]);
     let bare = Server::new("bare", "1").instructions("Do nothing.").build().expect("it builds");
     let answer = modern("server/discover", json!({})).send(&bare).await;
     assert_eq!(
@@ -93,8 +93,8 @@ async fn a_prompt_is_rendered_with_its_arguments() {
     assert_eq!(answer.result()["messages"][0]["content"]["text"], "Write about tides, Some(Warm).");
     let list = modern("prompts/list", json!({})).send(&server).await;
     let arguments = &list.result()["prompts"][0]["arguments"];
-    assert_eq!((&arguments[0]["name"], &arguments[0]["required"]), (&json!("tone"), &json!(false)));
-    assert_eq!((&arguments[1]["name"], &arguments[1]["description"]), (&json!("topic"), &json!("What it is about.")));
+    assert_eq!((&arguments[0]["name"], &arguments[0]["description"]), (&json!("topic"), &json!("What it is about.")));
+    assert_eq!((&arguments[1]["name"], &arguments[1]["required"]), (&json!("tone"), &json!(false)));
 }
 
 #[tokio::test]

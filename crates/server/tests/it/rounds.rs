@@ -465,7 +465,7 @@ async fn a_state_belongs_to_one_tool_its_arguments_and_its_caller() {
     assert_eq!(count.load(Ordering::Relaxed), 1, "nothing ran");
     // White space and the order of members are no other arguments.
     let same = sure(ask("refund", order).principal(alice()))
-        .edited(|text| text.replace("{\"note\":\"x\",\"order\":7}", "{ \"order\": 7, \"n\\u006fte\":\"x\" }"));
+        .edited(|text| text.replace("{\"order\":7,\"note\":\"x\"}", "{ \"n\\u006fte\": \"x\", \"order\":7 }"));
     assert_eq!(asked(&same.send(&server).await), ["thanks"]);
 }
 
