@@ -86,7 +86,7 @@ impl Front {
             questions: Questions::new(limits.open_questions),
             running: Arc::default(),
             streams: Arc::default(),
-            hops: Semaphore::new(hop::MAX_HOPS),
+            hops: Semaphore::new(limits.hops.min(Semaphore::MAX_PERMITS)),
             ends_sessions,
         })
     }
