@@ -89,7 +89,7 @@ impl Front {
             questions: Questions::new(limits.open_questions),
             running: Arc::default(),
             streams: Arc::default(),
-            hops: Semaphore::new(limits.hops.min(Semaphore::MAX_PERMITS)),
+            hops: Semaphore::new(hop::MAX_HOPS),
             peers: Peers::default(),
             ends_sessions,
         })

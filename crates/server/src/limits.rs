@@ -41,10 +41,6 @@ pub struct Limits {
     pub legacy_rounds: usize,
     /// Questions to legacy clients that wait for their answers at once. Default 4,096.
     pub open_questions: usize,
-    /// Answers of legacy clients on their way to other pods at once; one more is answered 503. Default 256.
-    pub hops: usize,
-    /// How long an answer may take to another pod and be accepted there. Default 5 s: pods are neighbours.
-    pub hop_deadline: Duration,
     /// Resources that one listen stream may name. Default 1,000.
     pub listen_resources: usize,
     /// Sessions whose log level or subscriptions a pod remembers. Default 10,000.
@@ -73,8 +69,6 @@ impl Default for Limits {
             answer_deadline: Duration::from_secs(600),
             legacy_rounds: 10,
             open_questions: 4096,
-            hops: 256,
-            hop_deadline: Duration::from_secs(5),
             listen_resources: 1000,
             remembered_sessions: 10_000,
             session_resources: 100,

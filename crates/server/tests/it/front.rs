@@ -378,13 +378,7 @@ async fn an_answer_is_taken_once_and_only_from_the_session_that_was_asked() {
     let foreign = stranger.answer(&server, &asked, accept("Eve")).await;
     assert_eq!(foreign.status, StatusCode::BAD_REQUEST);
     assert_error(&foreign.json().await, -32600, "answers no question");
-    let id = asked["id"].as_str().expect("text");
-    let changed = (0..id.len()).map(|at| {
-        let mut bytes = id.as_bytes().to_vec();
-        bytes[at] = if bytes[at] == b'A' { b'B' } else { b'A' };
-        json!(String::from_utf8(bytes).expect("text"))
-    });
-    for id in [json!(1), json!("x"), json!(format!("{id}A"))].into_iter().chain(changed) {
+    for id in [json!(1), json!("x"), json!(format!("{}A", asked["id"].as_str().expect("text")))] {
         let made_up = client.answer(&server, &json!({ "id": id }), accept("Eve")).await;
         assert_eq!(made_up.status, StatusCode::BAD_REQUEST);
     }
@@ -505,8 +499,7 @@ async fn an_answer_to_a_pod_that_is_gone_is_refused() {
     let a = pod(&world).0.advertise(url).build().expect("it builds");
     let b = pod(&world).0.build().expect("it builds");
     let client = Client::connect(&a).await;
-    let mut reply = client.call(&a, "confirm").await;
-    let asked = question(&mut reply).await;
+    let asked = question(&mut client.call(&a, "confirm").await).await;
     let refused = client.answer(&b, &asked, accept("Ada")).await;
     assert_eq!(refused.status, StatusCode::BAD_GATEWAY);
     assert_error(&refused.json().await, -32603, "gone");
@@ -521,23 +514,8 @@ async fn a_pod_that_replaced_the_one_that_asked_does_not_take_its_answers() {
     let (before, after, other) = (server(), server(), server());
     tokio::spawn(after.serve(listener, std::future::pending()));
     let client = Client::connect(&before).await;
-    let mut reply = client.call(&before, "confirm").await;
-    let asked = question(&mut reply).await;
+    let asked = question(&mut client.call(&before, "confirm").await).await;
     assert_eq!(client.answer(&other, &asked, accept("Ada")).await.status, StatusCode::GONE);
-}
-
-#[tokio::test]
-async fn answers_on_their_way_to_other_pods_are_bounded() {
-    let world = World::default();
-    let mut limits = Limits::default();
-    limits.hops = 0;
-    let a = pod(&world).0.advertise("http://127.0.0.1:9/mcp").build().expect("it builds");
-    let b = pod(&world).0.limits(limits).build().expect("it builds");
-    let client = Client::connect(&a).await;
-    let mut reply = client.call(&a, "confirm").await;
-    let asked = question(&mut reply).await;
-    let busy = client.answer(&b, &asked, accept("Ada")).await;
-    assert_eq!((busy.status, busy.headers["retry-after"].as_bytes()), (StatusCode::SERVICE_UNAVAILABLE, &b"1"[..]));
 }
 
 #[tokio::test]
