@@ -13,6 +13,7 @@ mod deliver;
 pub(crate) mod hop;
 pub(crate) mod initialize;
 pub(crate) mod memory;
+pub(crate) mod peers;
 pub(crate) mod questions;
 mod running;
 mod session;
@@ -42,6 +43,7 @@ use tracing::Instrument as _;
 use self::call::{LegacyCall, refusal, success};
 use self::hop::Holder;
 use self::memory::Memory;
+use self::peers::Peers;
 use self::questions::Questions;
 use self::running::Running;
 use self::session::Session;
@@ -73,6 +75,7 @@ pub(crate) struct Front {
     running: Arc<Running>,
     streams: Arc<Streams>,
     hops: Semaphore,
+    peers: Peers,
     /// Whether every pod that opens a session's id learns that the session has ended.
     ends_sessions: bool,
 }
@@ -87,6 +90,7 @@ impl Front {
             running: Arc::default(),
             streams: Arc::default(),
             hops: Semaphore::new(limits.hops.min(Semaphore::MAX_PERMITS)),
+            peers: Peers::default(),
             ends_sessions,
         })
     }

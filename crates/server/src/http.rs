@@ -126,7 +126,7 @@ where
 {
     let _permit = server.inner.load.enter(What::Request)?;
     let body = body::read(&server.inner.limits, &head.headers, body).await?;
-    Ok(front::hop::receive(server, &head.headers, &body))
+    Ok(front::hop::receive(server, &head.headers, &body).await)
 }
 
 async fn modern(

@@ -18,6 +18,7 @@ use crate::build_error::{BuildError, Problem};
 use crate::bus::{Bus, Event, InProcess};
 use crate::front::Front;
 use crate::front::hop::Holder;
+use crate::front::peers;
 use crate::guard::Guard;
 use crate::limits::Limits;
 use crate::load::Load;
@@ -77,7 +78,9 @@ impl Server {
 
     /// Announces a change to every listener, on every pod that shares the bus. Waits until the bus has it.
     pub async fn announce(&self, event: Event) {
-        if let Err(error) = self.inner.bus.publish(event).await {
+        // Side by side: what runs here must not wait for a pod that does not react.
+        let ((), published) = tokio::join!(peers::tell(self, &event), self.inner.bus.publish(event.clone()));
+        if let Err(error) = published {
             tracing::warn!(%error, "a change could not be announced");
         }
     }

@@ -1,6 +1,8 @@
 //! The keys that seal and open: a current one, and older ones that still open.
 
 use super::Purpose;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chacha20poly1305::{KeyInit as _, XChaCha20Poly1305};
 use hkdf::Hkdf;
 use sha2::Sha256;
@@ -128,7 +130,7 @@ impl Key {
             key.zeroize();
             cipher
         });
-        Self { id: expand(&hkdf, "key id"), bytes, ciphers }
+        Self { id: readable_id(&expand(&hkdf, "key id")), bytes, ciphers }
     }
 
     pub(super) fn id(&self) -> [u8; ID_LEN] {
@@ -146,6 +148,15 @@ impl Drop for Key {
     }
 }
 
+/// The first id on offer that puts no `_` into its tokens. Every token starts with its key's id, and some
+/// gateways do not pass on session ids with a `_`, so that one key in fourteen would never get through.
+fn readable_id(offered: &[u8; 16 * ID_LEN]) -> [u8; ID_LEN] {
+    // The sixth character of a token holds bits of the nonce as well, and changes with it.
+    let readable = |id: &&[u8; ID_LEN]| !URL_SAFE_NO_PAD.encode(id)[..5].contains('_');
+    let (ids, _) = offered.as_chunks::<ID_LEN>();
+    *ids.iter().find(readable).unwrap_or(&ids[0])
+}
+
 fn expand<const N: usize>(hkdf: &Hkdf<Sha256>, info: &str) -> [u8; N] {
     let mut out = [0; N];
     hkdf.expand(info.as_bytes(), &mut out).expect("HKDF-SHA256 gives up to 8160 bytes");
@@ -160,6 +171,14 @@ mod tests {
     fn every_purpose_finds_its_own_place() {
         for (place, purpose) in Purpose::ALL.into_iter().enumerate() {
             assert_eq!(purpose as usize, place);
+        }
+    }
+
+    #[test]
+    fn no_key_puts_an_underscore_into_all_its_tokens() {
+        for byte in 0..=255 {
+            let id = Key::derive([byte; KEY_LEN]).id;
+            assert!(!URL_SAFE_NO_PAD.encode(id)[..5].contains('_'), "{id:?}");
         }
     }
 

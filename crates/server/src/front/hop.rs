@@ -1,10 +1,10 @@
-//! The one hop that an answer may take: from the pod that it reached to the pod whose call waits for it.
+//! The one hop that an answer or an event may take: from the pod that it reached to the pod that it matters to.
 //!
-//! The answer travels as it is, beside a seal over its digest and its target, which opens for half a minute
+//! What is passed on travels as it is, beside a seal over its digest and its target, which opens for half a minute
 //! and only where the ring is. Whom to call comes out of a sealed id of our own, never from a client; a hop
 //! is delivered or refused, and never passed on.
 
-use std::net::Ipv6Addr;
+use std::net::{Ipv6Addr, SocketAddrV4};
 
 use anypod_proto::header;
 use anypod_proto::seal::{Purpose, digest};
@@ -19,6 +19,7 @@ use tokio::net::TcpStream;
 
 use super::deliver::Undelivered;
 use super::questions::read_outcome;
+use crate::bus::Event;
 use crate::http::{Body, empty};
 use crate::server::Server;
 use crate::tokens::Binding;
@@ -46,6 +47,16 @@ impl Holder {
 
     pub(crate) fn as_str(&self) -> &str {
         &self.text
+    }
+
+    /// The address, where it is one of IPv4 and not a name.
+    pub(crate) fn address(&self) -> Option<SocketAddrV4> {
+        Some(SocketAddrV4::new(self.uri.host()?.parse().ok()?, self.uri.port_u16().unwrap_or(80)))
+    }
+
+    /// The same path on another pod.
+    pub(crate) fn at(&self, address: SocketAddrV4) -> Option<Self> {
+        Self::parse(&format!("http://{address}{}", self.uri.path()))
     }
 
     async fn connect(&self) -> std::io::Result<TcpStream> {
@@ -86,16 +97,27 @@ pub(crate) fn is_hop(head: &Parts) -> bool {
 
 /// Passes an answer to the pod that waits for it.
 pub(crate) async fn send(server: &Server, holder: &Holder, to: Target, answer: String) -> Result<(), Undelivered> {
+    carry(server, holder, &to.encode(), answer).await
+}
+
+/// Tells an event to another pod, which does not pass it on.
+pub(crate) async fn tell(server: &Server, holder: &Holder, event: &Event) -> Result<(), Undelivered> {
+    let event = serde_json::to_string(event).map_err(|_| Undelivered::Malformed)?;
+    carry(server, holder, &[], event).await
+}
+
+/// `to` is the call that the body answers; nothing if the body is an event.
+async fn carry(server: &Server, holder: &Holder, to: &[u8], body: String) -> Result<(), Undelivered> {
     let _place = server.inner.front.hops.try_acquire().map_err(|_| Undelivered::Busy)?;
-    let request = request(server, holder, to, answer).ok_or(Undelivered::Unreachable)?;
+    let request = request(server, holder, to, body).ok_or(Undelivered::Unreachable)?;
     let status = match tokio::time::timeout(server.inner.limits.hop_deadline, exchange(holder, request)).await {
         Ok(Ok(status)) => status,
         Ok(Err(error)) => {
-            tracing::warn!(holder = holder.as_str(), %error, "a pod that waits for an answer is not reached");
+            tracing::warn!(holder = holder.as_str(), %error, "another pod is not reached");
             return Err(Undelivered::Unreachable);
         }
         Err(_) => {
-            tracing::warn!(holder = holder.as_str(), "a pod that waits for an answer does not react");
+            tracing::warn!(holder = holder.as_str(), "another pod does not react");
             return Err(Undelivered::Unreachable);
         }
     };
@@ -107,15 +129,15 @@ pub(crate) async fn send(server: &Server, holder: &Holder, to: Target, answer: S
     }
 }
 
-fn request(server: &Server, holder: &Holder, to: Target, answer: String) -> Option<Request<Full<Bytes>>> {
-    let digest = digest(&[answer.as_bytes()]);
+fn request(server: &Server, holder: &Holder, to: &[u8], body: String) -> Option<Request<Full<Bytes>>> {
+    let digest = digest(&[body.as_bytes()]);
     let ttl = server.inner.limits.hop_deadline.as_secs().saturating_add(CLOCK_SKEW_SECS);
-    let seal = server.inner.tokens.seal(&server.inner.outside, binding(&[&digest]), ttl, &to.encode()).ok()?;
+    let seal = server.inner.tokens.seal(&server.inner.outside, binding(&[&digest]), ttl, to).ok()?;
     Request::post(holder.uri.path_and_query().map_or("/", |path| path.as_str()))
         .header(HOST, holder.uri.authority()?.as_str())
         .header(CONTENT_TYPE, MEDIA_TYPE)
         .header(header::HOP, seal)
-        .body(Full::new(answer.into()))
+        .body(Full::new(body.into()))
         .ok()
 }
 
@@ -139,21 +161,25 @@ async fn exchange(
     }
 }
 
-/// Takes an answer that another pod passes on.
-pub(crate) fn receive(server: &Server, headers: &HeaderMap, body: &[u8]) -> Response<Body> {
-    match accept(server, headers, body) {
+/// Takes what another pod passes on.
+pub(crate) async fn receive(server: &Server, headers: &HeaderMap, body: &[u8]) -> Response<Body> {
+    match accept(server, headers, body).await {
         Ok(()) => empty(StatusCode::ACCEPTED),
         Err(undelivered) => undelivered.respond(),
     }
 }
 
-fn accept(server: &Server, headers: &HeaderMap, body: &[u8]) -> Result<(), Undelivered> {
+async fn accept(server: &Server, headers: &HeaderMap, body: &[u8]) -> Result<(), Undelivered> {
     let seal = headers.get(header::HOP).and_then(|seal| seal.to_str().ok()).ok_or(Undelivered::Gone)?;
     let digest = digest(&[body]);
     let payload = server.inner.tokens.open(&server.inner.outside, binding(&[&digest]), seal).map_err(|error| {
         tracing::warn!(%error, "a hop did not open");
         Undelivered::Gone
     })?;
+    if payload.is_empty() {
+        let event: Event = serde_json::from_slice(body).map_err(|_| Undelivered::Malformed)?;
+        return server.inner.bus.publish(event).await.map_err(|_| Undelivered::Busy);
+    }
     let front = &server.inner.front;
     // Another process may have taken over the address.
     let target = Target::decode(&payload).filter(|target| target.pod == front.pod).ok_or(Undelivered::Gone)?;
@@ -192,30 +218,35 @@ mod tests {
         assert_eq!(Target::decode(&[0; 25]), None);
     }
 
-    #[test]
-    fn takes_only_what_was_sealed_for_this_answer_and_this_process() {
+    #[tokio::test]
+    async fn takes_only_what_was_sealed_for_this_answer_and_this_process() {
         let server = Server::new("test", "1").build().unwrap();
         let front = &server.inner.front;
         let to = Target { pod: front.pod, session: 1, number: 2 };
         let holder = Holder::parse("http://10.0.0.5/mcp").unwrap();
-        let headers = |to, answer: &str| request(&server, &holder, to, answer.to_owned()).unwrap().headers().clone();
+        let headers = |to: Target, answer: &str| {
+            request(&server, &holder, &to.encode(), answer.to_owned()).unwrap().headers().clone()
+        };
         let _waiting = front.questions.open(1, 2).unwrap();
         let answer = r#"{"result":{}}"#;
-        let refused = |headers: &HeaderMap, body: &str| accept(&server, headers, body.as_bytes()).unwrap_err();
-        assert_eq!(refused(&HeaderMap::new(), answer), Undelivered::Gone);
-        assert_eq!(refused(&headers(to, answer), r#"{"result":{"x":1}}"#), Undelivered::Gone);
-        assert_eq!(refused(&headers(Target { pod: !front.pod, ..to }, answer), answer), Undelivered::Gone);
-        assert_eq!(refused(&headers(Target { session: 9, ..to }, answer), answer), Undelivered::Gone);
-        assert_eq!(refused(&headers(to, "{}"), "{}"), Undelivered::Malformed);
+        for (headers, body, expected) in [
+            (HeaderMap::new(), answer, Undelivered::Gone),
+            (headers(to, answer), r#"{"result":{"x":1}}"#, Undelivered::Gone),
+            (headers(Target { pod: !front.pod, ..to }, answer), answer, Undelivered::Gone),
+            (headers(Target { session: 9, ..to }, answer), answer, Undelivered::Gone),
+            (headers(to, "{}"), "{}", Undelivered::Malformed),
+        ] {
+            assert_eq!(accept(&server, &headers, body.as_bytes()).await, Err(expected));
+        }
         let sound = headers(to, answer);
         let seal = sound[header::HOP].as_bytes();
         for at in 0..seal.len() {
             let mut forged = seal.to_vec();
             forged[at] = if forged[at] == b'A' { b'B' } else { b'A' };
             let headers = HeaderMap::from_iter([(header::HOP, HeaderValue::from_bytes(&forged).unwrap())]);
-            assert_eq!(refused(&headers, answer), Undelivered::Gone, "byte {at}");
+            assert_eq!(accept(&server, &headers, answer.as_bytes()).await, Err(Undelivered::Gone), "byte {at}");
         }
-        assert_eq!(accept(&server, &sound, answer.as_bytes()), Ok(()));
-        assert_eq!(refused(&sound, answer), Undelivered::Gone, "an answer is delivered once");
+        assert_eq!(accept(&server, &sound, answer.as_bytes()).await, Ok(()));
+        assert_eq!(accept(&server, &sound, answer.as_bytes()).await, Err(Undelivered::Gone), "delivered once");
     }
 }

@@ -11,18 +11,23 @@ use anypod_proto::seal::{PayloadTooLong, PrincipalId, Purpose};
 use anypod_proto::version::Version;
 use http::HeaderMap;
 use serde_json::{Value, json};
+use std::net::{Ipv4Addr, SocketAddrV4};
 
+use super::hop::Holder;
 use crate::server::Server;
 use crate::tokens::Binding;
 
 /// How many bytes of the client's name a session keeps. With these, a session id has 128 characters, the
 /// most that some gateways pass on.
-const MAX_NAME_LEN: usize = 24;
+const MAX_NAME_LEN: usize = 20;
 /// How many bytes of its version.
-const MAX_VERSION_LEN: usize = 12;
+const MAX_VERSION_LEN: usize = 10;
 /// How often an id is sealed anew to avoid `_`, which the same gateways do not pass on. One in seven ids of
 /// 128 characters has none, so that all of this many attempts fail once in a hundred million times.
 const ATTEMPTS: usize = 128;
+
+/// Stands for a pod that other pods cannot reach.
+const NOWHERE: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 0);
 
 /// What a legacy client settled when it opened its session.
 #[derive(Debug, Clone, PartialEq)]
@@ -33,6 +38,8 @@ pub(crate) struct Session {
     pub(crate) version: Version,
     /// What the client can do.
     pub(crate) offers: Offers,
+    /// Where the pod that opened it is reached, if it says.
+    pub(crate) home: Option<SocketAddrV4>,
     /// Who it says it is; long names are cut.
     pub(crate) info: Option<Implementation>,
 }
@@ -102,6 +109,7 @@ impl Session {
             number: u64::from_be_bytes(server.inner.outside.random()),
             version,
             offers: Offers::of(&params.capabilities),
+            home: server.inner.front.holder.as_ref().and_then(Holder::address),
             info: Some(Implementation::new(
                 cut(&params.client_info.name, MAX_NAME_LEN),
                 cut(&params.client_info.version, MAX_VERSION_LEN),
@@ -145,11 +153,16 @@ impl Session {
         let session = Self::decode(&payload).ok_or_else(|| unknown(&"it is of another version of this program"))?;
         match server.inner.front.memory.has_ended(session.number) {
             true => Err(unknown(&"its session was ended by the client")),
-            false => Ok(session),
+            false => {
+                if let Some(home) = session.home {
+                    server.inner.front.peers.learn(server.inner.front.holder.as_ref(), home);
+                }
+                Ok(session)
+            }
         }
     }
 
-    /// Version, capabilities, number, length of the name, name, version of the client.
+    /// Version, capabilities, number, address (zeros for none), length of the name, name, version of the client.
     fn encode(&self) -> Vec<u8> {
         let (name, version) = match &self.info {
             Some(info) => (info.name.as_str(), info.version.as_str()),
@@ -157,6 +170,9 @@ impl Session {
         };
         let mut bytes = vec![version_code(self.version), self.offers.0];
         bytes.extend_from_slice(&self.number.to_be_bytes());
+        let home = self.home.unwrap_or(NOWHERE);
+        bytes.extend_from_slice(&home.ip().octets());
+        bytes.extend_from_slice(&home.port().to_be_bytes());
         bytes.push(u8::try_from(name.len()).unwrap_or(0));
         bytes.extend_from_slice(name.as_bytes());
         bytes.extend_from_slice(version.as_bytes());
@@ -166,6 +182,9 @@ impl Session {
     fn decode(payload: &[u8]) -> Option<Self> {
         let (&[code, offers], rest) = payload.split_first_chunk()?;
         let (number, rest) = rest.split_first_chunk()?;
+        let (ip, rest) = rest.split_first_chunk::<4>()?;
+        let (port, rest) = rest.split_first_chunk()?;
+        let home = SocketAddrV4::new((*ip).into(), u16::from_be_bytes(*port));
         let (&name_len, rest) = rest.split_first()?;
         let (name, version) = rest.split_at_checked(usize::from(name_len))?;
         let (name, version) = (std::str::from_utf8(name).ok()?, std::str::from_utf8(version).ok()?);
@@ -173,6 +192,7 @@ impl Session {
             number: u64::from_be_bytes(*number),
             version: Version::LEGACY.into_iter().find(|version| version_code(*version) == code)?,
             offers: Offers(offers),
+            home: (home != NOWHERE).then_some(home),
             info: (!name.is_empty()).then(|| Implementation::new(name, version)),
         })
     }
