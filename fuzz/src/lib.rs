@@ -4,7 +4,9 @@
 //! built and run on stable with every `cargo test`. A target is run for longer with
 //! `cargo +nightly fuzz run seal_open`.
 
+pub mod admit;
 pub mod header_value;
+pub mod scan;
 pub mod seal_open;
 pub mod sse_decode;
 pub mod uri_template;

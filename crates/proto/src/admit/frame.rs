@@ -94,7 +94,9 @@ fn read(scanner: &mut Scanner<'_>, frame: &mut Frame) -> Result<(), ScanError> {
         match member(key, &["jsonrpc", "id", "method", "params", "result", "error"]) {
             Some("jsonrpc") => {
                 let version = scanner.value()?;
-                frame.put("jsonrpc", |frame| &mut frame.jsonrpc, version == "\"2.0\"");
+                // Other spellings of the same string are as good, though nobody writes them.
+                let known = version == "\"2.0\"" || Str::parse(version).is_ok_and(|version| version.is("2.0"));
+                frame.put("jsonrpc", |frame| &mut frame.jsonrpc, known);
             }
             Some("id") => id(scanner, frame)?,
             Some("method") => {

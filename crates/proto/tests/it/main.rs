@@ -1,12 +1,16 @@
 //! Tests of the protocol crate from outside.
 
+mod admit;
 mod capabilities;
 mod elicitation;
 mod header;
+mod json;
 mod jsonrpc;
 mod legacy;
 mod messages;
 mod param_header;
+mod reject;
+mod scan;
 mod seal;
 mod smoke;
 mod sse;

@@ -5,8 +5,12 @@
 use std::fs;
 use std::path::Path;
 
+#[path = "../../../../fuzz/src/admit.rs"]
+mod admit;
 #[path = "../../../../fuzz/src/header_value.rs"]
 mod header_value;
+#[path = "../../../../fuzz/src/scan.rs"]
+mod scan;
 #[path = "../../../../fuzz/src/seal_open.rs"]
 mod seal_open;
 #[path = "../../../../fuzz/src/sse_decode.rs"]
@@ -64,6 +68,16 @@ fn replay(target: &str, run: impl Fn(&[u8])) {
         }
         run(&input);
     }
+}
+
+#[test]
+fn admission_survives_its_corpus() {
+    replay("admit", admit::run);
+}
+
+#[test]
+fn json_survives_its_corpus() {
+    replay("scan", scan::run);
 }
 
 #[test]

@@ -9,7 +9,7 @@ use std::net::{Ipv6Addr, SocketAddrV4};
 use anypod_proto::header;
 use anypod_proto::seal::{Purpose, digest};
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, HOST};
+use http::header::{CONTENT_TYPE, HOST, ORIGIN};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri};
 use http_body_util::Full;
@@ -90,9 +90,10 @@ impl Target {
     }
 }
 
-/// Whether a request is a hop of another pod.
+/// Whether a request is a hop of another pod. Pods have no `Origin`; what has one is checked like the rest.
 pub(crate) fn is_hop(head: &Parts) -> bool {
-    head.method == Method::POST && head.headers.get(CONTENT_TYPE) == Some(&MEDIA_TYPE)
+    let declared = head.headers.get(CONTENT_TYPE) == Some(&MEDIA_TYPE);
+    head.method == Method::POST && declared && !head.headers.contains_key(ORIGIN)
 }
 
 /// Passes an answer to the pod that waits for it.

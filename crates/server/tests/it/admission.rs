@@ -485,6 +485,9 @@ async fn refuses_hosts_and_origins_of_others_on_every_method() {
         }
     }
     refused(echo().without("host"), 403, -32600).await;
+    // No media type is a way around.
+    let hop = echo().header("content-type", "application/vnd.anypod.hop").header("origin", "https://evil.example");
+    refused(hop, 403, -32600).await;
     // Whoever is not allowed learns nothing else.
     refused(echo().header("origin", "https://evil.example").body("{").header("content-type", "x/y"), 403, -32600).await;
 }

@@ -226,6 +226,9 @@ async fn a_mirrored_argument_that_stands_twice_is_refused() {
     }
 }
 
+// 9: `front` calls the same kind of handler for legacy clients over HTTP, `stdio` over pipes.
+// 10: `stdio` begins with stray messages.
+
 // 12
 
 #[tokio::test]

@@ -4,8 +4,12 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use anypod_server::{Limits, Server};
+use anypod_server::{Body, Limits, Server};
+use bytes::Bytes;
+use http::{HeaderValue, Request, Response};
+use http_body_util::{BodyExt, Full};
 use serde_json::{Value, json};
+use tower_service::Service;
 
 use crate::support::fixture::full;
 use crate::support::{Modern, World, call, modern};
@@ -110,4 +114,83 @@ async fn what_is_no_state_at_all_is_refused_before_anything_runs() {
     assert_eq!(ran.load(Ordering::Relaxed), 0);
     let null = call("count", json!({})).param("requestState", Value::Null).send(&server).await;
     null.assert_refused(400, -32602);
+}
+
+/// A message of a legacy client, raw.
+async fn legacy(
+    server: &Server,
+    method: http::Method,
+    session: Option<&str>,
+    message: Value,
+) -> Option<Response<Body>> {
+    let mut request = Request::new(Full::<Bytes>::from(message.to_string()));
+    *request.method_mut() = method;
+    *request.uri_mut() = "/mcp".parse().expect("a path");
+    let accept = "application/json, text/event-stream";
+    let plain = [("host", "localhost:8080"), ("content-type", "application/json"), ("accept", accept)];
+    for (name, value) in plain {
+        request.headers_mut().insert(name, HeaderValue::from_static(value));
+    }
+    if let Some(session) = session {
+        // What is no header value never gets here.
+        request.headers_mut().insert("mcp-session-id", HeaderValue::from_bytes(session.as_bytes()).ok()?);
+    }
+    let Ok(response) = server.clone().call(request).await;
+    Some(response)
+}
+
+async fn session(server: &Server) -> String {
+    let client = json!({ "name": "old", "version": "1" });
+    let params =
+        json!({ "protocolVersion": "2025-03-26", "capabilities": { "elicitation": {} }, "clientInfo": client });
+    let initialize = json!({ "jsonrpc": "2.0", "id": 0, "method": "initialize", "params": params });
+    let opened = legacy(server, http::Method::POST, None, initialize).await.expect("a response");
+    opened.headers()["mcp-session-id"].to_str().expect("text").to_owned()
+}
+
+#[tokio::test]
+async fn a_session_id_with_any_byte_changed_is_unknown_to_every_method() {
+    let server = server();
+    let session = session(&server).await;
+    let ping = json!({ "jsonrpc": "2.0", "id": 1, "method": "ping" });
+    let good = legacy(&server, http::Method::POST, Some(&session), ping.clone()).await.expect("a response");
+    assert_eq!(good.status(), 200);
+    let mut bodies = BTreeSet::new();
+    for changed in tampered(&session) {
+        for method in [http::Method::POST, http::Method::GET, http::Method::DELETE] {
+            let Some(answer) = legacy(&server, method.clone(), Some(&changed), ping.clone()).await else { continue };
+            assert_eq!(answer.status(), 404, "{method} {changed:?}");
+            let body = answer.into_body().collect().await.expect("bodies do not fail").to_bytes();
+            let error: Value = serde_json::from_slice(&body).expect("JSON");
+            bodies.insert(error["error"].to_string());
+        }
+    }
+    assert_eq!(bodies.len(), 1, "why an id does not open is not for the caller to learn: {bodies:?}");
+}
+
+#[tokio::test]
+async fn a_questions_id_with_any_byte_changed_answers_nothing() {
+    let server = server();
+    let session = session(&server).await;
+    let params = json!({ "name": "ask", "arguments": {} });
+    let ask = json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params });
+    let mut stream = legacy(&server, http::Method::POST, Some(&session), ask).await.expect("a response").into_body();
+    let event = stream.frame().await.expect("an event").expect("bodies do not fail").into_data().expect("data");
+    let question: Value =
+        serde_json::from_slice(event.trim_ascii().strip_prefix(b"data: ").expect("data")).expect("JSON");
+    let id = question["id"].as_str().expect("a sealed id").to_owned();
+    let answer = |id: &str, name: &str| {
+        let result = json!({ "action": "accept", "content": { "name": name } });
+        json!({ "jsonrpc": "2.0", "id": id, "result": result })
+    };
+    for changed in tampered(&id) {
+        let forged = answer(&changed, "Eve");
+        let refused = legacy(&server, http::Method::POST, Some(&session), forged).await.expect("a response");
+        assert_eq!(refused.status(), 400, "{changed:?}");
+    }
+    let genuine = legacy(&server, http::Method::POST, Some(&session), answer(&id, "Ann")).await.expect("a response");
+    assert_eq!(genuine.status(), 202);
+    let rest = stream.collect().await.expect("bodies do not fail").to_bytes();
+    let rest = String::from_utf8_lossy(&rest);
+    assert!(rest.contains("Ann") && !rest.contains("Eve"), "{rest}");
 }

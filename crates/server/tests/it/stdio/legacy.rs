@@ -145,7 +145,8 @@ async fn tells_a_session_what_changed() {
     let mut client = Client::new();
     session(&mut client, "2025-11-25").await;
     client.server.announce(Event::PromptsChanged).await;
-    assert_eq!(client.receive().await["method"], "notifications/prompts/list_changed");
+    client.server.announce(Event::ToolsChanged).await;
+    assert_eq!(client.receive().await["method"], "notifications/tools/list_changed", "there are no prompts");
 
     let updated = || Event::ResourceUpdated { uri: "note://a".to_owned() };
     client.server.announce(updated()).await;
@@ -177,11 +178,11 @@ async fn refuses_one_subscription_more_than_a_session_may_have() {
 async fn sends_logs_of_the_level_that_the_session_wants() {
     let mut client = Client::new();
     session(&mut client, "2025-11-25").await;
-    assert_eq!(client.ask(old_call(1, "log")).await["params"]["data"], "careful");
-    assert_eq!(text(&client.receive().await), "logged");
-    assert_eq!(client.ask(legacy(2, "logging/setLevel", json!({ "level": "debug" }))).await["result"], json!({}));
-    assert_eq!(client.ask(old_call(3, "log")).await["params"]["data"], "details");
+    assert_eq!(client.ask(old_call(1, "log")).await["params"]["data"], "details");
     assert_eq!(client.receive().await["params"]["data"], "careful");
+    assert_eq!(text(&client.receive().await), "logged");
+    assert_eq!(client.ask(legacy(2, "logging/setLevel", json!({ "level": "warning" }))).await["result"], json!({}));
+    assert_eq!(client.ask(old_call(3, "log")).await["params"]["data"], "careful");
     assert_eq!(text(&client.receive().await), "logged");
     assert_eq!(client.ask(legacy(4, "logging/setLevel", json!({ "level": "loud" }))).await["error"]["code"], -32602);
 }

@@ -1,11 +1,11 @@
 //! What goes to the log.
 
 use std::fmt::{self, Write as _};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
-use tracing::{Event, Metadata, Subscriber};
+use tracing::{Dispatch, Event, Metadata, Subscriber};
 
 /// The log of this thread, while the guard lives.
 #[derive(Clone, Default)]
@@ -15,6 +15,10 @@ pub(crate) struct Logs {
 
 impl Logs {
     pub(crate) fn capture() -> (Self, tracing::subscriber::DefaultGuard) {
+        // While `tracing` knows of one subscriber only, it asks that of the current thread whether an event is
+        // of interest, and remembers a no from a thread that has none. So there is always another one.
+        static ANOTHER: OnceLock<Dispatch> = OnceLock::new();
+        ANOTHER.get_or_init(|| Dispatch::new(Self::default()));
         let logs = Self::default();
         let guard = tracing::subscriber::set_default(logs.clone());
         (logs, guard)
