@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use anypod_server::proto::sse::{self, Decoder};
 use anypod_server::{Body, Limits, Server};
 use bytes::Bytes;
 use http::{HeaderValue, Request, Response};
@@ -127,7 +128,12 @@ async fn legacy(
     *request.method_mut() = method;
     *request.uri_mut() = "/mcp".parse().expect("a path");
     let accept = "application/json, text/event-stream";
-    let plain = [("host", "localhost:8080"), ("content-type", "application/json"), ("accept", accept)];
+    let plain = [
+        ("host", "localhost:8080"),
+        ("content-type", "application/json"),
+        ("accept", accept),
+        ("mcp-protocol-version", "2025-06-18"),
+    ];
     for (name, value) in plain {
         request.headers_mut().insert(name, HeaderValue::from_static(value));
     }
@@ -142,7 +148,7 @@ async fn legacy(
 async fn session(server: &Server) -> String {
     let client = json!({ "name": "old", "version": "1" });
     let params =
-        json!({ "protocolVersion": "2025-03-26", "capabilities": { "elicitation": {} }, "clientInfo": client });
+        json!({ "protocolVersion": "2025-06-18", "capabilities": { "elicitation": {} }, "clientInfo": client });
     let initialize = json!({ "jsonrpc": "2.0", "id": 0, "method": "initialize", "params": params });
     let opened = legacy(server, http::Method::POST, None, initialize).await.expect("a response");
     opened.headers()["mcp-session-id"].to_str().expect("text").to_owned()
@@ -175,9 +181,13 @@ async fn a_questions_id_with_any_byte_changed_answers_nothing() {
     let params = json!({ "name": "ask", "arguments": {} });
     let ask = json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params });
     let mut stream = legacy(&server, http::Method::POST, Some(&session), ask).await.expect("a response").into_body();
-    let event = stream.frame().await.expect("an event").expect("bodies do not fail").into_data().expect("data");
-    let question: Value =
-        serde_json::from_slice(event.trim_ascii().strip_prefix(b"data: ").expect("data")).expect("JSON");
+    let mut decoder = Decoder::new(sse::Limits::default());
+    let question = loop {
+        let mut bytes = stream.frame().await.expect("bytes").expect("bodies do not fail").into_data().expect("data");
+        if let Some(event) = decoder.read(&mut bytes).expect("a stream") {
+            break serde_json::from_str::<Value>(&event.data).expect("JSON");
+        }
+    };
     let id = question["id"].as_str().expect("a sealed id").to_owned();
     let answer = |id: &str, name: &str| {
         let result = json!({ "action": "accept", "content": { "name": name } });
