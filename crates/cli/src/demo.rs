@@ -26,7 +26,7 @@ pub(crate) struct DemoArgs {
     /// The loopback port to listen on; 0 picks a free one.
     #[arg(long, default_value_t = 0)]
     port: u16,
-    /// The key ring that all pods share. Read again on SIGHUP.
+    /// The key ring that all pods share. Read again on SIGHUP. Without it, the ring in ANYPOD_KEYS.
     #[arg(long, value_name = "FILE")]
     key_file: Option<PathBuf>,
     /// End when standard input closes, as it does when the parent process ends, however it ends.
@@ -84,8 +84,8 @@ fn build(address: SocketAddr, key_file: Option<&Path>) -> anyhow::Result<Server>
         .instructions("A demo: adds, echoes, counts down, says which pod answers, and books rooms in a few cities.")
         .state(Pod { pid: std::process::id(), port: address.port() })
         .advertise(format!("http://{address}/mcp"));
-    if let Some(path) = key_file {
-        server = server.keys(keys::load(path)?);
+    if let Some(ring) = keys::given(key_file)? {
+        server = server.keys(ring);
     }
     Ok(desk::offer(tools::offer(server)).build()?)
 }

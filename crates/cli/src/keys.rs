@@ -9,6 +9,7 @@ use anypod_proto::seal::{KEY_LEN, MAX_KEYS, Ring};
 pub(crate) use self::file::{Ephemeral, load};
 use crate::output;
 use crate::real;
+use crate::usage::Usage;
 
 /// The subcommands of `anypod keys`.
 #[derive(Debug, clap::Subcommand)]
@@ -19,10 +20,19 @@ pub(crate) enum KeysCommand {
         #[arg(long, value_name = "FILE")]
         out: Option<PathBuf>,
     },
+    /// Put a fresh key behind the current one: it opens, and does not seal yet. With several machines, do this
+    /// first and `rotate --staged` when all of them have the file, so that no pod meets a key it does not know.
+    Stage {
+        /// The file to change.
+        file: PathBuf,
+    },
     /// Put a fresh key in front. The older ones still open what they sealed.
     Rotate {
         /// The file to change.
         file: PathBuf,
+        /// Take the key that was staged in place of a fresh one.
+        #[arg(long)]
+        staged: bool,
         /// How many of the older keys to keep.
         #[arg(long, value_name = "N", default_value_t = 2, value_parser = older_keys)]
         keep: usize,
@@ -47,13 +57,39 @@ pub(crate) fn run(command: &KeysCommand) -> anyhow::Result<()> {
             file::create(path, &ring)?;
             show(path, &ring);
         }
-        KeysCommand::Rotate { file, keep } => {
-            let ring = load(file)?.rotate(real::random::<KEY_LEN>()?, *keep);
-            file::replace(file, &ring)?;
-            show(file, &ring);
+        KeysCommand::Stage { file } => change(file, |ring| Ok(ring.stage(real::random::<KEY_LEN>()?)))?,
+        KeysCommand::Rotate { file, staged: false, keep } => {
+            change(file, |ring| Ok(ring.rotate(real::random::<KEY_LEN>()?, *keep)))?;
         }
+        KeysCommand::Rotate { file, staged: true, keep } => change(file, |ring| {
+            let name = file.display();
+            let none = || Usage::new(format!("{name} has no staged key: `anypod keys stage {name}` adds one"));
+            Ok(ring.promote(*keep).ok_or_else(none)?)
+        })?,
         KeysCommand::Show { file } => show(file, &load(file)?),
     }
+    Ok(())
+}
+
+/// The ring that a pod is given: in a file, or in the environment. None if neither is there.
+///
+/// # Errors
+///
+/// A [`Usage`] when what is there is no ring.
+pub(crate) fn given(file: Option<&Path>) -> Result<Option<Ring>, Usage> {
+    match (file, real::keys()) {
+        (Some(path), _) => load(path).map(Some),
+        (None, Some(text)) => {
+            Ring::parse(&text).map(Some).map_err(|error| Usage::new(format!("bad keys in {}: {error}", real::KEYS)))
+        }
+        (None, None) => Ok(None),
+    }
+}
+
+fn change(file: &Path, make: impl FnOnce(Ring) -> anyhow::Result<Ring>) -> anyhow::Result<()> {
+    let ring = make(load(file)?)?;
+    file::replace(file, &ring)?;
+    show(file, &ring);
     Ok(())
 }
 

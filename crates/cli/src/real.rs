@@ -15,6 +15,15 @@ pub(crate) fn log_filter() -> Option<String> {
     std::env::var(LOG_FILTER).ok().filter(|value| !value.is_empty())
 }
 
+/// The variable that holds a key ring, in the form of a key file.
+pub(crate) const KEYS: &str = "ANYPOD_KEYS";
+
+/// The key ring in the environment, as text.
+#[expect(clippy::disallowed_methods, reason = "this file is where the environment is read")]
+pub(crate) fn keys() -> Option<String> {
+    std::env::var(KEYS).ok().filter(|value| !value.is_empty())
+}
+
 /// Bytes from the operating system's random source.
 ///
 /// # Errors

@@ -78,8 +78,9 @@ impl Server {
 
     /// Announces a change to every listener, on every pod that shares the bus. Waits until the bus has it.
     pub async fn announce(&self, event: Event) {
-        peers::tell(self, &event).await;
-        if let Err(error) = self.inner.bus.publish(event).await {
+        // Side by side: what runs here must not wait for a pod that does not react.
+        let ((), published) = tokio::join!(peers::tell(self, &event), self.inner.bus.publish(event.clone()));
+        if let Err(error) = published {
             tracing::warn!(%error, "a change could not be announced");
         }
     }

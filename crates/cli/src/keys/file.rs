@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use anypod_proto::seal::Ring;
 
-use super::fresh;
+use super::{fresh, given};
 use crate::output;
 use crate::real;
 use crate::usage::Usage;
@@ -103,21 +103,26 @@ impl Drop for Draft {
     }
 }
 
-/// A ring of one fresh key in a file that lives as long as this value. A process that is killed leaves it
+/// The ring in the environment, or one of a fresh key, in a file that lives as long as this value. A process that is killed leaves it
 /// behind; no later one uses it.
 #[derive(Debug)]
 pub(crate) struct Ephemeral(PathBuf);
 
 impl Ephemeral {
-    /// Writes a fresh ring to the directory for temporary files.
+    /// Writes the ring to the directory for temporary files.
     ///
     /// # Errors
     ///
-    /// When the system gives no randomness or no file.
+    /// A [`Usage`] when what is in the environment is no ring; otherwise when the system gives no randomness or
+    /// no file.
     pub(crate) fn generate() -> anyhow::Result<Self> {
         let name = format!("anypod-{}.keys", random_name()?);
         let file = Self(std::env::temp_dir().join(name));
-        write_new(&file.0, &fresh()?).map_err(|error| cannot_write(&file.0, error))?;
+        let ring = match given(None)? {
+            Some(ring) => ring,
+            None => fresh()?,
+        };
+        write_new(&file.0, &ring).map_err(|error| cannot_write(&file.0, error))?;
         Ok(file)
     }
 

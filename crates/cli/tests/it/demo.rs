@@ -177,3 +177,11 @@ fn sigterm_lets_a_call_finish() {
     assert!(http.rest().contains("Lift-off!"));
     assert_eq!(demo.child.wait().unwrap().code(), Some(0));
 }
+
+#[test]
+fn bad_keys_in_the_environment_are_named_and_not_repeated() {
+    let ended = anypod().arg("demo").env("ANYPOD_KEYS", "sesame").stdin(Stdio::null()).output().unwrap();
+    let said = String::from_utf8(ended.stderr).unwrap();
+    assert_eq!(ended.status.code(), Some(2), "{said}");
+    assert!(said.lines().count() == 1 && said.contains("ANYPOD_KEYS") && !said.contains("sesame"), "{said}");
+}

@@ -99,6 +99,21 @@ fn rotation_puts_a_new_key_in_front_and_keeps_as_many_as_asked_for() {
 }
 
 #[test]
+fn a_staged_key_opens_before_it_seals() {
+    let directory = Directory::new("stage");
+    let file = directory.file("ring");
+    printed(&["new", "--out", &file]);
+    assert_eq!(keys(&["rotate", &file, "--staged"]).status.code(), Some(2), "there is none yet");
+    let names = || -> Vec<_> { Ring::parse(&fs::read_to_string(&file).unwrap()).unwrap().fingerprints().collect() };
+    let first = names()[0];
+    printed(&["stage", &file]);
+    let staged = names();
+    assert_eq!((staged.len(), staged[0]), (2, first));
+    printed(&["rotate", &file, "--staged"]);
+    assert_eq!(names(), [staged[1], first]);
+}
+
+#[test]
 fn show_names_the_keys_and_does_not_print_them() {
     let directory = Directory::new("show");
     let file = directory.file("ring");

@@ -57,13 +57,13 @@ fn tests_that_the_architecture_names_exist() {
 
 #[test]
 fn the_readme_shows_examples_as_they_are() {
-    let [adder, refund] = ["adder", "refund"].map(|name| read(&format!("crates/server/examples/{name}.rs")));
+    let [hello, refund] = ["hello", "refund"].map(|name| read(&format!("crates/server/examples/{name}.rs")));
     let readme = read("README.md");
     let shown: Vec<_> = readme.split("\n```rust\n").skip(1).filter_map(|rest| rest.split("\n```").next()).collect();
-    let (_, code) = adder.split_once("\n\n").unwrap();
-    assert!(shown.contains(&code.trim_end()), "copy crates/server/examples/adder.rs, without its first line");
+    let (_, code) = hello.split_once("\n\n").unwrap();
+    assert!(shown.contains(&code.trim_end()), "copy crates/server/examples/hello.rs, without its first line");
     let strays: Vec<_> =
-        shown.iter().filter(|block| ![&adder, &refund].iter().any(|file| file.contains(*block))).collect();
+        shown.iter().filter(|block| ![&hello, &refund].iter().any(|file| file.contains(*block))).collect();
     assert!(strays.is_empty(), "README.md shows code that is in no example, so nothing compiles it: {strays:#?}");
 }
 

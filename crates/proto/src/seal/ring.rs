@@ -76,6 +76,13 @@ impl Ring {
         Self::from_keys(self.current().bytes, older)
     }
 
+    /// A ring in which the [staged](Self::stage) key, the one behind the current key, is current and `keep` of
+    /// the other keys still open. `None` if there is only one key.
+    #[must_use]
+    pub fn promote(&self, keep: usize) -> Option<Self> {
+        Some(self.rotate(self.keys.get(1)?.bytes, keep))
+    }
+
     /// Names the keys, the current one first.
     pub fn fingerprints(&self) -> impl Iterator<Item = Fingerprint> {
         self.keys.iter().map(|key| Fingerprint(key.id))

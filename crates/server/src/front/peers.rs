@@ -11,6 +11,7 @@ use std::sync::{Mutex, PoisonError};
 
 use tokio::task::JoinSet;
 
+use super::deliver::Undelivered;
 use super::hop::{self, Holder};
 use crate::bus::Event;
 use crate::server::Server;
@@ -62,8 +63,10 @@ pub(crate) async fn tell(server: &Server, event: &Event) {
     for (address, holder) in server.inner.front.peers.all() {
         let (server, event) = (server.clone(), event.clone());
         telling.spawn(async move {
-            if hop::tell(&server, &holder, &event).await.is_err() {
-                server.inner.front.peers.forget(address);
+            match hop::tell(&server, &holder, &event).await {
+                Err(Undelivered::Unreachable | Undelivered::Gone) => server.inner.front.peers.forget(address),
+                Err(reason) => tracing::warn!(%reason, "a change could not be told to another pod"),
+                Ok(()) => {}
             }
         });
     }

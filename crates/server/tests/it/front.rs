@@ -369,6 +369,20 @@ async fn an_answer_that_does_not_fit_fails_the_call() {
 }
 
 #[tokio::test]
+async fn a_question_whose_call_has_failed_meanwhile_is_taken_back() {
+    let server = one();
+    let client = Client::connect(&server).await;
+    let mut reply = client.call(&server, "ask-all").await;
+    let (first, second) = (question(&mut reply).await, question(&mut reply).await);
+    let refusal = json!({ "jsonrpc": "2.0", "id": first["id"], "error": { "code": -1, "message": "no" } });
+    assert_eq!(client.post(&server, refusal).await.status, StatusCode::ACCEPTED);
+    let taken_back = reply.next().await.expect("a notification");
+    assert_eq!(taken_back["method"], "notifications/cancelled");
+    assert_eq!(taken_back["params"]["requestId"], second["id"]);
+    assert_error(&reply.response().await, -32603, "refused the question");
+}
+
+#[tokio::test]
 async fn an_answer_is_taken_once_and_only_from_the_session_that_was_asked() {
     let server = one();
     let client = Client::connect(&server).await;
@@ -453,7 +467,7 @@ async fn reachable() -> (Server, Server) {
     (servers.remove(0), servers.remove(0))
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_answer_that_reaches_another_pod_takes_one_hop() {
     let (a, b) = reachable().await;
     let client = Client::connect(&b).await;
@@ -615,6 +629,20 @@ async fn a_log_level_holds_on_every_pod_that_hears_of_it() {
         assert_eq!(logged(&client, silent).await, if also { 2 } else { 8 });
         assert_eq!(logged(&Client::connect(set_at).await, set_at).await, 8, "another session");
     }
+}
+
+#[tokio::test]
+async fn pods_that_have_met_tell_each_other_without_a_bus() {
+    let (a, b) = reachable().await;
+    let client = Client::connect(&a).await;
+    // By the session's id, the other pod learns where it was opened.
+    assert_eq!(logged(&client, &b).await, 8);
+    client.request(&b, 1, "logging/setLevel", json!({ "level": "alert" })).await;
+    assert_eq!((logged(&client, &a).await, logged(&client, &b).await), (2, 2));
+    let mut stream = client.get(&a).await;
+    client.request(&b, 2, "resources/subscribe", json!({ "uri": "test://a" })).await;
+    b.announce(Event::ResourceUpdated { uri: "test://a".to_owned() }).await;
+    assert_eq!(stream.next().await.expect("an update")["params"]["uri"], "test://a");
 }
 
 #[tokio::test]
