@@ -20,6 +20,9 @@ pub struct Limits {
     pub body_deadline: Duration,
     /// The longest that a request's header section may take to arrive. Default 10 s.
     pub header_deadline: Duration,
+    /// The longest that a connection may take none of what is written to it; then it is cut, and what it
+    /// asked for is cancelled. Default 30 s.
+    pub write_deadline: Duration,
     /// How long a stream may be silent before a comment is sent. Default 15 s, well below the 60 s after
     /// which common balancers give up.
     pub keep_alive: Duration,
@@ -59,6 +62,7 @@ impl Default for Limits {
             request_deadline: Duration::from_secs(300),
             body_deadline: Duration::from_secs(30),
             header_deadline: Duration::from_secs(10),
+            write_deadline: Duration::from_secs(30),
             keep_alive: Duration::from_secs(15),
             drain: Duration::from_secs(10),
             outbox_messages: 256,

@@ -1,5 +1,7 @@
 //! The server on a socket: HTTP/1.1 connections, health endpoints and an orderly end.
 
+mod stall;
+
 use std::convert::Infallible;
 use std::future::Future;
 use std::io;
@@ -11,12 +13,14 @@ use http::{Request, Response, StatusCode};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::net::{TcpListener, TcpStream, ToSocketAddrs};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, ToSocketAddrs};
 use tokio::sync::watch;
 use tower_service::Service;
 
 use crate::http::{Body, empty};
 use crate::server::Server;
+use stall::Stalling;
 
 /// The largest header section that is read, in bytes. Sealed session ids and base64 names fit several times.
 const MAX_HEADER_BYTES: usize = 64 * 1024;
@@ -64,8 +68,9 @@ impl Server {
         loop {
             tokio::select! {
                 () = &mut draining => break,
-                accepted = listener.accept() => if let Ok((stream, _)) = accepted {
-                    tokio::spawn(connection(self.clone(), stream, closed.clone()));
+                accepted = listener.accept() => match accepted {
+                    Ok((stream, _)) => drop(tokio::spawn(connection(self.clone(), stream, closed.clone()))),
+                    Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
                 },
             }
         }
@@ -110,8 +115,12 @@ async fn closing(closed: &mut watch::Receiver<bool>) {
 
 /// Serves one connection. When the server has drained, a connection that is idle is closed at once and one
 /// that is busy after its answer.
-async fn connection(server: Server, stream: TcpStream, mut closed: watch::Receiver<bool>) {
+async fn connection<S>(server: Server, stream: S, mut closed: watch::Receiver<bool>)
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
     let header_deadline = server.inner.limits.header_deadline;
+    let stream = Stalling::new(stream, server.inner.limits.write_deadline);
     let server = Arc::new(server);
     let service = service_fn(move |request| {
         let server = Arc::clone(&server);
@@ -132,5 +141,46 @@ async fn connection(server: Server, stream: TcpStream, mut closed: watch::Receiv
     };
     if let Err(error) = ended {
         tracing::debug!(%error, "a connection broke");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fmt::Write as _;
+
+    use tokio::io::AsyncWriteExt as _;
+
+    use super::*;
+    use crate::{Cx, Limits, Tool};
+
+    /// Reports for ever, and much.
+    async fn flood(cx: Cx) {
+        for step in 0.. {
+            cx.progress(f64::from(step), None, Some(&"x".repeat(4096)));
+            tokio::task::yield_now().await;
+        }
+    }
+
+    fn call() -> String {
+        let body = r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"flood","_meta":{
+            "progressToken":1,
+            "io.modelcontextprotocol/protocolVersion":"2026-07-28",
+            "io.modelcontextprotocol/clientCapabilities":{}}}}"#;
+        let mut request = String::from("POST /mcp HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n");
+        request.push_str("mcp-protocol-version: 2026-07-28\r\nmcp-method: tools/call\r\nmcp-name: flood\r\n");
+        write!(request, "content-length: {}\r\n\r\n{body}", body.len()).unwrap();
+        request
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_stops_reading_does_not_keep_its_place() {
+        let server = Server::new("s", "1").tool(Tool::new("flood", flood)).build().unwrap();
+        let (near, mut far) = tokio::io::duplex(16 * 1024);
+        let (_closing, closed) = watch::channel(false);
+        far.write_all(call().as_bytes()).await.unwrap();
+        let started = tokio::time::Instant::now();
+        connection(server.clone(), near, closed).await;
+        assert_eq!(started.elapsed(), Limits::default().write_deadline);
+        server.inner.load.idle().await;
     }
 }

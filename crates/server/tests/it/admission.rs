@@ -40,6 +40,16 @@ async fn takes_a_request_that_is_right() {
 }
 
 #[tokio::test]
+async fn headers_that_do_not_belong_to_a_modern_request_do_not_matter() {
+    let server = server();
+    for (name, value) in [("mcp-session-id", "x"), ("last-event-id", "7"), ("mcp-param-other", "=?base64?!?=")] {
+        assert_eq!(echo().header(name, value).send(&server).await.text(), "hello", "{name}");
+    }
+    let list = modern("tools/list", json!({})).header("mcp-name", "whatever").send(&server).await;
+    assert_eq!(list.status, 200);
+}
+
+#[tokio::test]
 async fn names_the_header_that_says_something_else_than_the_body() {
     let version = "mcp-protocol-version";
     mismatch(echo().header(version, "2026-07-29"), version, json!(VERSION), json!("2026-07-29")).await;
