@@ -40,6 +40,14 @@ pub enum Rejection {
         /// The kind of value that came.
         found: String,
     },
+    /// An argument of a prompt is missing or is no text.
+    #[error("`params.arguments.{name}` {problem}")]
+    Argument {
+        /// The argument.
+        name: String,
+        /// What is wrong with it.
+        problem: &'static str,
+    },
     /// The client's answer to a question does not fit the question.
     #[error("`params.inputResponses.{key}` does not fit what was asked: {reason}")]
     InputResponse {
@@ -170,6 +178,7 @@ impl Rejection {
             | Self::DuplicateMember(_)
             | Self::ParamMissing(_)
             | Self::ParamMalformed { .. }
+            | Self::Argument { .. }
             | Self::InputResponse { .. }
             | Self::Unknown { .. }
             | Self::UnknownCursor
@@ -211,6 +220,7 @@ impl Rejection {
             | Self::SessionMissing => Code::InvalidRequest,
             Self::ParamMissing(_)
             | Self::ParamMalformed { .. }
+            | Self::Argument { .. }
             | Self::InputResponse { .. }
             | Self::Unknown { .. }
             | Self::UnknownCursor
@@ -238,6 +248,9 @@ impl Rejection {
             Self::ParamMissing(field) => json!({ "field": field, "expected": "a value" }),
             Self::ParamMalformed { field, expected, found } => {
                 json!({ "field": field, "expected": expected, "found": found })
+            }
+            Self::Argument { name, problem } => {
+                json!({ "field": format!("params.arguments.{name}"), "reason": problem })
             }
             Self::InputResponse { key, reason } => {
                 json!({ "field": format!("params.inputResponses.{key}"), "reason": reason })

@@ -108,7 +108,7 @@ impl Cx {
     /// The handler must be replayable: a modern client answers with a new request, which may reach another
     /// pod, and the handler then runs again from the start; this call gives the answer at once. Effects
     /// before a question belong into [`Cx::step`]. Questions that wait at the same time, for instance
-    /// joined, go out in one round.
+    /// joined, go out in one round, and the handler must come by all of them again: do not race them.
     ///
     /// # Errors
     /// If the client did not declare what the question needs, if the answer does not fit the question, if

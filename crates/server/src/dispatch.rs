@@ -15,7 +15,7 @@ use serde_json::Value;
 use crate::completed::{Completed, Failure};
 use crate::completion::Params;
 use crate::cx::{CallState, Client, Cx};
-use crate::journal::{Journal, Pending, Record};
+use crate::journal::{Journal, Pending, Record, Volunteers};
 use crate::listing::Listing;
 use crate::outbox::Outbox;
 use crate::principal::Principal;
@@ -40,9 +40,16 @@ pub(crate) struct Call {
 pub(crate) struct Resume {
     pub(crate) state: Option<String>,
     pub(crate) responses: BTreeMap<String, Value>,
+    pub(crate) volunteers: Volunteers,
 }
 
 impl Resume {
+    /// The same, without answers to questions that the state does not say were asked: a token that works
+    /// once would be worth nothing if a client could do without it.
+    fn only_vouched_for(self) -> Self {
+        Self { volunteers: Volunteers::Ignored, ..self }
+    }
+
     /// What a modern request brings.
     pub(crate) fn of(request: &Request) -> Result<Self, Rejection> {
         let responses = match request.input_responses() {
@@ -53,7 +60,8 @@ impl Resume {
                 found: error.to_string(),
             })?,
         };
-        Ok(Self { state: request.request_state().map(std::borrow::Cow::into_owned), responses })
+        let state = request.request_state().map(std::borrow::Cow::into_owned);
+        Ok(Self { state, responses, volunteers: Volunteers::Taken })
     }
 }
 
@@ -141,6 +149,10 @@ impl Server {
             return Ok(Started::Done(Completed::Tool(CallToolResult::error(text))));
         }
         let claim = self.claim(tool, &call);
+        let call = match tool.uses {
+            Uses::Many => call,
+            Uses::Single => Call { resume: call.resume.only_vouched_for(), ..call },
+        };
         let state = self.call_state(call)?;
         let running = (tool.handler)(Cx::new(Arc::clone(&state)));
         Ok(Started::Running(Run::new(state, claim, Work::Tool(running))))
@@ -241,11 +253,11 @@ impl Server {
         let Call { request, client, principal, outbox, resume } = call;
         let journal = match resume.state {
             None if resume.responses.is_empty() => Journal::default(),
-            None => Journal::resume(Record::default(), resume.responses),
+            None => Journal::resume(Record::default(), resume.responses, resume.volunteers),
             Some(state) => {
                 let id = principal.as_ref().map(Principal::id);
                 let record = Origin::of(&request).open(&self.inner.tokens, &self.inner.outside, id, &state)?;
-                Journal::resume(record, resume.responses)
+                Journal::resume(record, resume.responses, resume.volunteers)
             }
         };
         let mut state = CallState::new(self.clone(), request, client, principal, outbox, journal);
@@ -289,9 +301,6 @@ pub(crate) fn unknown_method(request: &Request) -> Failure {
     Rejection::UnknownMethod(request.method_name().chars().take(256).collect()).into()
 }
 
-fn bad_argument(name: &str, what: &str) -> Failure {
-    crate::run::failure(
-        crate::Error::invalid_params(format!("`params.arguments.{name}` {what}"))
-            .with_data(serde_json::json!({ "field": format!("params.arguments.{name}") })),
-    )
+fn bad_argument(name: &str, problem: &'static str) -> Failure {
+    Rejection::Argument { name: name.to_owned(), problem }.into()
 }

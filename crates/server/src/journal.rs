@@ -30,6 +30,15 @@ pub(crate) struct Record {
     asked: BTreeMap<String, Fingerprint>,
 }
 
+/// What becomes of answers to questions that no state says were asked. The client says whatever it likes
+/// either way, so they are as good as others, except where each state is to be used once.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum Volunteers {
+    #[default]
+    Taken,
+    Ignored,
+}
+
 /// A question that waits for its answer.
 #[derive(Debug, Clone)]
 pub(crate) struct Pending {
@@ -54,14 +63,18 @@ pub(crate) struct Journal {
 
 impl Journal {
     /// The journal of a run that goes on from `record` with the client's `responses`. A response to a
-    /// question that nobody asked is ignored, as the specification wants it.
-    pub(crate) fn resume(mut record: Record, mut responses: BTreeMap<String, Value>) -> Self {
+    /// question that nobody asks is ignored, as the specification wants it.
+    pub(crate) fn resume(mut record: Record, mut responses: BTreeMap<String, Value>, volunteers: Volunteers) -> Self {
         for (key, fingerprint) in std::mem::take(&mut record.asked) {
             if let Some(response) = responses.remove(&key) {
                 record.answers.insert(key, (fingerprint, response));
             }
         }
-        Self { record, volunteered: responses, ..Self::default() }
+        let volunteered = match volunteers {
+            Volunteers::Taken => responses,
+            Volunteers::Ignored => BTreeMap::new(),
+        };
+        Self { record, volunteered, ..Self::default() }
     }
 
     /// The answer to a question, if it is there; otherwise the question is noted as pending.

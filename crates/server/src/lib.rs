@@ -96,6 +96,7 @@ mod tool;
 mod variables;
 
 pub use anypod_proto as proto;
+pub use anypod_proto::caching::Caching;
 
 pub use crate::http::Body;
 pub use ask::{Form, Question, Reply, Roots, Sample, Url, form, form_with_schema, url};
@@ -113,6 +114,6 @@ pub use once::{InMemory, Once, OnceError};
 pub use outside::{Clock, Entropy, Outside};
 pub use principal::Principal;
 pub use prompt::Prompt;
-pub use resource::{CacheHint, Resource, ResourceTemplate};
+pub use resource::{Resource, ResourceTemplate};
 pub use server::{Server, ServerBuilder};
 pub use tool::Tool;

@@ -23,8 +23,8 @@ pub struct Limits {
     /// The longest that a connection may take none of what is written to it; then it is cut, and what it
     /// asked for is cancelled. Default 30 s.
     pub write_deadline: Duration,
-    /// How long a stream may be silent before a comment is sent. Default 15 s, well below the 60 s after
-    /// which common balancers give up.
+    /// How long a stream may be silent before a comment is sent; at least a millisecond. Default 15 s, well
+    /// below the 60 s after which common balancers give up.
     pub keep_alive: Duration,
     /// How long after a shutdown signal requests in flight may take. Default 10 s.
     pub drain: Duration,

@@ -2,11 +2,9 @@
 
 use std::collections::HashMap;
 
-use anypod_proto::caching::CacheScope;
+use anypod_proto::caching::{CacheScope, Caching};
 use anypod_proto::reject::Rejection;
 use serde::Serialize;
-
-use crate::resource::CacheHint;
 
 /// A list of things that have a name, in the order in which they were given to the server, which is the
 /// same on every replica.
@@ -16,7 +14,7 @@ pub(crate) struct Listing {
     member: &'static str,
     items: Vec<(String, String)>,
     positions: HashMap<String, usize>,
-    cache: CacheHint,
+    cache: Caching,
 }
 
 /// One page.
@@ -30,7 +28,7 @@ impl Listing {
     pub(crate) fn new<'a, T: Serialize + 'a>(
         member: &'static str,
         items: impl Iterator<Item = (&'a str, &'a T)>,
-        cache: CacheHint,
+        cache: Caching,
     ) -> serde_json::Result<Self> {
         let items: Vec<_> = items
             .map(|(name, item)| serde_json::to_string(item).map(|text| (name.to_owned(), text)))
@@ -78,12 +76,12 @@ impl Listing {
 }
 
 /// The caching members of a result, with a comma in front.
-pub(crate) fn cache_members(hint: CacheHint) -> String {
+pub(crate) fn cache_members(hint: Caching) -> String {
     let scope = match hint.scope {
         CacheScope::Public => "public",
         CacheScope::Private => "private",
     };
-    format!(r#","ttlMs":{},"cacheScope":"{scope}""#, hint.ttl_ms())
+    format!(r#","ttlMs":{},"cacheScope":"{scope}""#, hint.ttl_ms)
 }
 
 #[cfg(test)]
@@ -92,7 +90,7 @@ mod tests {
 
     fn listing() -> Listing {
         let items = ["a", "b", "c"];
-        Listing::new("tools", items.iter().map(|name| (*name, name)), CacheHint::default()).unwrap()
+        Listing::new("tools", items.iter().map(|name| (*name, name)), Caching::default()).unwrap()
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::any::{Any, TypeId};
 use std::collections::HashMap;
 
+use anypod_proto::caching::Caching;
 use anypod_proto::method::Method;
 use anypod_proto::tools::CallToolResult;
 use anypod_proto::uri_template::UriTemplate;
@@ -12,7 +13,7 @@ use crate::extract::Needs;
 use crate::handler::Boxed;
 use crate::listing::Listing;
 use crate::prompt::Prompt;
-use crate::resource::{CacheHint, Resource, ResourceTemplate};
+use crate::resource::{Resource, ResourceTemplate};
 use crate::schema::{Role, Schema};
 use crate::tool::{Tool, Uses};
 use serde_json::Value;
@@ -59,7 +60,7 @@ pub(crate) struct Offer {
     pub(crate) resources: Vec<Resource>,
     pub(crate) templates: Vec<ResourceTemplate>,
     pub(crate) states: States,
-    pub(crate) caches: HashMap<Method, CacheHint>,
+    pub(crate) caches: HashMap<Method, Caching>,
 }
 
 impl Registry {

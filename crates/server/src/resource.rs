@@ -1,45 +1,14 @@
 //! Resources and resource templates, as they are given to a server.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
-use anypod_proto::caching::CacheScope;
+use anypod_proto::caching::Caching;
 use anypod_proto::content::Annotations;
 use anypod_proto::resources;
 
 use crate::completion::Completer;
 use crate::extract::Needs;
 use crate::handler::{Boxed, Contents, Handler, Suggestions, boxed};
-
-/// How long and for whom a result may be cached. The default is the safe one: not at all, for one caller.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct CacheHint {
-    pub(crate) ttl: Duration,
-    pub(crate) scope: CacheScope,
-}
-
-impl CacheHint {
-    /// For every caller alike. Only for results that do not depend on who asks.
-    pub const fn public(ttl: Duration) -> Self {
-        Self { ttl, scope: CacheScope::Public }
-    }
-
-    /// For the caller who asked.
-    pub const fn private(ttl: Duration) -> Self {
-        Self { ttl, scope: CacheScope::Private }
-    }
-
-    /// In milliseconds, as on the wire.
-    pub(crate) fn ttl_ms(self) -> u64 {
-        u64::try_from(self.ttl.as_millis()).unwrap_or(u64::MAX)
-    }
-}
-
-impl Default for CacheHint {
-    fn default() -> Self {
-        Self::private(Duration::ZERO)
-    }
-}
 
 /// A resource: a URI and a handler that reads it.
 pub struct Resource {
@@ -58,12 +27,12 @@ pub struct ResourceTemplate {
 pub(crate) struct Reader {
     pub(crate) handler: Boxed<Contents>,
     pub(crate) needs: Needs,
-    pub(crate) cache: CacheHint,
+    pub(crate) cache: Caching,
 }
 
 impl Reader {
     fn new<M, H: Handler<Contents, M>>(handler: H) -> Self {
-        Self { handler: boxed(handler), needs: H::needs(), cache: CacheHint::default() }
+        Self { handler: boxed(handler), needs: H::needs(), cache: Caching::default() }
     }
 }
 
@@ -124,7 +93,7 @@ macro_rules! described {
 
             /// How long and for whom its contents may be cached.
             #[must_use]
-            pub fn cache(mut self, hint: CacheHint) -> Self {
+            pub fn cache(mut self, hint: Caching) -> Self {
                 self.reader.cache = hint;
                 self
             }

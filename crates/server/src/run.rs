@@ -6,6 +6,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
+use anypod_proto::caching::{Cacheable, Caching};
 use anypod_proto::completion::{CompleteResult, Completion};
 use anypod_proto::content::{BlobResourceContents, ResourceContents, TextResourceContents};
 use anypod_proto::prompts::GetPromptResult;
@@ -19,7 +20,6 @@ use crate::error::{Error, Kind};
 use crate::handler::{Contents, Running, Suggestions};
 use crate::journal::{Pending, Record};
 use crate::once::OnceError;
-use crate::resource::CacheHint;
 
 /// How a run ended.
 pub(crate) enum Ended {
@@ -53,7 +53,7 @@ pub(crate) enum Work {
 pub(crate) struct Described {
     pub(crate) uri: String,
     pub(crate) mime_type: Option<String>,
-    pub(crate) cache: CacheHint,
+    pub(crate) cache: Caching,
 }
 
 impl Run {
@@ -150,7 +150,13 @@ impl Described {
     fn result(&mut self, contents: Contents) -> ReadResourceResult {
         let (uri, mime) = (std::mem::take(&mut self.uri), self.mime_type.take());
         let contents = match contents {
-            Contents::Full(result) => return result,
+            Contents::Full(mut result) => {
+                // What the handler says of this result goes before what its resource says of all.
+                if result.caching() == Caching::default() {
+                    result.set_caching(self.cache);
+                }
+                return result;
+            }
             Contents::Text(text) => {
                 let mut contents = TextResourceContents::new(uri, text);
                 contents.mime_type = mime;
@@ -161,12 +167,7 @@ impl Described {
                 ResourceContents::Blob(BlobResourceContents::from_bytes(uri, mime, &bytes))
             }
         };
-        ReadResourceResult {
-            contents: vec![contents],
-            ttl_ms: self.cache.ttl_ms(),
-            cache_scope: self.cache.scope,
-            ..ReadResourceResult::default()
-        }
+        ReadResourceResult::from(contents).with_caching(self.cache)
     }
 }
 

@@ -4,7 +4,9 @@ use std::any::{Any, TypeId};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
+use anypod_proto::caching::{Cacheable, Caching};
 use anypod_proto::capabilities::ServerCapabilities;
 use anypod_proto::discover::DiscoverResult;
 use anypod_proto::implementation::Implementation;
@@ -26,7 +28,7 @@ use crate::once::Once;
 use crate::outside::Outside;
 use crate::prompt::Prompt;
 use crate::registry::{Offer, Registry, States};
-use crate::resource::{CacheHint, Resource, ResourceTemplate};
+use crate::resource::{Resource, ResourceTemplate};
 use crate::tokens::Tokens;
 use crate::tool::{Tool, Uses};
 
@@ -187,7 +189,7 @@ impl ServerBuilder {
 
     /// How long and for whom the results of `method` may be cached: the lists and `server/discover`.
     /// Resources have hints of their own.
-    pub fn cache(mut self, method: Method, hint: CacheHint) -> Self {
+    pub fn cache(mut self, method: Method, hint: Caching) -> Self {
         self.offer.caches.insert(method, hint);
         self
     }
@@ -295,10 +297,13 @@ impl ServerBuilder {
             None => None,
             Some(url) => Some(Holder::parse(&url).ok_or_else(|| BuildError::new(url, Problem::NotReachable))?),
         };
+        let mut limits = self.limits;
+        // Zero would keep every stream busy with comments.
+        limits.keep_alive = limits.keep_alive.max(Duration::from_millis(1));
         let bus = self.bus.unwrap_or_else(|| Arc::new(InProcess::default()));
         // With a ring of its own, this process is all the fleet there is.
         let ends_sessions = self.ring.is_none() || bus.is_shared();
-        let front = Front::new(&self.outside, &self.limits, advertised, ends_sessions);
+        let front = Front::new(&self.outside, &limits, advertised, ends_sessions);
         let receiver = Arc::downgrade(&front);
         bus.attach(receiver);
         let ring = self.ring.unwrap_or_else(|| Ring::generate(self.outside.random()));
@@ -307,8 +312,8 @@ impl ServerBuilder {
             states,
             tokens: Tokens::new(ring, self.audience.unwrap_or_else(|| self.info.name.clone())),
             outside: self.outside,
-            load: Load::new(&self.limits),
-            limits: self.limits,
+            load: Load::new(&limits),
+            limits,
             bus,
             once: self.once,
             guard: self.guard,
@@ -353,12 +358,11 @@ fn discover(
     identity: &str,
     capabilities: &ServerCapabilities,
     instructions: Option<&str>,
-    cache: CacheHint,
+    cache: Caching,
 ) -> serde_json::Result<String> {
     let mut result = DiscoverResult::new(&Version::MODERN, capabilities.clone());
     result.instructions = instructions.map(str::to_owned);
-    result.ttl_ms = cache.ttl_ms();
-    result.cache_scope = cache.scope;
+    result.set_caching(cache);
     let members = serde_json::to_string(&result)?;
     Ok(format!("{{{identity},{}", members.trim_start_matches('{')))
 }

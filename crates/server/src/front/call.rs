@@ -140,7 +140,11 @@ impl LegacyCall {
             self.permit.iter_mut().for_each(Permit::resume);
             let responses = responses
                 .map_err(|_| unanswered(format_args!("{} s are over", limits.answer_deadline.as_secs())))??;
-            run = match self.start_round(Resume { state, responses: responses.into_iter().collect() })? {
+            run = match self.start_round(Resume {
+                state,
+                responses: responses.into_iter().collect(),
+                ..Resume::default()
+            })? {
                 Started::Done(completed) => return Ok(completed),
                 Started::Running(run) => run,
             };

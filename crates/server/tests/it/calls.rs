@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anypod_server::proto::method::Method;
-use anypod_server::{Args, CacheHint, Limits, Prompt, Resource, ResourceTemplate, Server, ServerBuilder, Tool, Uri};
+use anypod_server::{Args, Caching, Limits, Prompt, Resource, ResourceTemplate, Server, ServerBuilder, Tool, Uri};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -295,15 +295,15 @@ async fn nothing_may_be_cached_unless_it_is_said() {
 
 #[tokio::test]
 async fn hints_are_set_per_method_and_per_resource() {
-    let hour = CacheHint::public(Duration::from_secs(3600));
+    let hour = Caching::public(Duration::from_secs(3600));
     let template =
-        ResourceTemplate::new("y://{a}", "y", async || "r").cache(CacheHint::private(Duration::from_millis(7)));
+        ResourceTemplate::new("y://{a}", "y", async || "r").cache(Caching::private(Duration::from_millis(7)));
     let mut limits = Limits::default();
     limits.page_items = 2;
     let server = full(&World::default())
         .limits(limits)
         .cache(Method::ToolsList, hour)
-        .cache(Method::Discover, CacheHint::private(Duration::from_secs(5)))
+        .cache(Method::Discover, Caching::private(Duration::from_secs(5)))
         .resource_template(template)
         .build()
         .expect("it builds");

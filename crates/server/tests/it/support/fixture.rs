@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use anypod_server::proto::logging::LoggingLevel;
 use anypod_server::{
-    Args, CacheHint, Cx, Error, Json, Partial, Prompt, Resource, ResourceTemplate, Result, Server, ServerBuilder,
-    State, Tool, Vars, form,
+    Args, Caching, Cx, Error, Json, Partial, Prompt, Resource, ResourceTemplate, Result, Server, ServerBuilder, State,
+    Tool, Vars, form,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -131,7 +131,7 @@ fn resources(builder: ServerBuilder) -> ServerBuilder {
         .resource(Resource::new("note://one", "one", async || "the first note").mime_type("text/plain"))
         .resource(
             Resource::new("note://bytes", "bytes", async || vec![0_u8, 159, 146, 150])
-                .cache(CacheHint::public(Duration::from_secs(60))),
+                .cache(Caching::public(Duration::from_secs(60))),
         )
         .resource(Resource::new("note://broken", "broken", async || -> Result<String> {
             Err(Error::tool("the disk of user bob is full"))
