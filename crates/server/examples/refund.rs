@@ -6,29 +6,54 @@
 //!
 //! Pods that share this work share a key ring too, see `ServerBuilder::keys`.
 
-use anypod_server::{Args, Cx, Reply, Result, Server, State, Tool, form};
+use anypod_server::{Args, Cx, Json, Result, Server, State, Tool, form};
 use axum::Router;
 use axum::routing::get;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
 
-#[derive(serde::Deserialize, schemars::JsonSchema)]
+#[derive(Deserialize, JsonSchema)]
 struct Refund {
-    order: String,
+    /// The number of the order
+    order: u64,
 }
 
-#[derive(serde::Deserialize, schemars::JsonSchema)]
+/// What the person is asked. The doc comments become the descriptions of the form's fields.
+#[derive(Deserialize, JsonSchema)]
 struct Confirm {
     /// Why the money goes back
-    reason: String,
+    reason: Reason,
+    /// A line for the customer
+    note: Option<String>,
 }
 
-async fn refund(Args(Refund { order }): Args<Refund>, State(shop): State<Shop>, cx: Cx) -> Result<String> {
-    let total = cx.step("load", || shop.total(&order)).await?;
-    let reply = cx.ask("confirm", form::<Confirm>(format!("Refund {total} €?"))).await?;
-    let Reply::Accepted(Confirm { reason }) = reply else {
-        return Ok("Nothing was refunded.".to_owned());
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+enum Reason {
+    /// It arrived broken
+    Broken,
+    /// It never arrived
+    Lost,
+}
+
+#[derive(Serialize, JsonSchema)]
+struct Receipt {
+    /// The number of the payment; none if the money stays
+    payment: Option<String>,
+    /// What the customer reads
+    note: Option<String>,
+}
+
+async fn refund(Args(Refund { order }): Args<Refund>, State(shop): State<Shop>, cx: Cx) -> Result<Json<Receipt>> {
+    // Runs once. On the pod that goes on after the answer, the journal has the result.
+    let order = cx.step("load", || shop.load(order)).await?;
+    let question = format!("Refund {} euros for {}?", order.total, order.item);
+    let Some(Confirm { reason, note }) = cx.ask("confirm", form(question)).await?.into_accepted() else {
+        return Ok(Json(Receipt { payment: None, note: None }));
     };
-    cx.step("pay", || shop.pay_back(&order, &reason)).await
+    let payment = cx.step("pay", || shop.pay(&order, &reason)).await?;
+    Ok(Json(Receipt { payment: Some(payment), note }))
 }
 
 /// Stands for the clients of a database and a payment service: what calls may share, and nothing that one call
@@ -36,19 +61,28 @@ async fn refund(Args(Refund { order }): Args<Refund>, State(shop): State<Shop>, 
 #[derive(Clone, Copy)]
 struct Shop;
 
+#[derive(Serialize, Deserialize)]
+struct Order {
+    number: u64,
+    item: String,
+    total: u32,
+}
+
 /// The model reads this text and can correct itself.
 #[derive(Debug, thiserror::Error)]
-#[error("there is no order `{0}`; their names begin with `order-`")]
-struct NoOrder(String);
+#[error("there is no order {0}; orders have numbers from 1 to 1000")]
+struct NoOrder(u64);
 
 impl Shop {
-    async fn total(self, order: &str) -> Result<u32, NoOrder> {
-        let name = order.strip_prefix("order-").ok_or_else(|| NoOrder(order.to_owned()))?;
-        Ok(name.bytes().map(u32::from).sum())
+    async fn load(self, number: u64) -> Result<Order, NoOrder> {
+        match number {
+            1..=1000 => Ok(Order { number, item: "a kettle".to_owned(), total: 20 + (number % 80) as u32 }),
+            _ => Err(NoOrder(number)),
+        }
     }
 
-    async fn pay_back(self, order: &str, reason: &str) -> Result<String> {
-        Ok(format!("Paid back {order}: {reason}"))
+    async fn pay(self, order: &Order, reason: &Reason) -> Result<String> {
+        Ok(format!("refund-{}-{reason:?}", order.number))
     }
 }
 
