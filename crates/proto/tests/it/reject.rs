@@ -7,7 +7,7 @@ use anypod_proto::scan::{ScanError, ScanErrorKind};
 use serde_json::{Value, json};
 
 /// Counts the variants: a new one does not compile until it is listed here, and in [`table`] after that.
-const VARIANTS: usize = 30;
+const VARIANTS: usize = 31;
 
 fn number(rejection: &Rejection) -> usize {
     match rejection {
@@ -17,6 +17,7 @@ fn number(rejection: &Rejection) -> usize {
         Rejection::DuplicateMember(_) => 3,
         Rejection::ParamMissing(_) => 4,
         Rejection::ParamMalformed { .. } => 5,
+        Rejection::Argument { .. } => 30,
         Rejection::InputResponse { .. } => 6,
         Rejection::Unknown { .. } => 7,
         Rejection::HeaderMissing { .. } => 8,
@@ -62,6 +63,12 @@ fn table() -> Vec<(Rejection, u16, i32, Value)> {
             400,
             -32602,
             json!({ "field": "params.x", "expected": "a string", "found": "null" }),
+        ),
+        (
+            Rejection::Argument { name: text("a"), problem: "is required" },
+            400,
+            -32602,
+            json!({ "field": "params.arguments.a", "reason": "is required" }),
         ),
         (
             Rejection::InputResponse { key: text("k"), reason: text("why") },
