@@ -153,7 +153,7 @@ outputs! {
         String => |text| Contents::Text(text),
         &'static str => |text| Contents::Text(text.to_owned()),
         Vec<u8> => |bytes| Contents::Bytes(bytes),
-        ReadResourceResult => |result| Contents::Full(result),
+        ReadResourceResult => |result| Contents::Full(Box::new(result)),
     }
     Suggestions {
         Suggestions => |suggestions| suggestions,
@@ -181,7 +181,7 @@ pub enum Contents {
     /// Bytes, sent as base64; the URI and the MIME type are those of the resource.
     Bytes(Vec<u8>),
     /// A whole result.
-    Full(ReadResourceResult),
+    Full(Box<ReadResourceResult>),
 }
 
 /// What can be completed: the best first.

@@ -155,7 +155,7 @@ impl Described {
                 if result.caching() == Caching::default() {
                     result.set_caching(self.cache);
                 }
-                return result;
+                return *result;
             }
             Contents::Text(text) => {
                 let mut contents = TextResourceContents::new(uri, text);

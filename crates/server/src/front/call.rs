@@ -130,7 +130,7 @@ impl LegacyCall {
         let mut time_left = limits.request_deadline;
         for _ in 0..limits.legacy_rounds {
             let (questions, state) = match self.run(&mut run, &mut time_left).await? {
-                Round::Over(completed) => return Ok(completed),
+                Round::Over(completed) => return Ok(*completed),
                 Round::Asks(questions, state) => (questions, state),
             };
             // The handler that asked is done for; the next round runs a new one.
@@ -150,7 +150,7 @@ impl LegacyCall {
             };
         }
         match self.run(&mut run, &mut time_left).await? {
-            Round::Over(completed) => Ok(completed),
+            Round::Over(completed) => Ok(*completed),
             Round::Asks(..) => {
                 Err(unanswered(format_args!("a call may ask in {} rounds at most", limits.legacy_rounds)))
             }
@@ -163,7 +163,7 @@ impl LegacyCall {
         let ended = timeout(*time_left, &mut *run).await.map_err(|_| Rejection::DeadlineExceeded)?;
         *time_left = time_left.saturating_sub(started.elapsed());
         match ended {
-            Ended::Complete(completed) => Ok(Round::Over(completed)),
+            Ended::Complete(completed) => Ok(Round::Over(Box::new(completed))),
             Ended::Failed(failure) => Err(failure),
             Ended::Round(pending, record) => {
                 let round = self.server.seal_round(run.call(), pending, &record)?;
@@ -203,7 +203,7 @@ impl LegacyCall {
 }
 
 enum Round {
-    Over(Completed),
+    Over(Box<Completed>),
     Asks(InputRequests, Option<String>),
 }
 
