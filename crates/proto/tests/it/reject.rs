@@ -17,7 +17,6 @@ fn number(rejection: &Rejection) -> usize {
         Rejection::DuplicateMember(_) => 3,
         Rejection::ParamMissing(_) => 4,
         Rejection::ParamMalformed { .. } => 5,
-        Rejection::Argument { .. } => 30,
         Rejection::InputResponse { .. } => 6,
         Rejection::Unknown { .. } => 7,
         Rejection::HeaderMissing { .. } => 8,
@@ -42,6 +41,7 @@ fn number(rejection: &Rejection) -> usize {
         Rejection::DeadlineExceeded => 27,
         Rejection::Internal => 28,
         Rejection::UnknownCursor => 29,
+        Rejection::Argument { .. } => 30,
     }
 }
 
@@ -63,12 +63,6 @@ fn table() -> Vec<(Rejection, u16, i32, Value)> {
             400,
             -32602,
             json!({ "field": "params.x", "expected": "a string", "found": "null" }),
-        ),
-        (
-            Rejection::Argument { name: text("a"), problem: "is required" },
-            400,
-            -32602,
-            json!({ "field": "params.arguments.a", "reason": "is required" }),
         ),
         (
             Rejection::InputResponse { key: text("k"), reason: text("why") },
@@ -145,6 +139,12 @@ fn table() -> Vec<(Rejection, u16, i32, Value)> {
         (Rejection::DeadlineExceeded, 500, -32603, Value::Null),
         (Rejection::Internal, 500, -32603, Value::Null),
         (Rejection::UnknownCursor, 400, -32602, json!({ "field": "params.cursor" })),
+        (
+            Rejection::Argument { name: text("a"), problem: "is required" },
+            400,
+            -32602,
+            json!({ "field": "params.arguments.a", "reason": "is required" }),
+        ),
     ]
 }
 
