@@ -40,7 +40,7 @@
 //!
 //! let error = Check::new(forgetful).run(scenario).await.unwrap_err();
 //! assert_eq!(error.to_string(), r#"replica 2 answers otherwise (3 replicas, round robin)
-//!   step 3.1: tools/call {"arguments":{},"name":"draw"}
+//!   step 3.1: tools/call {"name":"draw","arguments":{}}
 //!   - as a single replica answers
 //!   + as replica 2 answers
 //!
@@ -57,7 +57,7 @@
 //!
 //!   before:
 //!     1.1 tools/list -> replica 0
-//!     2.1 tools/call {"arguments":{},"name":"draw"} -> replica 1
+//!     2.1 tools/call {"name":"draw","arguments":{}} -> replica 1
 //!
 //!   hint: the answer depends on which replica served an earlier request: is state kept in the process?"#);
 //! # }

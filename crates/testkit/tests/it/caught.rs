@@ -31,8 +31,8 @@ async fn a_map_per_process_is_caught_in_round_robin_and_the_report_says_where() 
     let text = report.to_string();
     for part in [
         "replica 2 answers otherwise (3 replicas, round robin)",
-        r#"step 3.1: tools/call {"arguments":{"basket":"mine","item":"milk"},"name":"add"}"#,
-        r#"2.1 tools/call {"arguments":{"basket":"mine","item":"bread"},"name":"add"} -> replica 1"#,
+        r#"step 3.1: tools/call {"name":"add","arguments":{"basket":"mine","item":"milk"}}"#,
+        r#"2.1 tools/call {"name":"add","arguments":{"basket":"mine","item":"bread"}} -> replica 1"#,
         r#"    -           "bread","#,
     ] {
         assert!(text.contains(part), "`{part}` is missing in:\n{text}");
