@@ -45,14 +45,14 @@
 //!   + as replica 2 answers
 //!
 //!       …
-//!             },
 //!             "content": [
 //!               {
-//!     -           "text": "2",
-//!     +           "text": "1",
-//!                 "type": "text"
+//!                 "type": "text",
+//!     -           "text": "2"
+//!     +           "text": "1"
 //!               }
-//!             ],
+//!             ]
+//!           }
 //!       …
 //!
 //!   before:
