@@ -82,8 +82,7 @@ async fn bind(port: u16) -> anyhow::Result<TcpListener> {
 fn build(address: SocketAddr, key_file: Option<&Path>) -> anyhow::Result<Server> {
     let mut server = Server::new("anypod-demo", env!("CARGO_PKG_VERSION"))
         .instructions("A demo: adds, echoes, counts down, says which pod answers, and books rooms in a few cities.")
-        .state(Pod { pid: std::process::id(), port: address.port() })
-        .advertise(format!("http://{address}/mcp"));
+        .state(Pod { pid: std::process::id(), port: address.port() });
     if let Some(ring) = keys::given(key_file)? {
         server = server.keys(ring);
     }

@@ -20,7 +20,8 @@ mod session;
 pub(crate) mod settings;
 pub(crate) mod stream;
 
-use std::sync::Arc;
+use std::net::SocketAddr;
+use std::sync::{Arc, OnceLock};
 
 use anypod_proto::admit::{LegacyKind, LegacyMessage};
 use anypod_proto::code::Code;
@@ -69,7 +70,7 @@ pub(crate) struct Front {
     /// Tells this process from others, also from those before it at the same address.
     pod: u64,
     /// Where other pods reach this one.
-    holder: Option<Holder>,
+    holder: OnceLock<Holder>,
     memory: Memory,
     questions: Arc<Questions>,
     running: Arc<Running>,
@@ -84,7 +85,7 @@ impl Front {
     pub(crate) fn new(outside: &Outside, limits: &Limits, holder: Option<Holder>, ends_sessions: bool) -> Arc<Self> {
         Arc::new(Self {
             pod: u64::from_be_bytes(outside.random()),
-            holder,
+            holder: holder.map(OnceLock::from).unwrap_or_default(),
             memory: Memory::new(limits),
             questions: Questions::new(limits.open_questions),
             running: Arc::default(),
@@ -93,6 +94,23 @@ impl Front {
             peers: Peers::default(),
             ends_sessions,
         })
+    }
+}
+
+impl Front {
+    /// Takes `address` for where other pods reach this one, unless something else was advertised or the
+    /// address is none that others could use.
+    pub(crate) fn is_reached_at(&self, address: SocketAddr) {
+        if !address.ip().is_unspecified()
+            && let Some(holder) = Holder::parse(&format!("http://{address}/mcp"))
+        {
+            // What was advertised stays.
+            let _ = self.holder.set(holder);
+        }
+    }
+
+    fn holder(&self) -> Option<&Holder> {
+        self.holder.get()
     }
 }
 

@@ -18,8 +18,12 @@ pub struct Limits {
     pub request_deadline: Duration,
     /// The longest that a body may take to arrive. Default 30 s.
     pub body_deadline: Duration,
-    /// The longest that a request's header section may take to arrive. Default 10 s.
-    pub header_deadline: Duration,
+    /// The longest until the header section of the next request has arrived on a connection, the time in
+    /// which it is idle included. Default 90 s: balancers commonly close idle connections after 60 s, and one
+    /// that the server closes first is lost to a request that is just being sent.
+    pub idle_deadline: Duration,
+    /// Connections at once; further ones wait until one is closed. Default 20,000.
+    pub connections: usize,
     /// The longest that a connection may take none of what is written to it; then it is cut, and what it
     /// asked for is cancelled. Default 30 s.
     pub write_deadline: Duration,
@@ -61,7 +65,8 @@ impl Default for Limits {
             open_streams: 16_384,
             request_deadline: Duration::from_secs(300),
             body_deadline: Duration::from_secs(30),
-            header_deadline: Duration::from_secs(10),
+            idle_deadline: Duration::from_secs(90),
+            connections: 20_000,
             write_deadline: Duration::from_secs(30),
             keep_alive: Duration::from_secs(15),
             drain: Duration::from_secs(10),

@@ -15,7 +15,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, ToSocketAddrs};
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tower_service::Service;
 
 use crate::http::{Body, empty};
@@ -24,6 +24,8 @@ use stall::Stalling;
 
 /// The largest header section that is read, in bytes. Sealed session ids and base64 names fit several times.
 const MAX_HEADER_BYTES: usize = 64 * 1024;
+/// How long connections that are idle may take to close at the end.
+const CLOSE_DEADLINE: Duration = Duration::from_secs(1);
 /// How long to wait when the operating system has no more sockets for us.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
@@ -43,42 +45,30 @@ impl Server {
     /// # Errors
     /// If the listener breaks.
     pub async fn serve(self, listener: TcpListener, stop: impl Future<Output = ()>) -> io::Result<()> {
+        self.inner.front.is_reached_at(listener.local_addr()?);
         let (closing, closed) = watch::channel(false);
+        let places = Arc::new(Semaphore::new(self.inner.limits.connections.min(Semaphore::MAX_PERMITS)));
+        let door = Door { server: self.clone(), listener, closed, places };
         let mut stop = std::pin::pin!(stop);
         loop {
-            let stream = tokio::select! {
-                accepted = listener.accept() => match accepted {
-                    Ok((stream, _)) => stream,
-                    Err(error) => {
-                        tracing::warn!(%error, "a connection could not be accepted");
-                        tokio::time::sleep(ACCEPT_PAUSE).await;
-                        continue;
-                    }
-                },
+            tokio::select! {
+                () = door.admit() => {}
                 () = &mut stop => break,
-            };
-            // Small answers go out at once; they are written whole, so nothing is gained by waiting.
-            let _ = stream.set_nodelay(true);
-            tokio::spawn(connection(self.clone(), stream, closed.clone()));
+            }
         }
         // A balancer may still send requests until it learns that the pod is not ready, so the listener
         // stays open while requests in flight end.
-        let draining = self.drain();
-        let mut draining = std::pin::pin!(draining);
+        let mut draining = std::pin::pin!(self.drain());
         loop {
             tokio::select! {
                 () = &mut draining => break,
-                accepted = listener.accept() => match accepted {
-                    Ok((stream, _)) => drop(tokio::spawn(connection(self.clone(), stream, closed.clone()))),
-                    Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
-                },
+                () = door.admit() => {}
             }
         }
-        drop(listener);
         closing.send_replace(true);
-        // Ends when the last connection has dropped its receiver.
-        drop(closed);
-        let _ = tokio::time::timeout(Duration::from_secs(1), closing.closed()).await;
+        // The last connection to end drops the last receiver.
+        drop(door);
+        let _ = tokio::time::timeout(CLOSE_DEADLINE, closing.closed()).await;
         Ok(())
     }
 
@@ -107,6 +97,37 @@ impl Server {
     }
 }
 
+/// Where connections come in.
+struct Door {
+    server: Server,
+    listener: TcpListener,
+    closed: watch::Receiver<bool>,
+    places: Arc<Semaphore>,
+}
+
+impl Door {
+    /// Takes the next connection, once there is a place for it.
+    async fn admit(&self) {
+        // The semaphore is never closed.
+        let Ok(place) = Arc::clone(&self.places).acquire_owned().await else { return };
+        match self.listener.accept().await {
+            Ok((stream, _)) => {
+                // Small answers go out at once; they are written whole, so nothing is gained by waiting.
+                let _ = stream.set_nodelay(true);
+                let connection = connection(self.server.clone(), stream, self.closed.clone());
+                tokio::spawn(async move {
+                    connection.await;
+                    drop(place);
+                });
+            }
+            Err(error) => {
+                tracing::warn!(%error, "a connection could not be accepted");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
 /// Completes when idle connections are to be closed.
 async fn closing(closed: &mut watch::Receiver<bool>) {
     // An error means that the server itself is gone, which says the same.
@@ -119,7 +140,7 @@ async fn connection<S>(server: Server, stream: S, mut closed: watch::Receiver<bo
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let header_deadline = server.inner.limits.header_deadline;
+    let idle_deadline = server.inner.limits.idle_deadline;
     let stream = Stalling::new(stream, server.inner.limits.write_deadline);
     let server = Arc::new(server);
     let service = service_fn(move |request| {
@@ -128,7 +149,7 @@ where
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(header_deadline)
+        .header_read_timeout(idle_deadline)
         .max_buf_size(MAX_HEADER_BYTES)
         .serve_connection(TokioIo::new(stream), service);
     let mut connection = std::pin::pin!(connection);

@@ -265,7 +265,8 @@ impl ServerBuilder {
     }
 
     /// The URL of this pod's MCP endpoint as other pods reach it, such as `http://10.0.0.5:8080/mcp`. An
-    /// answer of a legacy client that reaches another pod is passed on to it there.
+    /// answer of a legacy client that reaches another pod is passed on to it there. By default the address that
+    /// [`Server::serve`] listens on, if it is a definite one.
     pub fn advertise(mut self, url: impl Into<String>) -> Self {
         self.advertised = Some(url.into());
         self

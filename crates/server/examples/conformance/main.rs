@@ -38,9 +38,11 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, arguments.port)).await?;
-    let url = format!("http://{}/mcp", listener.local_addr()?);
-    let server = server.advertise(arguments.advertise.as_ref().unwrap_or(&url)).build()?;
-    println!("listening on {url}");
+    let server = match arguments.advertise {
+        Some(url) => server.advertise(url).build()?,
+        None => server.build()?,
+    };
+    println!("listening on http://{}/mcp", listener.local_addr()?);
     let stop = async {
         tokio::select! {
             _ = terminate.recv() => {}

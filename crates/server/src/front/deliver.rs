@@ -151,7 +151,7 @@ impl Asker for Caller {
         let number = u64::from_be_bytes(inner.outside.random());
         let answer =
             inner.front.questions.open(self.session.number, number).ok_or(CannotAsk("too many questions are open"))?;
-        let question = QuestionId { pod: inner.front.pod, number, holder: inner.front.holder.clone() };
+        let question = QuestionId { pod: inner.front.pod, number, holder: inner.front.holder().cloned() };
         let ttl = inner.limits.answer_deadline.as_secs().max(1);
         let id = inner
             .tokens

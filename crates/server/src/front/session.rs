@@ -109,7 +109,7 @@ impl Session {
             number: u64::from_be_bytes(server.inner.outside.random()),
             version,
             offers: Offers::of(&params.capabilities),
-            home: server.inner.front.holder.as_ref().and_then(Holder::address),
+            home: server.inner.front.holder().and_then(Holder::address),
             info: Some(Implementation::new(
                 cut(&params.client_info.name, MAX_NAME_LEN),
                 cut(&params.client_info.version, MAX_VERSION_LEN),
@@ -155,7 +155,7 @@ impl Session {
             true => Err(unknown(&"its session was ended by the client")),
             false => {
                 if let Some(home) = session.home {
-                    server.inner.front.peers.learn(server.inner.front.holder.as_ref(), home);
+                    server.inner.front.peers.learn(server.inner.front.holder(), home);
                 }
                 Ok(session)
             }
