@@ -52,7 +52,7 @@ impl Server {
         let mut stop = std::pin::pin!(stop);
         loop {
             tokio::select! {
-                () = door.admit() => {}
+                () = door.take_next() => {}
                 () = &mut stop => break,
             }
         }
@@ -62,7 +62,7 @@ impl Server {
         loop {
             tokio::select! {
                 () = &mut draining => break,
-                () = door.admit() => {}
+                () = door.take_next() => {}
             }
         }
         closing.send_replace(true);
@@ -107,7 +107,7 @@ struct Door {
 
 impl Door {
     /// Takes the next connection, once there is a place for it.
-    async fn admit(&self) {
+    async fn take_next(&self) {
         // The semaphore is never closed.
         let Ok(place) = Arc::clone(&self.places).acquire_owned().await else { return };
         match self.listener.accept().await {
