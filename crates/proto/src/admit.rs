@@ -102,19 +102,27 @@ pub fn admit<'t>(
     }
 }
 
-/// The revision that the version header names, where there is one.
 fn declared(carrier: Carrier<'_>) -> Result<Option<Version>, Rejection> {
-    let header = match carrier {
-        Carrier::Http(headers) => headers::single(headers, &header::PROTOCOL_VERSION)?,
-        Carrier::Stream => None,
-    };
+    match carrier {
+        Carrier::Http(headers) => declared_version(headers),
+        Carrier::Stream => Ok(None),
+    }
+}
+
+/// The revision that the version header names, where there is one; of requests without a message too.
+///
+/// # Errors
+/// If the header stands twice, cannot be read, or names a version that is not spoken.
+pub fn declared_version(headers: &HeaderMap) -> Result<Option<Version>, Rejection> {
+    let header = headers::single(headers, &header::PROTOCOL_VERSION)?;
     let version = |value| Version::parse(value).ok_or_else(|| Rejection::UnsupportedVersion(value.to_owned()));
     header.map(version).transpose()
 }
 
 /// Which era's rules a message follows. A message that declares a version in `_meta` is modern, whatever
-/// else it says; without that, the header decides; without both, only methods that legacy revisions lack
-/// are taken for modern, so that the refusal tells the sender what is missing.
+/// else it says; without that, the header decides; without both, only what legacy revisions lack is taken
+/// for modern, so that the refusal tells the sender what is missing: some methods, and `_meta` that says
+/// who the client is or what it can do.
 fn era(carrier: Carrier<'_>, frame: &Frame) -> Result<Era, Rejection> {
     if frame.params.meta.protocol_version.is_some() {
         return Ok(Era::Modern);

@@ -23,7 +23,7 @@ pub(crate) mod stream;
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 
-use anypod_proto::admit::{LegacyKind, LegacyMessage};
+use anypod_proto::admit::{LegacyKind, LegacyMessage, declared_version};
 use anypod_proto::code::Code;
 use anypod_proto::header;
 use anypod_proto::logging::LoggingLevel;
@@ -53,7 +53,7 @@ use crate::bus::{Event, Receiver, SessionChange};
 use crate::completed;
 use crate::cx::LegacyClient;
 use crate::dispatch::Started;
-use crate::http::{ALLOWED, Accepts, Body, Doing, Exchange, Finished, empty, json, refused, sse};
+use crate::http::{Accepts, Body, Doing, Exchange, Finished, empty, json, refused, sse};
 use crate::limits::Limits;
 use crate::load::Permit;
 use crate::outbox::Outbox;
@@ -141,9 +141,7 @@ struct Caller {
 
 /// GET: opens a stream of the session.
 pub(crate) fn get(server: &Server, head: &Parts) -> Result<Response<Body>, Rejection> {
-    if is_modern(&head.headers) {
-        return Err(Rejection::HttpMethod(ALLOWED));
-    }
+    check_version(&head.headers)?;
     if !head.headers.contains_key(header::SESSION_ID) {
         return Ok(no_stream_without_session());
     }
@@ -159,9 +157,7 @@ pub(crate) fn get(server: &Server, head: &Parts) -> Result<Response<Body>, Rejec
 /// DELETE: ends the session, if all pods learn of it; otherwise the session lives until it expires, and
 /// the client is told that sessions are not ended here, as the specification allows.
 pub(crate) async fn delete(server: &Server, head: &Parts) -> Result<Response<Body>, Rejection> {
-    if is_modern(&head.headers) {
-        return Err(Rejection::HttpMethod(ALLOWED));
-    }
+    check_version(&head.headers)?;
     let session = Session::of(server, &head.headers, principal(head).map(Principal::id))?;
     if !server.inner.front.ends_sessions {
         return Err(Rejection::HttpMethod("GET, POST"));
@@ -344,10 +340,14 @@ fn no_stream_without_session() -> Response<Body> {
     answer
 }
 
-/// Modern revisions have POST only.
-fn is_modern(headers: &HeaderMap) -> bool {
-    let declared = headers.get(header::PROTOCOL_VERSION).and_then(|value| value.to_str().ok());
-    declared.and_then(Version::parse).is_some_and(|version| version.era() == Era::Modern)
+/// Holds GET and DELETE to the version header. Modern revisions have POST only.
+///
+/// Spec: 2025-11-25, basic/transports, "Protocol Version Header".
+fn check_version(headers: &HeaderMap) -> Result<(), Rejection> {
+    match declared_version(headers)?.map(Version::era) {
+        Some(Era::Modern) => Err(Rejection::HttpMethod("POST")),
+        Some(Era::Legacy) | None => Ok(()),
+    }
 }
 
 fn principal(head: &Parts) -> Option<&Principal> {

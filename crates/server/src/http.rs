@@ -37,7 +37,7 @@ use crate::server::Server;
 use crate::telemetry;
 
 /// What the MCP endpoint takes. Legacy clients open streams with GET and close sessions with DELETE.
-pub(crate) const ALLOWED: &str = "GET, POST, DELETE";
+const ALLOWED: &str = "GET, POST, DELETE";
 
 impl<B> tower_service::Service<http::Request<B>> for Server
 where

@@ -126,8 +126,21 @@ async fn modern_clients_find_neither_get_nor_delete() {
     let server = one();
     let modern = Client { session: Some("x".to_owned()), ..Client::new("2026-07-28") };
     for reply in [modern.get(&server).await, modern.delete(&server).await] {
-        assert_eq!(reply.status, StatusCode::METHOD_NOT_ALLOWED);
+        assert_eq!((reply.status, reply.headers["allow"].as_bytes()), (StatusCode::METHOD_NOT_ALLOWED, &b"POST"[..]));
     }
+}
+
+#[tokio::test]
+async fn a_version_that_is_not_spoken_is_refused_by_every_method() {
+    let server = one();
+    let client = Client::connect(&server).await;
+    let strange = Client { version: "1900-01-01", ..client.clone() };
+    let ping = json!({ "jsonrpc": "2.0", "id": 1, "method": "ping" });
+    for reply in [strange.get(&server).await, strange.delete(&server).await, strange.post(&server, ping).await] {
+        assert_eq!(reply.status, StatusCode::BAD_REQUEST);
+        assert_error(&reply.json().await, -32022, "1900-01-01");
+    }
+    assert!(client.get(&server).await.streams(), "its session goes on");
 }
 
 async fn old_client(server: &Server) -> Client {
