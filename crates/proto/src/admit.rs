@@ -124,10 +124,15 @@ pub fn declared_version(headers: &HeaderMap) -> Result<Option<Version>, Rejectio
 /// for modern, so that the refusal tells the sender what is missing: some methods, and `_meta` that says
 /// who the client is or what it can do.
 fn era(carrier: Carrier<'_>, frame: &Frame) -> Result<Era, Rejection> {
-    if frame.params.meta.protocol_version.is_some() {
+    let meta = &frame.params.meta;
+    if meta.protocol_version.is_some() {
         return Ok(Era::Modern);
     }
-    Ok(declared(carrier)?.map_or_else(|| era_of_method(frame), Version::era))
+    let of_body = || match meta.client_capabilities.is_some() || meta.client_info.is_some() {
+        true => Era::Modern,
+        false => era_of_method(frame),
+    };
+    Ok(declared(carrier)?.map_or_else(of_body, Version::era))
 }
 
 fn era_of_method(frame: &Frame) -> Era {

@@ -301,6 +301,12 @@ fn the_era_is_decided_by_the_body_then_by_the_header_then_by_the_method() {
     assert!(message.declared.is_none() && message.opens_session());
     let modern = legacy(None, "server/discover").expect_err("it lacks `_meta`");
     assert!(matches!(modern.rejection, Rejection::ParamMissing(_)), "{modern:?}");
+    let nameless = json!({ "_meta": { "io.modelcontextprotocol/clientCapabilities": {} } });
+    let body = json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": nameless }).to_string();
+    for carrier in [Carrier::Http(&HeaderMap::new()), Carrier::Stream] {
+        let partly = admit(carrier, body.clone().into(), |_| None).expect_err("it lacks the version");
+        assert!(matches!(partly.rejection, Rejection::ParamMissing(_)), "{partly:?}");
+    }
     let header_only = legacy(Some("2026-07-28"), "tools/list").expect_err("it lacks `_meta`");
     assert!(matches!(header_only.rejection, Rejection::ParamMissing(_)), "{header_only:?}");
     let unknown = legacy(Some("2027-01-01"), "tools/list").expect_err("nobody speaks it");

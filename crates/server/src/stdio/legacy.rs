@@ -145,9 +145,11 @@ async fn gather(mut gathered: mpsc::Receiver<Outgoing>, lines: mpsc::Sender<Outg
     }
 }
 
+/// Of either era: a legacy client that has not begun its session, or a modern one that says no version, to
+/// which the specification gives this code.
 fn not_initialized() -> Failure {
     Failure::Protocol {
-        code: Code::InvalidRequest.number(),
+        code: Code::InvalidParams.number(),
         message: "send `initialize` first, or say in `_meta` of the request which revision it speaks".to_owned(),
         data: None,
     }

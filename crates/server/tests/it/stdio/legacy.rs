@@ -61,7 +61,7 @@ async fn a_stray_first_message_does_not_end_the_server() {
     client.send(notice("notifications/initialized", json!({}))).await;
     client.send(json!({ "jsonrpc": "2.0", "id": 9, "result": {} })).await;
     let refused = client.ask(legacy(1, "tools/list", json!({}))).await;
-    assert_eq!((&refused["id"], &refused["error"]["code"]), (&json!(1), &json!(-32600)));
+    assert_eq!((&refused["id"], &refused["error"]["code"]), (&json!(1), &json!(-32602)));
     assert!(refused["error"]["message"].as_str().unwrap().starts_with("send `initialize` first"));
     assert_eq!(client.ask(legacy(2, "ping", json!({}))).await, json!({ "jsonrpc": "2.0", "id": 2, "result": {} }));
     let malformed = client.ask(legacy(3, "initialize", json!({}))).await;
