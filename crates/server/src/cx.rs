@@ -39,7 +39,7 @@ pub(crate) struct CallState {
     pub(crate) journal: Mutex<Journal>,
     pub(crate) variables: BTreeMap<String, String>,
     children: Mutex<Vec<tokio::task::AbortHandle>>,
-    progress: Mutex<f64>,
+    progress: Mutex<Option<f64>>,
 }
 
 /// Where the facts about the client come from.
@@ -68,6 +68,7 @@ impl CallState {
         principal: Option<Principal>,
         outbox: Arc<Outbox>,
         journal: Journal,
+        reported: Option<f64>,
     ) -> Self {
         Self {
             server,
@@ -78,8 +79,13 @@ impl CallState {
             journal: Mutex::new(journal),
             variables: BTreeMap::new(),
             children: Mutex::default(),
-            progress: Mutex::new(f64::NEG_INFINITY),
+            progress: Mutex::new(reported),
         }
+    }
+
+    /// The progress that was reported last.
+    pub(crate) fn reported(&self) -> Option<f64> {
+        *self.progress.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn journal(&self) -> MutexGuard<'_, Journal> {
@@ -163,10 +169,10 @@ impl Cx {
         let Some(token) = self.call.request.progress_token() else { return };
         {
             let mut last = self.call.progress.lock().unwrap_or_else(PoisonError::into_inner);
-            if !(progress.is_finite() && progress > *last) {
+            if !progress.is_finite() || last.is_some_and(|last| progress <= last) {
                 return;
             }
-            *last = progress;
+            *last = Some(progress);
         }
         #[derive(Serialize)]
         #[serde(rename_all = "camelCase")]

@@ -41,6 +41,8 @@ pub(crate) struct Resume {
     pub(crate) state: Option<String>,
     pub(crate) responses: BTreeMap<String, Value>,
     pub(crate) volunteers: Volunteers,
+    /// The progress that this request has reported, if it is still the same request.
+    pub(crate) reported: Option<f64>,
 }
 
 impl Resume {
@@ -61,7 +63,7 @@ impl Resume {
             })?,
         };
         let state = request.request_state().map(std::borrow::Cow::into_owned);
-        Ok(Self { state, responses, volunteers: Volunteers::Taken })
+        Ok(Self { state, responses, volunteers: Volunteers::Taken, reported: None })
     }
 }
 
@@ -251,6 +253,7 @@ impl Server {
 
     fn call_state_with(&self, call: Call, variables: BTreeMap<String, String>) -> Result<Arc<CallState>, Failure> {
         let Call { request, client, principal, outbox, resume } = call;
+        let reported = resume.reported;
         let journal = match resume.state {
             None if resume.responses.is_empty() => Journal::default(),
             None => Journal::resume(Record::default(), resume.responses, resume.volunteers),
@@ -260,7 +263,7 @@ impl Server {
                 Journal::resume(record, resume.responses, resume.volunteers)
             }
         };
-        let mut state = CallState::new(self.clone(), request, client, principal, outbox, journal);
+        let mut state = CallState::new(self.clone(), request, client, principal, outbox, journal, reported);
         state.variables = variables;
         Ok(Arc::new(state))
     }

@@ -133,6 +133,7 @@ impl LegacyCall {
                 Round::Over(completed) => return Ok(*completed),
                 Round::Asks(questions, state) => (questions, state),
             };
+            let reported = run.call().reported();
             // The handler that asked is done for; the next round runs a new one.
             drop(run);
             self.permit.as_mut().map_or(Ok(()), Permit::wait)?;
@@ -143,6 +144,7 @@ impl LegacyCall {
             run = match self.start_round(Resume {
                 state,
                 responses: responses.into_iter().collect(),
+                reported,
                 ..Resume::default()
             })? {
                 Started::Done(completed) => return Ok(completed),

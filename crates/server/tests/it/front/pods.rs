@@ -50,6 +50,7 @@ pub(super) fn pod(world: &World) -> (ServerBuilder, Inside, mpsc::Receiver<&'sta
         .tool(Tool::new("ask-all", ask_all))
         .tool(Tool::new("steps", steps))
         .tool(Tool::new("endless", endless))
+        .tool(Tool::new("progress", progress))
         .tool(Tool::new("log", log))
         .tool(Tool::new("wait", wait))
         .resource(Resource::new("test://a", "a", async || "a"));
@@ -141,6 +142,14 @@ async fn steps(State(inside): State<Inside>, cx: Cx) -> Result<String> {
     let first = told(cx.ask("first", form::<Name>("First?")).await?);
     let second = told(cx.ask("second", form::<Name>("Second?")).await?);
     Ok(format!("{first}, {second}"))
+}
+
+async fn progress(cx: Cx) -> Result<String> {
+    cx.progress(1.0, None, None);
+    cx.progress(2.0, None, None);
+    let name = told(cx.ask("name", form::<Name>("Who?")).await?);
+    cx.progress(3.0, None, None);
+    Ok(name)
 }
 
 async fn endless(cx: Cx) -> Result<String> {

@@ -93,6 +93,23 @@ async fn a_call_of_several_rounds_runs_its_steps_once() {
 }
 
 #[tokio::test]
+async fn progress_goes_on_where_it_was_when_the_handler_runs_again() {
+    let server = one();
+    let client = Client::connect(&server).await;
+    let params = json!({ "name": "progress", "arguments": {}, "_meta": { "progressToken": "p" } });
+    let mut reply = client.request(&server, 1, "tools/call", params).await;
+    let mut reported = Vec::new();
+    while let Some(message) = reply.next().await {
+        match message["method"].as_str() {
+            Some("notifications/progress") => reported.extend(message["params"]["progress"].as_f64()),
+            Some(_) => drop(client.answer(&server, &message, accept("Ada")).await),
+            None => assert_eq!(message["result"]["content"][0]["text"], "accepted Ada"),
+        }
+    }
+    assert_eq!(reported, [1.0, 2.0, 3.0]);
+}
+
+#[tokio::test]
 async fn a_call_may_ask_in_so_many_rounds_and_no_more() {
     let mut limits = Limits::default();
     limits.legacy_rounds = 2;
