@@ -65,6 +65,11 @@ impl Resume {
         let state = request.request_state().map(std::borrow::Cow::into_owned);
         Ok(Self { state, responses, volunteers: Volunteers::Taken, reported: None })
     }
+
+    /// Whether this is the first round.
+    fn is_first(&self) -> bool {
+        self.state.is_none() && self.responses.is_empty()
+    }
 }
 
 /// A call that has been started.
@@ -185,9 +190,11 @@ impl Server {
 
     fn read_resource(&self, call: Call) -> Result<Started, Failure> {
         let uri = call.request.uri().ok_or(Rejection::ParamMissing("params.uri"))?.into_owned();
+        // Spec: server/utilities/caching, "Cache Key".
+        let cache = |hint| call.resume.is_first().then_some(hint);
         if let Some(resource) = self.inner.registry.resources.get(&uri) {
-            let described =
-                Described { uri, mime_type: resource.definition.mime_type.clone(), cache: resource.reader.cache };
+            let cache = cache(resource.reader.cache);
+            let described = Described { uri, mime_type: resource.definition.mime_type.clone(), cache };
             let state = self.call_state(call)?;
             let running = (resource.reader.handler)(Cx::new(Arc::clone(&state)));
             return Ok(Started::Running(Run::new(state, None, Work::Read(running, described))));
@@ -196,7 +203,8 @@ impl Server {
             return Err(Rejection::Unknown { what: "resource", key: "uri", name: uri }.into());
         };
         let definition = &entry.resource.definition;
-        let described = Described { uri, mime_type: definition.mime_type.clone(), cache: entry.resource.reader.cache };
+        let cache = cache(entry.resource.reader.cache);
+        let described = Described { uri, mime_type: definition.mime_type.clone(), cache };
         let state = self.call_state_with(call, variables)?;
         let running = (entry.resource.reader.handler)(Cx::new(Arc::clone(&state)));
         Ok(Started::Running(Run::new(state, None, Work::Read(running, described))))

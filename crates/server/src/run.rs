@@ -53,7 +53,8 @@ pub(crate) enum Work {
 pub(crate) struct Described {
     pub(crate) uri: String,
     pub(crate) mime_type: Option<String>,
-    pub(crate) cache: Caching,
+    /// None if the contents depend on what the client was asked, which no cache can know.
+    pub(crate) cache: Option<Caching>,
 }
 
 impl Run {
@@ -149,11 +150,12 @@ impl Work {
 impl Described {
     fn result(&mut self, contents: Contents) -> ReadResourceResult {
         let (uri, mime) = (std::mem::take(&mut self.uri), self.mime_type.take());
+        let cache = self.cache.unwrap_or_default();
         let contents = match contents {
             Contents::Full(mut result) => {
                 // What the handler says of this result goes before what its resource says of all.
-                if result.caching() == Caching::default() {
-                    result.set_caching(self.cache);
+                if self.cache.is_none() || result.caching() == Caching::default() {
+                    result.set_caching(cache);
                 }
                 return *result;
             }
@@ -167,7 +169,7 @@ impl Described {
                 ResourceContents::Blob(BlobResourceContents::from_bytes(uri, mime, &bytes))
             }
         };
-        ReadResourceResult::from(contents).with_caching(self.cache)
+        ReadResourceResult::from(contents).with_caching(cache)
     }
 }
 
