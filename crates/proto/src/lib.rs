@@ -44,5 +44,6 @@ pub mod sse;
 pub mod subscriptions;
 pub mod tools;
 pub mod trace;
+pub mod uri;
 pub mod uri_template;
 pub mod version;

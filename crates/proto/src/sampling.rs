@@ -4,10 +4,12 @@
 //! Spec: client/sampling.
 
 mod message;
+mod turns;
 
 use serde::{Deserialize, Serialize};
 
 pub use message::{SamplingContent, SamplingMessage, SamplingMessageContentBlock, ToolResultContent, ToolUseContent};
+pub use turns::TurnError;
 
 use crate::{
     content::Role,
@@ -89,6 +91,14 @@ impl CreateMessageRequestParams {
     /// Whether the client must have declared `sampling.tools`.
     pub fn needs_tools(&self) -> bool {
         self.tools.is_some() || self.tool_choice.is_some()
+    }
+
+    /// Checks what no schema says about messages with tool calls and tool results.
+    ///
+    /// # Errors
+    /// If tool results are mixed with other content, or if a tool call has no result in the next message.
+    pub fn check_turns(&self) -> Result<(), TurnError> {
+        turns::check(&self.messages)
     }
 }
 

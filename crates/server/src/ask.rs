@@ -7,6 +7,7 @@ use anypod_proto::elicitation::{ElicitAction, ElicitRequestFormParams, ElicitReq
 use anypod_proto::roots::{ListRootsRequestParams, ListRootsResult, Root};
 use anypod_proto::rounds::InputRequest;
 use anypod_proto::sampling::{CreateMessageRequestParams, CreateMessageResult};
+use anypod_proto::uri::is_uri;
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
@@ -72,12 +73,13 @@ pub fn form_with_schema(message: impl Into<String>, schema: Value) -> Form<Map<S
     Form { message: message.into(), schema: Some(schema), answer: PhantomData }
 }
 
-/// Asks the person to visit `address`, for what must not pass through the client.
+/// Asks the person to visit `address`, a URL, for what must not pass through the client. Put nothing secret
+/// and nothing personal into it.
 pub fn url(message: impl Into<String>, address: impl Into<String>) -> Url {
     Url { message: message.into(), address: address.into() }
 }
 
-/// Asks the client's model.
+/// Asks the client's model. Every tool call among the messages needs its result in the next one.
 #[deprecated(note = "the specification deprecates Sampling: call a model provider's API directly")]
 pub const fn sample(params: CreateMessageRequestParams) -> Sample {
     Sample { params }
@@ -156,6 +158,9 @@ impl Question for Url {
     }
 
     fn request(&self) -> Result<InputRequest> {
+        if !is_url(&self.address) {
+            return Err(Error::internal("what a person is asked to visit is no URL"));
+        }
         let params = ElicitRequestUrlParams::new(self.message.clone(), self.address.clone());
         Ok(InputRequest::Elicit(params.into()))
     }
@@ -174,6 +179,7 @@ impl Question for Sample {
     }
 
     fn request(&self) -> Result<InputRequest> {
+        self.params.check_turns().map_err(Error::internal)?;
         Ok(InputRequest::CreateMessage(Box::new(self.params.clone())))
     }
 
@@ -197,6 +203,15 @@ impl Question for Roots {
         let result: ListRootsResult = serde_json::from_value(response).map_err(|error| error.to_string())?;
         Ok(result.roots)
     }
+}
+
+/// Any URI will do, as apps have schemes of their own; one of the web needs a host.
+fn is_url(address: &str) -> bool {
+    let of_the_web = address
+        .split_once(':')
+        .is_some_and(|(scheme, _)| scheme.eq_ignore_ascii_case("https") || scheme.eq_ignore_ascii_case("http"));
+    let has_host = || address.parse::<http::Uri>().is_ok_and(|uri| uri.host().is_some_and(|host| !host.is_empty()));
+    is_uri(address) && (!of_the_web || has_host())
 }
 
 fn requires(capabilities: Value) -> ClientCapabilities {

@@ -26,7 +26,7 @@ pub(crate) enum Problem {
     Twice,
     #[error("a name has 1 to 128 of the characters A-Z a-z 0-9 _ - . /")]
     Name,
-    #[error("not a URI: it has no scheme")]
+    #[error("not a URI: it has no scheme, or characters that must be percent-encoded")]
     NotAUri,
     #[error("its handler takes `State<{0}>`; give the server one with `.state(…)`")]
     NoState(&'static str),

@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use anypod_proto::caching::Caching;
 use anypod_proto::method::Method;
 use anypod_proto::tools::CallToolResult;
+use anypod_proto::uri::is_uri;
 use anypod_proto::uri_template::UriTemplate;
 
 use crate::build_error::{BuildError, Problem};
@@ -179,7 +180,7 @@ fn check_prompt(prompt: Prompt, states: &States) -> Result<(String, Prompt), Bui
 fn check_resource(resource: Resource, states: &States) -> Result<(String, Resource), BuildError> {
     let item = format!("resource `{}`", resource.definition.uri);
     check_states(&resource.reader.needs, states).map_err(|problem| BuildError::new(&item, problem))?;
-    if !resource.definition.uri.contains(':') {
+    if !is_uri(&resource.definition.uri) {
         return Err(BuildError::new(&item, Problem::NotAUri));
     }
     Ok((resource.definition.uri.clone(), resource))
