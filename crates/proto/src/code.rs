@@ -40,4 +40,15 @@ impl Code {
             Self::LegacyResourceNotFound => -32002,
         }
     }
+
+    /// The number to send where a handler chose this one: the same, unless it is of an earlier revision, or
+    /// of the range that the specification keeps for itself, where each code stands for something that is
+    /// decided before a handler runs. For modern revisions only.
+    pub const fn permitted(chosen: i32) -> i32 {
+        match chosen {
+            -32002 => Self::InvalidParams.number(),
+            -32099..=-32020 => Self::InternalError.number(),
+            _ => chosen,
+        }
+    }
 }

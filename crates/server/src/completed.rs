@@ -1,5 +1,6 @@
 //! Results on their way to the wire.
 
+use anypod_proto::code::Code;
 use anypod_proto::completion::CompleteResult;
 use anypod_proto::content::ContentBlock;
 use anypod_proto::escape;
@@ -96,7 +97,7 @@ impl Response {
             Failure::Protocol { code, message, data } => Self {
                 status: StatusCode::OK,
                 retry_after_secs: None,
-                body: error_response(id, *code, message, data.as_ref()),
+                body: error_response(id, Code::permitted(*code), message, data.as_ref()),
             },
         }
     }

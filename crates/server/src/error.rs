@@ -40,8 +40,9 @@ impl Error {
         Self::protocol(Code::InvalidParams.number(), message)
     }
 
-    /// A JSON-RPC error with a code of your own. Codes from -32768 to -32000 are reserved; see the
-    /// specification, basic/index, "Error Codes".
+    /// A JSON-RPC error with a code of your own. Codes from -32768 to -32000 are reserved; modern clients
+    /// get -32602 for -32002, and -32603 for -32099 to -32020. See the specification,
+    /// basic/index, "Error Codes".
     pub fn protocol(code: i32, message: impl Into<String>) -> Self {
         Self { kind: Kind::Protocol { code, message: message.into(), data: None } }
     }

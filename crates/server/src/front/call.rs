@@ -313,6 +313,10 @@ pub(crate) fn refusal(id: &str, failure: &Failure) -> Response {
             };
             Response { status, retry_after_secs, body }
         }
-        Failure::Protocol { .. } => Response::failure(Some(id), failure),
+        Failure::Protocol { code, message, data } => Response {
+            status: StatusCode::OK,
+            retry_after_secs: None,
+            body: error_response(Some(id), *code, message, data.as_ref()),
+        },
     }
 }

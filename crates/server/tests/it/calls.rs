@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use anypod_server::proto::method::Method;
-use anypod_server::{Args, Caching, Limits, Prompt, Resource, ResourceTemplate, Server, ServerBuilder, Tool, Uri};
+use anypod_server::{
+    Args, Caching, Error, Limits, Prompt, Resource, ResourceTemplate, Result, Server, ServerBuilder, Tool, Uri,
+};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -362,6 +364,8 @@ async fn what_cannot_work_is_found_when_the_server_is_built() {
         base(&world).tool(Tool::new("t", async |anypod_server::State(_): anypod_server::State<String>| "t")),
         base(&world).tool(Tool::new("t", async || "t").single_use()),
         base(&world).resource(Resource::new("no scheme", "x", async || "r")),
+        base(&world).resource(Resource::new("note://a b", "x", async || "r")),
+        base(&world).resource(Resource::new("1note://a", "x", async || "r")),
         base(&world).resource_template(ResourceTemplate::new("x://{", "x", async || "r")),
         base(&world).prompt(Prompt::new("p", async || "p").complete("nothing", async || vec!["x"])),
         Server::new("s", "1").replicas(2),
@@ -370,4 +374,21 @@ async fn what_cannot_work_is_found_when_the_server_is_built() {
         assert!(builder.build().is_err(), "{at}");
     }
     assert!(base(&world).replicas(2).build().is_ok(), "replicas with a ring understand each other");
+}
+
+#[tokio::test]
+async fn a_handler_does_not_send_codes_that_the_specification_keeps_for_itself() {
+    let fail = async |Args(Code { code }): Args<Code>| -> Result<&'static str> { Err(Error::protocol(code, "no")) };
+    let server = base(&World::default()).tool(Tool::new("fail", fail)).build().expect("it builds");
+    for (chosen, sent) in
+        [(-32002, -32602), (-32042, -32603), (-32099, -32603), (-32021, -32603), (-31999, -31999), (7, 7)]
+    {
+        let answer = call("fail", json!({ "code": chosen })).send(&server).await;
+        assert_eq!((&answer.error()["code"], &answer.error()["message"]), (&json!(sent), &json!("no")));
+    }
+}
+
+#[derive(serde::Deserialize, schemars::JsonSchema)]
+struct Code {
+    code: i32,
 }
