@@ -88,9 +88,10 @@ impl CreateMessageRequestParams {
         }
     }
 
-    /// Whether the client must have declared `sampling.tools`.
+    /// Whether the client must have declared `sampling.tools`: tools may be used, or were used before.
     pub fn needs_tools(&self) -> bool {
-        self.tools.is_some() || self.tool_choice.is_some()
+        let mut said = self.messages.iter().flat_map(|message| message.content.blocks());
+        self.tools.is_some() || self.tool_choice.is_some() || said.any(SamplingMessageContentBlock::is_of_tools)
     }
 
     /// Checks what no schema says about messages with tool calls and tool results.

@@ -174,8 +174,11 @@ impl Question for Sample {
     type Answer = CreateMessageResult;
 
     fn requires(&self) -> ClientCapabilities {
-        let tools = self.params.tools.is_some() || self.params.tool_choice.is_some();
-        requires(if tools { json!({ "sampling": { "tools": {} } }) } else { json!({ "sampling": {} }) })
+        requires(if self.params.needs_tools() {
+            json!({ "sampling": { "tools": {} } })
+        } else {
+            json!({ "sampling": {} })
+        })
     }
 
     fn request(&self) -> Result<InputRequest> {

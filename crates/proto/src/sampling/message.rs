@@ -124,6 +124,11 @@ impl SamplingMessageContentBlock {
             Self::Image(_) | Self::Audio(_) | Self::ToolUse(_) | Self::ToolResult(_) => None,
         }
     }
+
+    /// Whether it is a tool's call or answer. Both came with 2025-11-25.
+    pub const fn is_of_tools(&self) -> bool {
+        matches!(self, Self::ToolUse(_) | Self::ToolResult(_))
+    }
 }
 
 /// The model calls a tool. Its `type` is written by [`SamplingMessageContentBlock`].

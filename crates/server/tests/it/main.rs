@@ -4,6 +4,7 @@ mod admission;
 mod calls;
 mod field;
 mod front;
+mod questions;
 mod rounds;
 mod stdio;
 mod streaming;

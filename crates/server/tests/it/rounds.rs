@@ -311,46 +311,6 @@ async fn a_model_and_the_workspace_can_be_asked() {
 }
 
 #[tokio::test]
-async fn a_conversation_that_breaks_the_rules_on_tools_is_the_handlers_mistake() {
-    #[expect(deprecated, reason = "deprecated features work until the specification removes them")]
-    let model = async |Args(params): Args<Value>, cx: Cx| -> Result<String> {
-        let params: CreateMessageRequestParams = serde_json::from_value(params)?;
-        Ok(cx.ask("model", anypod_server::sample(params)).await?.model)
-    };
-    let server = base(&World::default()).tool(Tool::new("model", model)).build().expect("it builds");
-    let asks = async |next: Value| {
-        let used =
-            json!({ "role": "assistant", "content": [{ "type": "tool_use", "id": "a", "name": "t", "input": {} }] });
-        let params = json!({ "messages": [used, next], "maxTokens": 16 });
-        ask("model", params).send(&server).await
-    };
-    let result = json!({ "type": "tool_result", "toolUseId": "a", "content": [] });
-    assert_eq!(asked(&asks(json!({ "role": "user", "content": [result] })).await), ["model"]);
-    let text = json!({ "type": "text", "text": "and?" });
-    for spoiled in [json!([result, text]), json!([text]), json!([])] {
-        asks(json!({ "role": "user", "content": spoiled })).await.assert_refused(500, -32603);
-    }
-}
-
-#[tokio::test]
-async fn an_address_that_is_no_url_is_the_handlers_mistake() {
-    let visit = async |Args(address): Args<Order>, cx: Cx| -> Result<String> {
-        let address = ["https://id.example/a?b=%20", "app:open", "/login", "https://", "https://id example/"]
-            .get(usize::try_from(address.order)?)
-            .copied()
-            .unwrap_or_default();
-        Ok(format!("{:?}", cx.ask("visit", url("Sign in", address)).await?))
-    };
-    let server = base(&World::default()).tool(Tool::new("visit", visit)).build().expect("it builds");
-    for good in 0..2 {
-        assert_eq!(asked(&ask("visit", json!({ "order": good })).send(&server).await), ["visit"]);
-    }
-    for bad in 2..6 {
-        ask("visit", json!({ "order": bad })).send(&server).await.assert_refused(500, -32603);
-    }
-}
-
-#[tokio::test]
 async fn what_depends_on_answers_is_not_for_caches() {
     let hint = Caching::public(Duration::from_secs(60));
     let server = base(&World::default())
