@@ -377,6 +377,17 @@ async fn what_cannot_work_is_found_when_the_server_is_built() {
 }
 
 #[tokio::test]
+async fn what_depends_on_answers_is_not_for_caches() {
+    let server = server();
+    let asks = || read("note://asks").capable(json!({ "elicitation": {} }));
+    let question = asks().send(&server).await;
+    let answer = json!({ "action": "accept", "content": { "name": "Ann" } });
+    let done = asks().resume(&question, json!({ "name": answer })).send(&server).await;
+    assert_eq!(done.result()["contents"][0]["text"], "Ann");
+    assert_eq!((&done.result()["ttlMs"], &done.result()["cacheScope"]), (&json!(0), &json!("private")));
+}
+
+#[tokio::test]
 async fn a_handler_does_not_send_codes_that_the_specification_keeps_for_itself() {
     let fail = async |Args(Code { code }): Args<Code>| -> Result<&'static str> { Err(Error::protocol(code, "no")) };
     let server = base(&World::default()).tool(Tool::new("fail", fail)).build().expect("it builds");

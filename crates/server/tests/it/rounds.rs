@@ -6,8 +6,7 @@ use std::time::Duration;
 
 use anypod_server::proto::sampling::CreateMessageRequestParams;
 use anypod_server::{
-    Args, Caching, Cx, Error, InMemory, RawArgs, Reply, Resource, Result, Server, ServerBuilder, State, Tool, form,
-    form_with_schema, url,
+    Args, Cx, Error, InMemory, RawArgs, Reply, Result, Server, ServerBuilder, State, Tool, form, form_with_schema, url,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -308,23 +307,6 @@ async fn a_model_and_the_workspace_can_be_asked() {
     let roots = json!({ "roots": [{ "uri": "file:///a" }, { "uri": "file:///b" }] });
     let done = ask("workspace", json!({})).resume(&question, json!({ "roots": roots })).send(&server).await;
     assert_eq!(done.text(), "file:///afile:///b");
-}
-
-#[tokio::test]
-async fn what_depends_on_answers_is_not_for_caches() {
-    let hint = Caching::public(Duration::from_secs(60));
-    let server = base(&World::default())
-        .resource(Resource::new("note://asks", "asks", one).cache(hint))
-        .resource(Resource::new("note://plain", "plain", async || "plain").cache(hint))
-        .build()
-        .expect("it builds");
-    let read = |uri: &str| modern("resources/read", json!({ "uri": uri })).capable(json!({ "elicitation": {} }));
-    let plain = read("note://plain").send(&server).await;
-    assert_eq!((&plain.result()["ttlMs"], &plain.result()["cacheScope"]), (&json!(60_000), &json!("public")));
-    let question = read("note://asks").send(&server).await;
-    assert_eq!(asked(&question), ["name"]);
-    let done = read("note://asks").resume(&question, json!({ "name": ann() })).send(&server).await;
-    assert_eq!((&done.result()["ttlMs"], &done.result()["cacheScope"]), (&json!(0), &json!("private")));
 }
 
 #[tokio::test]

@@ -136,7 +136,7 @@ fn resources(builder: ServerBuilder) -> ServerBuilder {
         .resource(Resource::new("note://broken", "broken", async || -> Result<String> {
             Err(Error::tool("the disk of user bob is full"))
         }))
-        .resource(Resource::new("note://asks", "asks", ask))
+        .resource(Resource::new("note://asks", "asks", ask).cache(Caching::public(Duration::from_secs(60))))
         .resource_template(
             ResourceTemplate::new("book://{book}/{page}", "page", async |Vars(Page { book, page }): Vars<Page>| {
                 format!("{book}, page {page}")
