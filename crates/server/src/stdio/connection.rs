@@ -220,7 +220,7 @@ impl Connection {
         }
         match serde_json::from_str::<CancelledNotificationParams>(notice.params()) {
             Ok(params) => {
-                tracing::debug!(id = %params.request_id, "the client cancelled a request");
+                tracing::debug!(id = %params.request_id, reason = params.reason, "the client cancelled a request");
                 self.calls.cancel(&params.request_id);
             }
             Err(error) => tracing::debug!(%error, "a cancellation cannot be read"),
