@@ -49,7 +49,7 @@ pub struct CreateMessageRequestParams {
     /// The system prompt.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub system_prompt: Option<String>,
-    /// Whose context to add; none if absent.
+    /// Whose context to add; none if absent. Needs the client's `sampling.context`, unless it is none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub include_context: Option<IncludeContext>,
     /// How freely to sample.
@@ -92,6 +92,14 @@ impl CreateMessageRequestParams {
     pub fn needs_tools(&self) -> bool {
         let mut said = self.messages.iter().flat_map(|message| message.content.blocks());
         self.tools.is_some() || self.tool_choice.is_some() || said.any(SamplingMessageContentBlock::is_of_tools)
+    }
+
+    /// Whether the client must have declared `sampling.context`.
+    pub fn needs_context(&self) -> bool {
+        match self.include_context {
+            Some(IncludeContext::ThisServer | IncludeContext::AllServers) => true,
+            Some(IncludeContext::None) | None => false,
+        }
     }
 
     /// Checks what no schema says about messages with tool calls and tool results.

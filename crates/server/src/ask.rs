@@ -174,11 +174,14 @@ impl Question for Sample {
     type Answer = CreateMessageResult;
 
     fn requires(&self) -> ClientCapabilities {
-        requires(if self.params.needs_tools() {
-            json!({ "sampling": { "tools": {} } })
-        } else {
-            json!({ "sampling": {} })
-        })
+        let mut sampling = json!({});
+        if self.params.needs_tools() {
+            sampling["tools"] = json!({});
+        }
+        if self.params.needs_context() {
+            sampling["context"] = json!({});
+        }
+        requires(json!({ "sampling": sampling }))
     }
 
     fn request(&self) -> Result<InputRequest> {

@@ -82,6 +82,20 @@ pub struct ClientCapabilities {
     pub extra: JsonObject,
 }
 
+impl ClientCapabilities {
+    /// What they mean in `version`: before 2025-11-25, a client that can sample could be asked for the
+    /// context of servers, without declaring it.
+    #[must_use]
+    pub fn in_revision(mut self, version: Version) -> Self {
+        if version < Version::V2025_11_25
+            && let Some(sampling) = &mut self.sampling
+        {
+            sampling.context.get_or_insert_default();
+        }
+        self
+    }
+}
+
 /// What a legacy client's roots include.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

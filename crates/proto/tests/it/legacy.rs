@@ -5,7 +5,7 @@ use anypod_proto::{
     elicitation::{
         ElicitRequestFormParams, ElicitRequestUrlParams, RequestedSchema, StringSchema, UntitledMultiSelectEnumSchema,
     },
-    legacy::{self, downgrade, supports},
+    legacy::{self, ClientCapabilities, downgrade, supports},
     method::Method,
     rounds::InputRequest,
     sampling::{CreateMessageRequestParams, SamplingContent, SamplingMessage, ToolChoiceMode},
@@ -156,4 +156,14 @@ fn a_page_to_visit_has_an_id_for_legacy_clients() {
         serde_json::to_value(legacy::ElicitRequestUrlParams::new(modern, "e")).expect("it encodes"),
         json!({ "mode": "url", "message": "m", "elicitationId": "e", "url": "https://example.com" })
     );
+}
+
+#[test]
+fn before_it_could_be_declared_who_samples_adds_context() {
+    let declared: ClientCapabilities = serde_json::from_value(json!({ "sampling": {} })).expect("capabilities");
+    for (version, context) in [(Version::V2025_06_18, true), (Version::V2025_11_25, false)] {
+        let meant = declared.clone().in_revision(version);
+        assert_eq!(meant.sampling.expect("as declared").context.is_some(), context, "{version:?}");
+    }
+    assert_eq!(ClientCapabilities::default().in_revision(Version::V2025_06_18), ClientCapabilities::default());
 }

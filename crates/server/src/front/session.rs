@@ -108,7 +108,7 @@ impl Session {
         Self {
             number: u64::from_be_bytes(server.inner.outside.random()),
             version,
-            offers: Offers::of(&params.capabilities),
+            offers: Offers::of(&params.capabilities.clone().in_revision(version)),
             home: server.inner.front.holder().and_then(Holder::address),
             info: Some(Implementation::new(
                 cut(&params.client_info.name, MAX_NAME_LEN),

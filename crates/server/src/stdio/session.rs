@@ -53,8 +53,11 @@ impl Session {
         let inner = &server.inner;
         // Until the client says otherwise, it gets everything.
         let log_level = inner.capabilities.logging.is_some().then_some(LoggingLevel::Debug);
-        let client =
-            LegacyClient { info: Some(params.client_info), capabilities: params.capabilities.into(), log_level };
+        let client = LegacyClient {
+            info: Some(params.client_info),
+            capabilities: params.capabilities.in_revision(settled.version).into(),
+            log_level,
+        };
         // Legacy servers announce the changes of their lists to every client, unasked.
         let interest = Interest {
             tools: inner.capabilities.tools.is_some(),

@@ -63,6 +63,17 @@ async fn a_conversation_in_which_tools_are_used_needs_the_capability() {
 }
 
 #[tokio::test]
+async fn the_context_of_servers_is_asked_for_where_it_is_declared() {
+    let question = json!({ "messages": [], "maxTokens": 16, "includeContext": "thisServer" });
+    let declaring = |sampling: Value| call("model", question.clone()).capable(json!({ "sampling": sampling }));
+    let server = server();
+    assert_asked(&declaring(json!({ "context": {} })).send(&server).await);
+    let refused = declaring(json!({})).send(&server).await;
+    refused.assert_refused(400, -32021);
+    assert_eq!(refused.data(), &json!({ "requiredCapabilities": { "sampling": { "context": {} } } }));
+}
+
+#[tokio::test]
 async fn a_page_to_visit_has_a_url() {
     let server = server();
     for good in ["https://id.example/a?b=%20", "app:open"] {
