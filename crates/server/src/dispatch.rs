@@ -213,6 +213,9 @@ impl Server {
     fn match_template(&self, uri: &str) -> Option<(&TemplateEntry, BTreeMap<String, String>)> {
         self.inner.registry.templates.iter().find_map(|entry| {
             let variables = entry.template.match_uri(uri)?;
+            if is_file(uri) && variables.iter().any(|(_, value)| climbs(value)) {
+                return None;
+            }
             Some((entry, variables.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()))
         })
     }
@@ -302,6 +305,16 @@ impl Server {
         let questions = pending.into_iter().map(|pending| (pending.key, pending.request)).collect();
         Ok(InputRequiredResult::new(questions).with_request_state(state))
     }
+}
+
+fn is_file(uri: &str) -> bool {
+    uri.split_once(':').is_some_and(|(scheme, _)| scheme.eq_ignore_ascii_case("file"))
+}
+
+/// Whether a path, with its variable in it, may lead out of the directory that the template stands for.
+/// Spec: server/resources, "Security Considerations".
+fn climbs(value: &str) -> bool {
+    value.split(['/', '\\']).any(|segment| segment == "..")
 }
 
 fn unknown(what: &'static str, name: &str) -> Rejection {

@@ -70,6 +70,9 @@ impl Extract for RawArgs {
 }
 
 /// The variables of a resource template, as `T`: numbers and booleans are read from the URI's text.
+///
+/// The text is the client's, percent-decoded. In a `file:` URI, no variable has a segment `..`; but one may
+/// begin with `/`, so a path made of it must still be held against the directory that it shall stay in.
 #[derive(Debug, Clone, Copy)]
 pub struct Vars<T>(pub T);
 

@@ -377,6 +377,23 @@ async fn what_cannot_work_is_found_when_the_server_is_built() {
 }
 
 #[tokio::test]
+async fn a_file_is_not_reached_by_climbing_out_of_its_directory() {
+    let builder = ["file:///srv/{name}", "FILE:///any/{+name}", "note://{+name}"]
+        .into_iter()
+        .fold(base(&World::default()), |builder, template| {
+            builder.resource_template(ResourceTemplate::new(template, "file", async |uri: Uri| uri.0))
+        });
+    let server = builder.build().expect("it builds");
+    for good in ["file:///srv/a..b", "file:///srv/..a", "FILE:///any/a/b", "note://a/../b"] {
+        assert_eq!(read(good).send(&server).await.result()["contents"][0]["text"], good);
+    }
+    for climbing in ["file:///srv/..", "file:///srv/..%2Fkey", "file:///srv/%2e%2E%5Ckey", "FILE:///any/a/../../key"] {
+        let refused = read(climbing).send(&server).await;
+        assert_eq!(refused.assert_refused(400, -32602).data(), &json!({ "uri": climbing }));
+    }
+}
+
+#[tokio::test]
 async fn what_depends_on_answers_is_not_for_caches() {
     let server = server();
     let asks = || read("note://asks").capable(json!({ "elicitation": {} }));
