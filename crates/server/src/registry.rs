@@ -220,7 +220,7 @@ fn check_template(resource: ResourceTemplate, states: &States) -> Result<Templat
 
 /// Spec: server/tools, "Tool Names". What clients and header values can carry everywhere.
 fn check_name(name: &str) -> Result<(), Problem> {
-    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.' | b'/');
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.');
     if (1..=128).contains(&name.len()) && name.bytes().all(allowed) { Ok(()) } else { Err(Problem::Name) }
 }
 

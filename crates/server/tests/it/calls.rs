@@ -360,6 +360,7 @@ async fn what_cannot_work_is_found_when_the_server_is_built() {
         annotated("", "string"),
         annotated("a b", "string"),
         base(&world).tool(Tool::new("no spaces", async || "t")),
+        base(&world).tool(Tool::new("no/slashes", async || "t")),
         base(&world).tool(Tool::new("", async || "t")),
         base(&world).tool(Tool::new("t", async |anypod_server::State(_): anypod_server::State<String>| "t")),
         base(&world).tool(Tool::new("t", async || "t").single_use()),
