@@ -201,6 +201,16 @@ async fn answers_to_what_was_not_asked_are_ignored() {
 }
 
 #[tokio::test]
+async fn answers_to_what_is_not_asked_are_not_even_read() {
+    let unreadable = |text: String| text.replace("-777", "1e999");
+    let more = json!({ "name": ann(), "other": [-777] });
+    let volunteered = ask("one", json!({})).param("inputResponses", more).edited(unreadable);
+    assert_eq!(volunteered.send(&server()).await.text(), "Accepted(Name { name: \"Ann\", age: None })");
+    let name = ask("one", json!({})).param("inputResponses", json!({ "name": [-777] })).edited(unreadable);
+    name.send(&server()).await.assert_refused(400, -32602);
+}
+
+#[tokio::test]
 async fn every_round_can_reach_another_pod_and_every_step_runs_once() {
     let count = Arc::new(AtomicU64::new(0));
     let world = World::default();
