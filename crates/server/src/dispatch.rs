@@ -11,6 +11,7 @@ use anypod_proto::rounds::InputRequiredResult;
 use anypod_proto::seal::{Purpose, digest};
 use anypod_proto::tools::CallToolResult;
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 use crate::completed::{Completed, Failure};
 use crate::completion::Params;
@@ -39,7 +40,8 @@ pub(crate) struct Call {
 #[derive(Debug, Default)]
 pub(crate) struct Resume {
     pub(crate) state: Option<String>,
-    pub(crate) responses: BTreeMap<String, Value>,
+    /// As they came: read, a response can take a hundred times the memory, and it may be asked for never.
+    pub(crate) responses: BTreeMap<String, Box<RawValue>>,
     pub(crate) volunteers: Volunteers,
     /// The progress that this request has reported, if it is still the same request.
     pub(crate) reported: Option<f64>,
@@ -267,11 +269,11 @@ impl Server {
         let reported = resume.reported;
         let journal = match resume.state {
             None if resume.responses.is_empty() => Journal::default(),
-            None => Journal::resume(Record::default(), resume.responses, resume.volunteers),
+            None => Journal::resume(Record::default(), resume.responses, resume.volunteers)?,
             Some(state) => {
                 let id = principal.as_ref().map(Principal::id);
                 let record = Origin::of(&request).open(&self.inner.tokens, &self.inner.outside, id, &state)?;
-                Journal::resume(record, resume.responses, resume.volunteers)
+                Journal::resume(record, resume.responses, resume.volunteers)?
             }
         };
         let mut state = CallState::new(self.clone(), request, client, principal, outbox, journal, reported);

@@ -75,7 +75,10 @@ pub(crate) struct Front {
     questions: Arc<Questions>,
     running: Arc<Running>,
     streams: Arc<Streams>,
+    /// Answers on their way to other pods.
     hops: Semaphore,
+    /// Events on their way to other pods.
+    tidings: Semaphore,
     peers: Peers,
     /// Whether every pod that opens a session's id learns that the session has ended.
     ends_sessions: bool,
@@ -91,6 +94,7 @@ impl Front {
             running: Arc::default(),
             streams: Arc::default(),
             hops: Semaphore::new(hop::MAX_HOPS),
+            tidings: Semaphore::new(hop::MAX_HOPS),
             peers: Peers::default(),
             ends_sessions,
         })

@@ -32,21 +32,20 @@ impl Guard {
         self.any_host = true;
     }
 
-    /// Checks the headers of a request; `uri` carries the host where HTTP/2 has no `Host` header.
+    /// Checks the headers of a request; `uri` carries the host where HTTP/2 has no `Host` header, and where a
+    /// client talks as if to a proxy.
     ///
     /// Any port of an allowed host will do: a rebound name is what gives an attack away, not a port, and
     /// the port that the client used is that of a balancer. An `Origin` is allowed if it is listed or if it
     /// names the host that was called, which is allowed itself.
     pub(crate) fn check(&self, headers: &HeaderMap, uri: &Uri) -> Result<(), Rejection> {
-        let host = match headers.get(HOST) {
-            Some(host) => host.to_str().map_err(|_| forbidden(HOST, "?"))?,
-            None => uri.authority().map_or("", |authority| authority.as_str()),
-        };
+        let named = single(headers, HOST)?;
+        // RFC 9112, section 3.2.2: what the target says goes before the header.
+        let host = uri.authority().map_or(named.unwrap_or_default(), |authority| authority.as_str());
         if !self.knows_host(host) {
             return Err(forbidden(HOST, host));
         }
-        let Some(origin) = headers.get(ORIGIN) else { return Ok(()) };
-        let origin = origin.to_str().map_err(|_| forbidden(ORIGIN, "?"))?;
+        let Some(origin) = single(headers, ORIGIN)? else { return Ok(()) };
         let own = origin.split_once("://").is_some_and(|(_, authority)| authority.eq_ignore_ascii_case(host));
         if own && !self.any_host || self.origins.contains(&origin.to_ascii_lowercase()) {
             Ok(())
@@ -62,6 +61,16 @@ impl Guard {
             || self.hosts.contains(&name.to_ascii_lowercase())
             || self.hosts.contains(&host.to_ascii_lowercase())
     }
+}
+
+/// The text of a header; nothing else is to read another line of it than we do.
+fn single(headers: &HeaderMap, name: HeaderName) -> Result<Option<&str>, Rejection> {
+    let mut lines = headers.get_all(&name).iter();
+    let Some(line) = lines.next() else { return Ok(None) };
+    if lines.next().is_some() {
+        return Err(Rejection::HeaderRepeated(name));
+    }
+    line.to_str().map(Some).map_err(|_| forbidden(name, "?"))
 }
 
 fn without_port(host: &str) -> &str {
@@ -108,6 +117,29 @@ mod tests {
         for origin in ["http://evil.example.com", "null", "http://localhost:9999", "localhost:8080"] {
             assert!(!check(&guard, "localhost:8080", Some(origin)), "{origin}");
         }
+    }
+
+    #[test]
+    fn refuses_two_hosts_and_two_origins() {
+        for name in [HOST, ORIGIN] {
+            let mut headers = HeaderMap::new();
+            headers.insert(HOST, "localhost".parse().unwrap());
+            headers.insert(ORIGIN, "http://localhost".parse().unwrap());
+            assert_eq!(Guard::default().check(&headers, &Uri::from_static("/mcp")), Ok(()));
+            headers.append(&name, "evil.example.com".parse().unwrap());
+            let refused = Guard::default().check(&headers, &Uri::from_static("/mcp"));
+            assert_eq!(refused, Err(Rejection::HeaderRepeated(name)));
+        }
+    }
+
+    #[test]
+    fn the_host_of_the_target_goes_before_the_header() {
+        let check = |target: &'static str, host: &str| {
+            let headers = HeaderMap::from_iter([(HOST, host.parse().unwrap())]);
+            Guard::default().check(&headers, &Uri::from_static(target)).is_ok()
+        };
+        assert!(!check("http://evil.example.com/mcp", "localhost"));
+        assert!(check("http://localhost/mcp", "evil.example.com"));
     }
 
     #[test]

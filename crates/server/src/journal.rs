@@ -6,10 +6,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::task::Waker;
 
+use anypod_proto::reject::Rejection;
 use anypod_proto::rounds::InputRequest;
 use anypod_proto::seal::digest;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 use crate::error::{Error, Result};
 
@@ -54,7 +56,7 @@ pub(crate) struct Pending {
 pub(crate) struct Journal {
     record: Record,
     /// Answers to questions that no state vouches for: the client knew what would be asked.
-    volunteered: BTreeMap<String, Value>,
+    volunteered: BTreeMap<String, Box<RawValue>>,
     used: BTreeSet<String>,
     pending: Vec<Pending>,
     running: usize,
@@ -64,9 +66,17 @@ pub(crate) struct Journal {
 impl Journal {
     /// The journal of a run that goes on from `record` with the client's `responses`. A response to a
     /// question that nobody asks is ignored, as the specification wants it.
-    pub(crate) fn resume(mut record: Record, mut responses: BTreeMap<String, Value>, volunteers: Volunteers) -> Self {
+    ///
+    /// # Errors
+    /// If a response to a question that was asked cannot be read.
+    pub(crate) fn resume(
+        mut record: Record,
+        mut responses: BTreeMap<String, Box<RawValue>>,
+        volunteers: Volunteers,
+    ) -> std::result::Result<Self, Rejection> {
         for (key, fingerprint) in std::mem::take(&mut record.asked) {
             if let Some(response) = responses.remove(&key) {
+                let response = read(&key, &response)?;
                 record.answers.insert(key, (fingerprint, response));
             }
         }
@@ -74,7 +84,7 @@ impl Journal {
             Volunteers::Taken => responses,
             Volunteers::Ignored => BTreeMap::new(),
         };
-        Self { record, volunteered, ..Self::default() }
+        Ok(Self { record, volunteered, ..Self::default() })
     }
 
     /// The answer to a question, if it is there; otherwise the question is noted as pending.
@@ -91,6 +101,7 @@ impl Journal {
             return Err(mismatch(key, "the handler asks where it ran a step before"));
         }
         if let Some(answer) = self.volunteered.remove(key) {
+            let answer = read(key, &answer).map_err(Error::rejected)?;
             self.record.answers.insert(key.to_owned(), (fingerprint, answer.clone()));
             return Ok(Some(answer));
         }
@@ -169,6 +180,12 @@ impl Journal {
             driver.wake();
         }
     }
+}
+
+/// Numbers that no double holds are JSON, but no value.
+fn read(key: &str, response: &RawValue) -> std::result::Result<Value, Rejection> {
+    serde_json::from_str(response.get())
+        .map_err(|error| Rejection::InputResponse { key: key.to_owned(), reason: error.to_string() })
 }
 
 /// The caller learns that the handler is at fault, and where; a wrong result would be worse.

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-/// The bounds of a server. Start from [`Limits::default`] and change what you must.
+/// The bounds of a server. Start from [`Limits::default`] and change what you must. Times of more than ten
+/// years count as ten years.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Limits {
@@ -54,6 +55,29 @@ pub struct Limits {
     pub remembered_sessions: usize,
     /// Resources that a pod remembers per legacy session. Default 100.
     pub session_resources: usize,
+}
+
+/// As far away as the runtime's clock can be relied on.
+pub(crate) const NEVER: Duration = Duration::from_secs(10 * 365 * 86_400);
+
+impl Limits {
+    /// The same, with times that can be added to the present.
+    pub(crate) fn within_reach(mut self) -> Self {
+        for time in [
+            &mut self.request_deadline,
+            &mut self.body_deadline,
+            &mut self.idle_deadline,
+            &mut self.write_deadline,
+            &mut self.keep_alive,
+            &mut self.drain,
+            &mut self.answer_deadline,
+        ] {
+            *time = (*time).min(NEVER);
+        }
+        // Zero would keep every stream busy with comments.
+        self.keep_alive = self.keep_alive.max(Duration::from_millis(1));
+        self
+    }
 }
 
 impl Default for Limits {

@@ -69,12 +69,12 @@ impl Load {
 
     /// Whether the server is on its way out.
     pub(crate) fn is_draining(&self) -> bool {
-        self.draining.load(Ordering::Acquire)
+        self.draining.load(Ordering::SeqCst)
     }
 
     /// Begins the end: streams are told, readiness goes false.
     pub(crate) fn drain(&self) {
-        self.draining.store(true, Ordering::Release);
+        self.draining.store(true, Ordering::SeqCst);
         self.drain.notify_waiters();
     }
 
@@ -95,7 +95,7 @@ impl Load {
             let notified = self.idle.notified();
             tokio::pin!(notified);
             notified.as_mut().enable();
-            if self.requests.load(Ordering::Acquire) == 0 && self.streams.load(Ordering::Acquire) == 0 {
+            if self.requests.load(Ordering::SeqCst) == 0 && self.streams.load(Ordering::SeqCst) == 0 {
                 return;
             }
             notified.await;
@@ -128,7 +128,8 @@ impl Permit {
 impl Drop for Permit {
     fn drop(&mut self) {
         let (count, _) = self.load.counter(self.what);
-        if count.fetch_sub(1, Ordering::AcqRel) == 1 && self.load.is_draining() {
+        // One order for all: either this sees the drain, or who drains sees that nothing is left.
+        if count.fetch_sub(1, Ordering::SeqCst) == 1 && self.load.is_draining() {
             self.load.idle.notify_waiters();
         }
     }

@@ -4,7 +4,6 @@ use std::any::{Any, TypeId};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
 
 use anypod_proto::caching::{Cacheable, Caching};
 use anypod_proto::capabilities::ServerCapabilities;
@@ -298,9 +297,7 @@ impl ServerBuilder {
             None => None,
             Some(url) => Some(Holder::parse(&url).ok_or_else(|| BuildError::new(url, Problem::NotReachable))?),
         };
-        let mut limits = self.limits;
-        // Zero would keep every stream busy with comments.
-        limits.keep_alive = limits.keep_alive.max(Duration::from_millis(1));
+        let limits = self.limits.within_reach();
         let bus = self.bus.unwrap_or_else(|| Arc::new(InProcess::default()));
         // With a ring of its own, this process is all the fleet there is.
         let ends_sessions = self.ring.is_none() || bus.is_shared();

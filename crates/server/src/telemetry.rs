@@ -12,6 +12,9 @@ use tracing::field::Empty;
 
 use crate::completed::Failure;
 
+/// How many bytes of a caller's id or name a span shows. Each line of the log may repeat them.
+const MAX_SHOWN: usize = 128;
+
 /// How a request came.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Transport {
@@ -36,7 +39,7 @@ pub(crate) fn span(request: &Request, transport: Transport) -> Span {
         mcp.method.name = request.method().map_or("unknown", Method::as_str),
         mcp.protocol.version = request.version().as_str(),
         network.transport = transport.name(),
-        jsonrpc.request.id = request.id(),
+        jsonrpc.request.id = shown(request.id()),
         gen_ai.tool.name = Empty,
         gen_ai.prompt.name = Empty,
         gen_ai.operation.name = Empty,
@@ -55,10 +58,10 @@ fn describe(span: &Span, request: &Request) {
     if let Some(name) = request.name() {
         match request.method() {
             Some(Method::ToolsCall) => {
-                span.record("gen_ai.tool.name", &*name);
+                span.record("gen_ai.tool.name", shown(&name));
                 span.record("gen_ai.operation.name", "execute_tool");
             }
-            Some(Method::PromptsGet) => drop(span.record("gen_ai.prompt.name", &*name)),
+            Some(Method::PromptsGet) => drop(span.record("gen_ai.prompt.name", shown(&name))),
             // Resources are told apart by their URI, which may hold what must not be logged.
             _ => {}
         }
@@ -70,6 +73,10 @@ fn describe(span: &Span, request: &Request) {
             tracing::field::display(format_args!("{:016x}", u64::from_be_bytes(parent.parent_id))),
         );
     }
+}
+
+fn shown(text: &str) -> &str {
+    &text[..text.floor_char_boundary(MAX_SHOWN)]
 }
 
 /// Notes in the span that the request failed.

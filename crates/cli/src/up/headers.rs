@@ -36,8 +36,8 @@ pub(super) fn strip_hop_by_hop(headers: &mut HeaderMap) {
         .filter_map(|value| value.to_str().ok())
         .flat_map(|value| value.split(','))
         .filter_map(|name| name.trim().parse().ok())
-        // Framing and routing are not the sender's to take away.
-        .filter(|name| name != header::CONTENT_LENGTH && name != header::HOST)
+        // What frames, routes and guards a request is not the sender's to take away.
+        .filter(|name| ![header::CONTENT_LENGTH, header::HOST, header::ORIGIN].contains(name))
         .collect();
     for name in HOP_BY_HOP.iter().chain(&named) {
         headers.remove(name);
@@ -111,14 +111,16 @@ mod tests {
     }
 
     #[test]
-    fn does_not_let_connection_name_the_host_or_the_length() {
+    fn does_not_let_connection_name_the_host_the_origin_or_the_length() {
         let request = prepared(
             Request::post("/mcp")
-                .header("connection", "host, content-length")
+                .header("connection", "host, Origin, content-length")
                 .header("host", "example.com")
+                .header("origin", "http://example.org")
                 .header("content-length", "2"),
         );
         assert_eq!(request.headers()["host"], "example.com");
+        assert_eq!(request.headers()["origin"], "http://example.org");
         assert_eq!(request.headers()["content-length"], "2");
     }
 

@@ -44,16 +44,19 @@ impl Caller {
         let (limits, accepts) = (self.server.inner.limits.clone(), self.accepts);
         let span = tracing::info_span!("mcp.server.batch", requests = requests.len());
         let outbox = Arc::new(Outbox::new(limits.outbox_messages));
+        // A client that disconnects has not cancelled, so the place is free when the last call has ended.
+        let permit = Arc::new(permit);
         let mut answers = Vec::with_capacity(requests.len());
         for request in requests {
-            answers.push(self.clone().spawn_one(request, &outbox));
+            answers.push(self.clone().spawn_one(request, &outbox, Arc::clone(&permit)));
         }
         let all = async move {
             let mut responses = Vec::with_capacity(answers.len());
             for answer in answers {
                 responses.extend(answer.await);
             }
-            Finished { response: join(responses), permit: Some(permit) }
+            // Every call has given back its share.
+            Finished { response: join(responses), permit: Arc::into_inner(permit) }
         };
         Exchange::new(Doing::Legacy(Box::pin(all)), outbox, None, span, &limits).respond(accepts).await
     }
@@ -63,6 +66,7 @@ impl Caller {
         self,
         request: Request,
         outbox: &Arc<Outbox>,
+        permit: Arc<Permit>,
     ) -> impl Future<Output = Option<completed::Response>> + Send + use<> {
         let id = request.id().to_owned();
         let span = telemetry::span(&request, telemetry::Transport::Http);
@@ -72,6 +76,7 @@ impl Caller {
             session,
             &id.clone(),
             async move {
+                let _permit = permit;
                 match self.setting(&request).await {
                     Some(response) => response,
                     None => self.call(request, outbox, None).answer(&self).await,

@@ -16,7 +16,7 @@ use anypod_proto::request::Request;
 use anypod_proto::rounds::{InputRequest, InputRequests};
 use anypod_proto::version::Version;
 use http::StatusCode;
-use serde_json::value::RawValue;
+use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Map, Value, json};
 use tokio::time::{Instant, timeout};
 
@@ -175,7 +175,7 @@ impl LegacyCall {
     }
 
     /// Sends all questions of a round at once, and waits for all answers.
-    async fn ask(&self, questions: InputRequests, asker: &impl Asker) -> Result<Vec<(String, Value)>, Failure> {
+    async fn ask(&self, questions: InputRequests, asker: &impl Asker) -> Result<Vec<(String, Box<RawValue>)>, Failure> {
         let mut asked = Vec::with_capacity(questions.len());
         for (key, question) in questions {
             let question =
@@ -192,7 +192,9 @@ impl LegacyCall {
         let answers = async {
             let mut answers = Vec::with_capacity(open.len());
             for (key, mut question) in open {
-                answers.push(question.answer(&key).await.map(|answer| (key, answer))?);
+                let answer =
+                    to_raw_value(&question.answer(&key).await?).map_err(|error| failure(Error::internal(error)))?;
+                answers.push((key, answer));
             }
             Ok(answers)
         };

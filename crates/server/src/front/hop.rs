@@ -30,7 +30,7 @@ const MEDIA_TYPE: HeaderValue = HeaderValue::from_static("application/vnd.anypod
 const DEADLINE: Duration = Duration::from_secs(5);
 /// How long a seal opens, in seconds: the deadline, and clocks that differ.
 const TTL_SECS: u64 = 30;
-/// Hops under way at once.
+/// Hops under way at once, of answers and of events each.
 pub(super) const MAX_HOPS: usize = 256;
 
 /// Where a pod is reached: an `http` URL.
@@ -103,18 +103,20 @@ pub(crate) fn is_hop(head: &Parts) -> bool {
 
 /// Passes an answer to the pod that waits for it.
 pub(crate) async fn send(server: &Server, holder: &Holder, to: Target, answer: String) -> Result<(), Undelivered> {
+    let _place = server.inner.front.hops.try_acquire().map_err(|_| Undelivered::Busy)?;
     carry(server, holder, &to.encode(), answer).await
 }
 
-/// Tells an event to another pod, which does not pass it on.
+/// Tells an event to another pod, which does not pass it on. Events are hints, of which one client can cause
+/// many; they have places of their own, so that answers do not wait for them.
 pub(crate) async fn tell(server: &Server, holder: &Holder, event: &Event) -> Result<(), Undelivered> {
+    let _place = server.inner.front.tidings.try_acquire().map_err(|_| Undelivered::Busy)?;
     let event = serde_json::to_string(event).map_err(|_| Undelivered::Malformed)?;
     carry(server, holder, &[], event).await
 }
 
 /// `to` is the call that the body answers; nothing if the body is an event.
 async fn carry(server: &Server, holder: &Holder, to: &[u8], body: String) -> Result<(), Undelivered> {
-    let _place = server.inner.front.hops.try_acquire().map_err(|_| Undelivered::Busy)?;
     let request = request(server, holder, to, body).ok_or(Undelivered::Unreachable)?;
     let status = match tokio::time::timeout(DEADLINE, exchange(holder, request)).await {
         Ok(Ok(status)) => status,
@@ -203,6 +205,8 @@ const fn binding<'a>(digest: &'a [&'a [u8]]) -> Binding<'a> {
 
 #[cfg(test)]
 mod tests {
+    use tokio::net::TcpListener;
+
     use super::*;
 
     #[test]
@@ -213,6 +217,17 @@ mod tests {
         for url in ["", "https://10.0.0.5/mcp", "10.0.0.5:8080", "/mcp", "http://", "http://[x]/mcp", "file:///mcp"] {
             assert!(Holder::parse(url).is_none(), "{url}");
         }
+    }
+
+    #[tokio::test]
+    async fn many_events_under_way_keep_no_answer_waiting() {
+        let server = Server::new("test", "1").build().unwrap();
+        let nobody = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+        let holder = Holder::parse(&format!("http://{nobody}/mcp")).unwrap();
+        let _events = server.inner.front.tidings.acquire_many(MAX_HOPS as u32).await.unwrap();
+        assert_eq!(tell(&server, &holder, &Event::ToolsChanged).await, Err(Undelivered::Busy));
+        let to = Target { pod: 1, session: 2, number: 3 };
+        assert_eq!(send(&server, &holder, to, "{}".to_owned()).await, Err(Undelivered::Unreachable));
     }
 
     #[test]

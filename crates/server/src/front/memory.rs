@@ -96,8 +96,25 @@ impl Memory {
     }
 }
 
+/// What counts against the bounds of a [`Recent`].
+trait Weigh: Default {
+    fn weight(&self) -> usize;
+}
+
+impl Weigh for Settings {
+    fn weight(&self) -> usize {
+        1 + self.uris.len()
+    }
+}
+
+impl Weigh for () {
+    fn weight(&self) -> usize {
+        1
+    }
+}
+
 /// A map that forgets what was not used lately. Two generations: when the younger is full it becomes the
-/// older, and what the older held is gone. What is used moves to the younger.
+/// older, and what the older held is gone. What is used moves to the younger, with all its weight.
 #[derive(Debug)]
 struct Recent<V> {
     /// The most that a generation weighs.
@@ -107,14 +124,14 @@ struct Recent<V> {
     old: HashMap<u64, V>,
 }
 
-impl<V: Default> Recent<V> {
+impl<V: Weigh> Recent<V> {
     fn new(capacity: usize) -> Self {
         Self { capacity: (capacity / 2).max(1), weight: 0, young: HashMap::new(), old: HashMap::new() }
     }
 
     fn find(&mut self, key: u64) -> Option<&mut V> {
         if let Some(value) = self.old.remove(&key) {
-            self.make_room();
+            self.make_room(value.weight());
             self.young.insert(key, value);
         }
         self.young.get_mut(&key)
@@ -122,7 +139,7 @@ impl<V: Default> Recent<V> {
 
     fn entry(&mut self, key: u64) -> &mut V {
         if self.find(key).is_none() {
-            self.make_room();
+            self.make_room(V::default().weight());
         }
         self.young.entry(key).or_default()
     }
@@ -137,12 +154,13 @@ impl<V: Default> Recent<V> {
         self.weight += weight;
     }
 
-    fn make_room(&mut self) {
+    /// Makes room for an entry of this weight.
+    fn make_room(&mut self, weight: usize) {
         if self.weight >= self.capacity {
             self.old = std::mem::take(&mut self.young);
             self.weight = 0;
         }
-        self.weight += 1;
+        self.weight += weight;
     }
 }
 
@@ -206,6 +224,21 @@ mod tests {
             let uris: usize =
                 state.settings.young.values().chain(state.settings.old.values()).map(|s| s.uris.len()).sum();
             assert!(uris <= 2 * (4 + 2), "{uris}");
+        }
+    }
+
+    #[test]
+    fn subscriptions_keep_their_weight_while_they_are_used() {
+        let memory = Memory::new(&Limits { remembered_sessions: 100, session_resources: 10, ..Limits::default() });
+        for session in 0..200 {
+            (0..10).for_each(|uri| memory.note(session, &subscribe(&uri.to_string())));
+            for earlier in 0..session {
+                memory.level(earlier);
+            }
+            let state = memory.lock();
+            let uris: usize =
+                state.settings.young.values().chain(state.settings.old.values()).map(|s| s.uris.len()).sum();
+            assert!(uris <= 2 * (50 + 10), "{uris}");
         }
     }
 }

@@ -18,7 +18,8 @@ pub(crate) struct Running {
 
 #[derive(Debug, Default)]
 struct Calls {
-    by_request: HashMap<Key, (u64, AbortHandle)>,
+    /// A call that is just being started has no handle yet.
+    by_request: HashMap<Key, (u64, Option<AbortHandle>)>,
     started: u64,
 }
 
@@ -35,23 +36,36 @@ impl Running {
         call: impl Future<Output = T> + Send + 'static,
     ) -> JoinHandle<T> {
         let key = (session, spelling(request));
-        // Held until the call is noted, so that a call that is through at once finds its entry to remove.
-        let mut calls = self.lock();
-        calls.started += 1;
-        let entry = Entry { running: Arc::clone(self), key: key.clone(), number: calls.started };
+        // Noted before it starts, so that a call that is through at once finds its entry to remove.
+        let number = self.note(&key);
+        let entry = Entry { running: Arc::clone(self), key: key.clone(), number };
+        // Not under the lock: a runtime that is about to end drops the call, and with it the entry, at once.
         let task = tokio::spawn(async move {
             let _entry = entry;
             call.await
         });
-        let noted = (calls.started, task.abort_handle());
-        calls.by_request.insert(key, noted);
+        match self.lock().by_request.get_mut(&key) {
+            Some((noted, handle)) if *noted == number => *handle = Some(task.abort_handle()),
+            Some(_) => {}
+            // Through or cancelled already.
+            None => task.abort(),
+        }
         task
+    }
+
+    /// Notes a call that is about to start, and gives it a number.
+    fn note(&self, key: &Key) -> u64 {
+        let mut calls = self.lock();
+        calls.started += 1;
+        let number = calls.started;
+        calls.by_request.insert(key.clone(), (number, None));
+        number
     }
 
     /// Cancels a call; nothing happens if it does not run here.
     pub(crate) fn cancel(&self, session: u64, request: &str) {
         let call = self.lock().by_request.remove(&(session, spelling(request)));
-        if let Some((_, call)) = call {
+        if let Some((_, Some(call))) = call {
             call.abort();
         }
     }
@@ -106,6 +120,21 @@ mod tests {
         let call = running.spawn(1, "1", async { 7 });
         assert_eq!(call.await.unwrap(), 7);
         assert!(running.lock().by_request.is_empty());
+    }
+
+    #[test]
+    fn a_call_that_the_runtime_no_longer_takes_is_dropped() {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let handle = runtime.handle().clone();
+        drop(runtime);
+        let (says, said) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            let _entered = handle.enter();
+            let running = Arc::new(Running::default());
+            drop(running.spawn(1, "1", std::future::pending::<()>()));
+            says.send(running.lock().by_request.len())
+        });
+        assert_eq!(said.recv_timeout(std::time::Duration::from_secs(5)), Ok(0));
     }
 
     #[tokio::test]

@@ -16,15 +16,12 @@ use tracing::Span;
 
 use super::{Accepts, Body, empty, json, sse as sse_response};
 use crate::completed;
-use crate::limits::Limits;
+use crate::limits::{Limits, NEVER};
 use crate::load::Permit;
 use crate::outbox::Outbox;
 use crate::run::{Ended, Run};
 use crate::server::Server;
 use crate::telemetry;
-
-/// As far away as the runtime's clock can be relied on.
-const NEVER: Duration = Duration::from_secs(10 * 365 * 86_400);
 
 /// What produces the answer.
 pub(crate) enum Doing {

@@ -289,6 +289,14 @@ async fn what_a_handler_fails_with_reaches_whom_it_is_for() {
 }
 
 #[tokio::test]
+async fn ids_and_names_are_logged_up_to_a_length() {
+    let (logs, _guard) = Logs::capture();
+    call(&"x".repeat(10_000), json!({})).id(json!("y".repeat(10_000))).send(&server()).await;
+    let logs = logs.text();
+    assert!(logs.contains("xxx") && logs.contains("yyy") && logs.len() < 2_000, "{}", logs.len());
+}
+
+#[tokio::test]
 async fn no_payload_is_logged() {
     let (logs, _guard) = Logs::capture();
     let server = server();

@@ -201,6 +201,15 @@ async fn answers_to_what_was_not_asked_are_ignored() {
 }
 
 #[tokio::test]
+async fn answers_to_what_is_not_asked_are_not_even_read() {
+    let edit = |text: String| text.replace("-777", "1e999");
+    let unreadable = |answers| ask("one", json!({})).param("inputResponses", answers).edited(edit);
+    let done = unreadable(json!({ "name": ann(), "other": [-777] })).send(&server()).await;
+    assert_eq!(done.text(), "Accepted(Name { name: \"Ann\", age: None })");
+    unreadable(json!({ "name": [-777] })).send(&server()).await.assert_refused(400, -32602);
+}
+
+#[tokio::test]
 async fn every_round_can_reach_another_pod_and_every_step_runs_once() {
     let count = Arc::new(AtomicU64::new(0));
     let world = World::default();

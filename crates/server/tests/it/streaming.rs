@@ -167,6 +167,21 @@ async fn a_flood_of_notifications_is_bounded_and_the_last_progress_arrives() {
 // Waiting
 
 #[tokio::test(start_paused = true)]
+async fn times_without_end_are_very_long_times() {
+    let tool = async || {
+        tokio::time::sleep(Duration::from_secs(86_400)).await;
+        "done"
+    };
+    let mut limits = Limits::default();
+    for time in [&mut limits.request_deadline, &mut limits.body_deadline, &mut limits.keep_alive, &mut limits.drain] {
+        *time = Duration::MAX;
+    }
+    let server = base(&World::default()).limits(limits).tool(Tool::new("report", tool)).build().expect("it builds");
+    assert_eq!(call("report", json!({})).send(&server).await.text(), "done");
+    server.drain().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_silent_stream_is_kept_alive_with_comments() {
     let (server, _go) = staged();
     let mut stream = progressing().open(&server).await;

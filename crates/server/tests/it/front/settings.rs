@@ -181,6 +181,25 @@ async fn a_batch_of_notifications_is_accepted() {
 }
 
 #[tokio::test]
+async fn a_batch_keeps_its_place_until_the_last_of_it_has_ended() {
+    let mut limits = Limits::default();
+    limits.concurrent_requests = 1;
+    let (builder, inside, mut said) = pod(&World::default());
+    let server = builder.limits(limits).build().expect("it builds");
+    let client = old_client(&server).await;
+    let params = json!({ "name": "wait", "_meta": { "progressToken": 1 } });
+    let batch = json!([{ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params }]);
+    let reply = client.post(&server, batch).await;
+    assert_eq!(said.recv().await, Some("waiting"));
+    drop(reply);
+    assert_eq!(client.call(&server, "hello").await.status, StatusCode::SERVICE_UNAVAILABLE, "it goes on");
+    inside.go.notify_one();
+    assert_eq!(said.recv().await, Some("done"));
+    server.drain().await;
+    assert_eq!(client.call(&server, "hello").await.status, StatusCode::OK);
+}
+
+#[tokio::test]
 async fn a_batch_may_ask_and_may_be_answered_by_a_batch() {
     let server = one();
     let client = old_client(&server).await;
