@@ -36,6 +36,31 @@ use crate::tool::{Tool, Uses};
 ///
 /// It is built once and shared by all requests. It keeps nothing between two of them, so any replica with
 /// the same ring can answer any request.
+///
+/// A server is a [tower](https://docs.rs/tower-service) service of HTTP requests, and so nests into a router.
+/// A layer around it says who calls:
+///
+/// ```
+/// use anypod_server::{Principal, Server, Tool};
+/// use axum::{Router, extract::Request, middleware::{Next, from_fn}, response::Response};
+///
+/// /// Trusts a proxy that has authenticated the caller, and that drops this header from what callers send.
+/// async fn who_calls(mut request: Request, next: Next) -> Response {
+///     let user = request.headers().get("x-user").and_then(|user| user.to_str().ok()).map(str::to_owned);
+///     if let Some(user) = user {
+///         request.extensions_mut().insert(Principal::new("https://login.example.com", user));
+///     }
+///     next.run(request).await
+/// }
+///
+/// async fn greet(caller: Principal) -> String { format!("Hello, {}!", caller.id().sub) }
+///
+/// let server = Server::new("greeter", "1.0.0").tool(Tool::new("greet", greet)).build().unwrap();
+/// let router: Router = Router::new().route_service("/mcp", server).layer(from_fn(who_calls));
+/// ```
+///
+/// Whoever serves the router calls [`Server::drain`] before the end, bounds its connections, and sets
+/// [`ServerBuilder::advertise`] where several pods serve legacy clients; [`Server::serve`] sees to all three.
 #[derive(Clone)]
 pub struct Server {
     pub(crate) inner: Arc<Inner>,
@@ -74,6 +99,15 @@ impl Server {
     }
 
     /// Seals with another ring from now on. Tokens that were sealed before still open if it holds their key.
+    ///
+    /// ```
+    /// use anypod_server::{Server, proto::seal::{KEY_LEN, Ring}};
+    ///
+    /// # fn random() -> [u8; KEY_LEN] { [7; KEY_LEN] }
+    /// let ring = Ring::generate(random()); // or `Ring::parse` of a file that all replicas have
+    /// let server = Server::new("s", "1.0.0").keys(ring.clone()).replicas(3).build().unwrap();
+    /// server.replace_keys(ring.rotate(random(), 2));
+    /// ```
     pub fn replace_keys(&self, ring: Ring) {
         self.inner.tokens.replace_ring(ring);
     }
@@ -107,7 +141,7 @@ impl fmt::Debug for Server {
     }
 }
 
-/// Builds a [`Server`].
+/// Builds a [`Server`]; [`Server::new`] begins one.
 #[must_use]
 pub struct ServerBuilder {
     info: Implementation,
@@ -257,7 +291,7 @@ impl ServerBuilder {
         self
     }
 
-    /// Declares the deprecated Logging feature, so that `Cx::log` sends.
+    /// Declares the deprecated Logging feature, so that [`Cx::log`](crate::Cx::log) sends.
     #[deprecated(note = "the specification deprecates Logging: write to stderr on stdio, or use OpenTelemetry")]
     pub const fn with_logging(mut self) -> Self {
         self.logging = true;
