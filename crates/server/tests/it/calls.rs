@@ -115,6 +115,22 @@ async fn arguments_of_a_prompt_that_make_no_sense_are_the_callers_mistake() {
     assert_eq!(none.error()["code"], -32602);
 }
 
+#[tokio::test]
+async fn arguments_of_a_prompt_are_read_from_text() {
+    #[derive(Deserialize, JsonSchema)]
+    struct Review {
+        remarks: u8,
+        strict: Option<bool>,
+    }
+    let review = async |Args(Review { remarks, strict }): Args<Review>| format!("{remarks} {strict:?}");
+    let server = base(&World::default()).prompt(Prompt::new("review", review)).build().unwrap();
+    let answer = get("review", json!({ "remarks": "5", "strict": "true", "other": [1] })).send(&server).await;
+    assert_eq!(answer.result()["messages"][0]["content"]["text"], "5 Some(true)");
+    let many = get("review", json!({ "remarks": "many" })).send(&server).await;
+    assert_eq!(many.error()["code"], -32602);
+    assert!(many.error().to_string().contains("many"), "{}", many.error());
+}
+
 // Resources
 
 #[tokio::test]
