@@ -313,14 +313,7 @@ impl ServerBuilder {
     /// there, the advertised URL is none that other pods can call, or replicas would not understand each
     /// other's tokens.
     pub fn build(self) -> Result<Server, BuildError> {
-        if self.replicas > 1 && self.ring.is_none() {
-            return Err(BuildError::new("server", Problem::NoKeys));
-        }
-        if self.once.is_none()
-            && let Some(tool) = self.offer.tools.iter().find(|tool| tool.uses == Uses::Single)
-        {
-            return Err(BuildError::new(format!("tool `{}`", tool.definition.name), Problem::NoOnce));
-        }
+        self.check_parts()?;
         let discover_cache = self.offer.caches.get(&Method::Discover).copied().unwrap_or_default();
         let (registry, states) = Registry::build(self.offer)?;
         let capabilities = capabilities(&registry, self.logging);
@@ -360,6 +353,19 @@ impl ServerBuilder {
             front,
         };
         Ok(Server { inner: Arc::new(inner) })
+    }
+
+    /// Whether there is what replicas and single-use tools need.
+    fn check_parts(&self) -> Result<(), BuildError> {
+        if self.replicas > 1 && self.ring.is_none() {
+            return Err(BuildError::new("server", Problem::NoKeys));
+        }
+        match self.offer.tools.iter().find(|tool| tool.uses == Uses::Single) {
+            Some(tool) if self.once.is_none() => {
+                Err(BuildError::new(format!("tool `{}`", tool.definition.name), Problem::NoOnce))
+            }
+            Some(_) | None => Ok(()),
+        }
     }
 }
 
