@@ -38,6 +38,8 @@ pub struct Needs {
     pub(crate) arguments: Option<Value>,
     pub(crate) variables: Option<Value>,
     pub(crate) states: Vec<(TypeId, &'static str)>,
+    pub(crate) uri: bool,
+    pub(crate) partial: bool,
 }
 
 /// The arguments of a tool or a prompt, as `T`. The schema of `T` becomes the tool's input schema, or the
@@ -133,6 +135,10 @@ impl<T: DeserializeOwned + JsonSchema + Send + 'static> Extract for Vars<T> {
 pub struct Uri(pub String);
 
 impl Extract for Uri {
+    fn needs(needs: &mut Needs) {
+        needs.uri = true;
+    }
+
     fn extract(cx: &Cx) -> Result<Self> {
         cx.request()
             .uri()

@@ -272,7 +272,8 @@ impl ServerBuilder {
         self
     }
 
-    /// Hosts besides loopback names under which the server may be called, such as `mcp.example.com`.
+    /// Hosts besides loopback names under which the server may be called, such as `mcp.example.com`. A request
+    /// under another name is answered 403.
     pub fn allow_host(mut self, host: impl Into<String>) -> Self {
         self.guard.allow_host(host.into());
         self
@@ -309,8 +310,8 @@ impl ServerBuilder {
     /// Builds the server.
     ///
     /// # Errors
-    /// If names collide, schemas are unsound, templates are malformed, a handler takes state that is not
-    /// there, the advertised URL is none that other pods can call, or replicas would not understand each
+    /// If names collide, schemas are unsound, templates are malformed, a handler takes what its calls do not
+    /// hold or state that is not there, an allowed host or origin could never match, the advertised URL is none that other pods can call, or replicas would not understand each
     /// other's tokens.
     pub fn build(self) -> Result<Server, BuildError> {
         self.check_parts()?;
@@ -355,7 +356,7 @@ impl ServerBuilder {
         Ok(Server { inner: Arc::new(inner) })
     }
 
-    /// Whether there is what replicas and single-use tools need.
+    /// Whether there is what replicas and single-use tools need, and who may call is said in a way that can match.
     fn check_parts(&self) -> Result<(), BuildError> {
         if self.replicas > 1 && self.ring.is_none() {
             return Err(BuildError::new("server", Problem::NoKeys));
@@ -364,7 +365,7 @@ impl ServerBuilder {
             Some(tool) if self.once.is_none() => {
                 Err(BuildError::new(format!("tool `{}`", tool.definition.name), Problem::NoOnce))
             }
-            Some(_) | None => Ok(()),
+            Some(_) | None => self.guard.mistake().map_or(Ok(()), Err),
         }
     }
 }
