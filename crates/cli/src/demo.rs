@@ -24,9 +24,11 @@ use crate::{keys, output, real};
 #[derive(Debug, clap::Args)]
 pub(crate) struct DemoArgs {
     /// The loopback port to listen on; 0 picks a free one.
-    #[arg(long, default_value_t = 0)]
+    #[arg(long, value_name = "P", default_value_t = 0)]
     port: u16,
-    /// The key ring that all pods share. Read again on SIGHUP. Without it, the ring in ANYPOD_KEYS.
+    /// The key ring that all pods share, read again on SIGHUP.
+    ///
+    /// Without it, the ring in ANYPOD_KEYS, and without that, one of its own.
     #[arg(long, value_name = "FILE")]
     key_file: Option<PathBuf>,
     /// End when standard input closes, as it does when the parent process ends, however it ends.

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anypod_proto::seal::{KEY_LEN, MAX_KEYS, Ring};
 
+use self::file::Second;
 pub(crate) use self::file::{Ephemeral, load};
 use crate::output;
 use crate::real;
@@ -20,8 +21,10 @@ pub(crate) enum KeysCommand {
         #[arg(long, value_name = "FILE")]
         out: Option<PathBuf>,
     },
-    /// Put a fresh key behind the current one: it opens, and does not seal yet. With several machines, do this
-    /// first and `rotate --staged` when all of them have the file, so that no pod meets a key it does not know.
+    /// Put a fresh key behind the current one: it opens, and does not seal yet.
+    ///
+    /// With several machines, do this first and `rotate --staged` when all of them have the file, so that no pod
+    /// meets a key it does not know.
     Stage {
         /// The file to change.
         file: PathBuf,
@@ -55,19 +58,50 @@ pub(crate) fn run(command: &KeysCommand) -> anyhow::Result<()> {
         KeysCommand::New { out: Some(path) } => {
             let ring = fresh()?;
             file::create(path, &ring)?;
-            show(path, &ring);
+            show(path, &ring, Second::Older);
         }
-        KeysCommand::Stage { file } => change(file, |ring| Ok(ring.stage(real::random::<KEY_LEN>()?)))?,
+        KeysCommand::Stage { file } => stage(file)?,
         KeysCommand::Rotate { file, staged: false, keep } => {
-            change(file, |ring| Ok(ring.rotate(real::random::<KEY_LEN>()?, *keep)))?;
+            let ring = load(file)?.rotate(real::random::<KEY_LEN>()?, *keep);
+            file::replace(file, &ring, Second::Older)?;
+            show(file, &ring, Second::Older);
         }
-        KeysCommand::Rotate { file, staged: true, keep } => change(file, |ring| {
-            let name = file.display();
-            let none = || Usage::new(format!("{name} has no staged key: `anypod keys stage {name}` adds one"));
-            Ok(ring.promote(*keep).ok_or_else(none)?)
-        })?,
-        KeysCommand::Show { file } => show(file, &load(file)?),
+        KeysCommand::Rotate { file, staged: true, keep } => promote(file, *keep)?,
+        KeysCommand::Show { file } => {
+            let (ring, second) = file::load_with_second(file)?;
+            show(file, &ring, second);
+        }
     }
+    Ok(())
+}
+
+fn stage(file: &Path) -> anyhow::Result<()> {
+    let (ring, second) = file::load_with_second(file)?;
+    if second == Second::Staged {
+        let name = file.display();
+        return Err(Usage::new(format!(
+            "{name} has a staged key already: `anypod keys rotate --staged {name}` seals with it"
+        ))
+        .into());
+    }
+    let ring = ring.stage(real::random::<KEY_LEN>()?);
+    file::replace(file, &ring, Second::Staged)?;
+    show(file, &ring, Second::Staged);
+    Ok(())
+}
+
+fn promote(file: &Path, keep: usize) -> anyhow::Result<()> {
+    let (ring, second) = file::load_with_second(file)?;
+    let staged = match second {
+        Second::Staged => ring.promote(keep),
+        // Without the mark it is a key from before, which must not seal again.
+        Second::Older => None,
+    };
+    let name = file.display();
+    let ring =
+        staged.ok_or_else(|| Usage::new(format!("{name} has no staged key: `anypod keys stage {name}` adds one")))?;
+    file::replace(file, &ring, Second::Older)?;
+    show(file, &ring, Second::Older);
     Ok(())
 }
 
@@ -86,21 +120,18 @@ pub(crate) fn given(file: Option<&Path>) -> Result<Option<Ring>, Usage> {
     }
 }
 
-fn change(file: &Path, make: impl FnOnce(Ring) -> anyhow::Result<Ring>) -> anyhow::Result<()> {
-    let ring = make(load(file)?)?;
-    file::replace(file, &ring)?;
-    show(file, &ring);
-    Ok(())
-}
-
 fn fresh() -> anyhow::Result<Ring> {
     Ok(Ring::generate(real::random::<KEY_LEN>()?))
 }
 
-fn show(path: &Path, ring: &Ring) {
+fn show(path: &Path, ring: &Ring, second: Second) {
     let mut text = format!("{}\n", path.display());
     for (index, fingerprint) in ring.fingerprints().enumerate() {
-        let role = if index == 0 { "seals and opens" } else { "opens" };
+        let role = match (index, second) {
+            (0, _) => "seals and opens",
+            (1, Second::Staged) => "opens, staged",
+            _ => "opens",
+        };
         text.push_str(&format!("{fingerprint}  {role}\n"));
     }
     output::print(&text);

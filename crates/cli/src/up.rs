@@ -33,6 +33,7 @@ use self::rotation::Rotation;
 use self::signals::Signals;
 use crate::keys::{self, Ephemeral};
 use crate::output;
+use crate::usage::Usage;
 
 /// The longest head of a request or an answer, in bytes. Headers mirror arguments, so they may be long.
 const HEAD_LIMIT: usize = 64 * 1024;
@@ -53,12 +54,15 @@ pub(crate) struct UpArgs {
     /// The address to serve on.
     #[arg(long, value_name = "ADDRESS", default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST))]
     host: IpAddr,
-    /// Runs this command as a pod instead of the demo. {port} becomes the loopback port that the pod is to
-    /// listen on, {key-file} the file with the key ring that all pods share. Standard input closes when
-    /// the supervisor is gone: the pod should end then.
+    /// The command that starts one pod, such as 'my-server --port {port}'; the demo unless given.
+    ///
+    /// {port} becomes the loopback port that the pod is to listen on, {key-file} the file with the key ring that
+    /// all pods share. Standard input closes when the supervisor is gone: the pod should end then.
     #[arg(long, value_name = "COMMAND")]
     pod: Option<String>,
-    /// The key ring that the pods share; a fresh one for each run unless given.
+    /// The key ring that the pods share.
+    ///
+    /// Without it, the ring in ANYPOD_KEYS, and without that, a fresh one for each run.
     #[arg(long, value_name = "FILE")]
     key_file: Option<PathBuf>,
     /// How long calls and streams may take to finish after Ctrl-C or SIGTERM, such as 10s or 500ms.
@@ -155,6 +159,12 @@ enum KeyFile {
 impl KeyFile {
     fn of(args: &UpArgs, template: &Template) -> anyhow::Result<Self> {
         if let Some(path) = &args.key_file {
+            if !template.wants_keys() {
+                return Err(Usage::new(
+                    "--pod has no {key-file}, so no pod would get --key-file: write {key-file} where the command takes it",
+                )
+                .into());
+            }
             keys::load(path)?;
             return Ok(Self::Given(path.clone()));
         }

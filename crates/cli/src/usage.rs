@@ -51,13 +51,22 @@ pub(crate) fn refuse(error: &clap::Error) -> ExitCode {
     }
 }
 
-/// The first paragraph of clap's message: what follows is usage and tips, which `--help` has too.
+/// The first paragraph of clap's message, what it thinks was meant, and the page that has the rest.
 fn one_line(message: &str) -> String {
     let words: Vec<&str> =
         message.lines().take_while(|line| !line.trim().is_empty()).flat_map(str::split_whitespace).collect();
     let text = words.join(" ");
     let text = text.strip_prefix("error: ").unwrap_or(&text);
-    format!("{text}; see `anypod --help`")
+    let similar = message.lines().find_map(|line| line.trim().strip_prefix("tip: a similar "));
+    let similar = similar.map(|tip| format!("; a similar {tip}")).unwrap_or_default();
+    format!("{text}{similar}; see `{} --help`", subcommand(message))
+}
+
+/// The program and subcommand that clap's message shows the usage of.
+fn subcommand(message: &str) -> String {
+    let usage = message.lines().find_map(|line| line.strip_prefix("Usage: ")).unwrap_or("anypod");
+    let is_name = |word: &&str| word.bytes().all(|byte| byte.is_ascii_lowercase());
+    usage.split_whitespace().take_while(is_name).collect::<Vec<_>>().join(" ")
 }
 
 #[cfg(test)]

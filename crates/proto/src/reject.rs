@@ -133,7 +133,7 @@ pub enum Rejection {
     #[error("unknown session; send `initialize` again")]
     UnknownSession,
     /// A legacy request without a session.
-    #[error("header mcp-session-id is missing; send `initialize` first")]
+    #[error("header mcp-session-id is missing; send `initialize` first, or say in `_meta` which revision this speaks")]
     SessionMissing,
     /// The state of a round does not open here: forged, expired, or made for another request.
     #[error("`requestState` is not valid for this request; start again without it")]

@@ -15,7 +15,7 @@ use serde_json::{Map, Value, json};
 use crate::error::{Error, Result};
 use crate::schema::{Role, Schema};
 
-/// Something that [`crate::Cx::ask`] can ask.
+/// Something that [`Cx::ask`](crate::Cx::ask) can ask.
 pub trait Question: Send {
     /// What a fitting answer is.
     type Answer: Send;

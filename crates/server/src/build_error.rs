@@ -30,6 +30,8 @@ pub(crate) enum Problem {
     NotAUri,
     #[error("its handler takes `State<{0}>`; give the server one with `.state(…)`")]
     NoState(&'static str),
+    #[error("its handler takes `{extractor}`, which only {place} have")]
+    Misplaced { extractor: &'static str, place: &'static str },
     #[error("its handler takes the variable `{0}`, which the template does not have")]
     NoSuchVariable(String),
     #[error("it completes `{0}`, which is none of its arguments")]
@@ -40,11 +42,15 @@ pub(crate) enum Problem {
     NoKeys,
     #[error("other pods reach a pod at a URL such as `http://10.0.0.5:8080/mcp`")]
     NotReachable,
-    #[error("schema: {0}")]
+    #[error("{0}")]
     Schema(#[source] SchemaError),
+    #[error("a host is a name such as `mcp.example.com`, without scheme and path")]
+    NotAHost,
+    #[error("an origin is a scheme and a host such as `https://app.example.com`, without a path")]
+    NotAnOrigin,
     #[error("an output schema is a JSON object")]
     OutputSchema,
-    #[error("template: {0}")]
+    #[error("{0}")]
     Template(#[source] TemplateError),
     #[error("not JSON: {0}")]
     NotJson(#[source] serde_json::Error),

@@ -44,6 +44,10 @@ pub struct Partial {
 }
 
 impl Extract for Partial {
+    fn needs(needs: &mut Needs) {
+        needs.partial = true;
+    }
+
     fn extract(cx: &Cx) -> Result<Self> {
         let params: Params =
             serde_json::from_str(cx.request().params()).map_err(|error| Error::invalid_params(error.to_string()))?;

@@ -24,6 +24,8 @@ use crate::principal::Principal;
 use crate::server::Server;
 
 /// The context of one call. Cheap to clone; every clone speaks for the same call.
+///
+/// A handler takes it like any other argument. When the client goes away, the handler is dropped where it waits.
 #[derive(Clone)]
 pub struct Cx {
     call: Arc<CallState>,
@@ -116,6 +118,36 @@ impl Cx {
     /// before a question belong into [`Cx::step`]. Questions that wait at the same time, for instance
     /// joined, go out in one round, and the handler must come by all of them again: do not race them.
     ///
+    /// ```
+    /// use anypod_server::{Cx, Error, Reply, Result, Tool, form, url};
+    ///
+    /// #[derive(serde::Deserialize, schemars::JsonSchema)]
+    /// struct Stay { nights: u8 }
+    ///
+    /// #[derive(serde::Deserialize, schemars::JsonSchema)]
+    /// struct Guest { name: String }
+    ///
+    /// async fn book(cx: Cx) -> Result<String> {
+    ///     // Both questions go out together.
+    ///     let (stay, guest) = tokio::try_join!(
+    ///         cx.ask("stay", form::<Stay>("How long?")),
+    ///         cx.ask("guest", form::<Guest>("Who is coming?")),
+    ///     )?;
+    ///     let stay = match stay {
+    ///         Reply::Accepted(stay) => stay,
+    ///         Reply::Declined => return Ok("no room is needed".to_owned()),
+    ///         Reply::Cancelled => return Err(Error::tool("the question was closed, ask again")),
+    ///     };
+    ///     let Some(guest) = guest.into_accepted() else { return Err(Error::tool("who is coming?")) };
+    ///     let page = "https://hotel.example.com/pay";
+    ///     if !cx.ask("payment", url("Leave your card number here", page)).await?.accepted() {
+    ///         return Err(Error::tool("nothing was booked"));
+    ///     }
+    ///     Ok(format!("{} nights for {}", stay.nights, guest.name))
+    /// }
+    /// # anypod_server::Server::new("s", "1").tool(Tool::new("book", book)).build().unwrap();
+    /// ```
+    ///
     /// # Errors
     /// If the client did not declare what the question needs, if the answer does not fit the question, if
     /// `key` was used before in this call, if the handler asked something else in an earlier round, or if
@@ -142,6 +174,25 @@ impl Cx {
 
     /// Runs an effect once: its result is kept in the journal, and when the handler is replayed it is
     /// taken from there. `key` names the step within this call. A step that fails is not kept.
+    ///
+    /// ```
+    /// use anypod_server::{Cx, Result, Tool, form};
+    ///
+    /// #[derive(serde::Deserialize, schemars::JsonSchema)]
+    /// struct Confirm { sure: bool }
+    ///
+    /// async fn quote() -> Result<u32, std::num::ParseIntError> { "120".parse() }
+    ///
+    /// async fn order(cx: Cx) -> Result<String> {
+    ///     // The person agrees to this price, so it must not be another one after the question.
+    ///     let price = cx.step("quote", quote).await?;
+    ///     match cx.ask("confirm", form(format!("Order for {price} euros?"))).await?.into_accepted() {
+    ///         Some(Confirm { sure: true }) => Ok(format!("ordered for {price} euros")),
+    ///         Some(Confirm { sure: false }) | None => Ok("nothing was ordered".to_owned()),
+    ///     }
+    /// }
+    /// # anypod_server::Server::new("s", "1").tool(Tool::new("order", order)).build().unwrap();
+    /// ```
     ///
     /// # Errors
     /// What the effect fails with; or if `key` was used before in this call, or if the result cannot be
@@ -189,7 +240,7 @@ impl Cx {
     }
 
     /// Sends a log message. Sent only if the client asked for messages of this severity, and if the server
-    /// declares Logging, see `ServerBuilder::with_logging`.
+    /// declares Logging, see [`ServerBuilder::with_logging`](crate::ServerBuilder::with_logging).
     #[deprecated(note = "the specification deprecates Logging: write to stderr on stdio, or use OpenTelemetry")]
     pub fn log(&self, level: LoggingLevel, logger: Option<&str>, data: impl Serialize) {
         let declared = self.call.server.inner.capabilities.logging.is_some();

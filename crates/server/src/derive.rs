@@ -4,11 +4,17 @@ use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
 
-/// The schema of arguments: always an object, also for `()`-like types.
+/// The schema of arguments: an object, also where the type allows more than objects. That of a type which is
+/// never one is left alone, for the check of schemas to refuse.
 pub(crate) fn input<T: JsonSchema>() -> Value {
     let mut schema = SchemaSettings::draft2020_12().into_generator().into_root_schema_for::<T>().to_value();
-    if let Some(object) = schema.as_object_mut() {
-        object.insert("type".to_owned(), json!("object"));
+    let allows_objects = match &schema["type"] {
+        Value::Null => true,
+        Value::Array(kinds) => kinds.iter().any(|kind| kind == "object"),
+        kind => kind == "object",
+    };
+    if allows_objects && let Some(schema) = schema.as_object_mut() {
+        schema.insert("type".to_owned(), json!("object"));
     }
     schema
 }

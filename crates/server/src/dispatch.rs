@@ -23,7 +23,7 @@ use crate::principal::Principal;
 use crate::registry::{TemplateEntry, ToolEntry};
 use crate::run::{Claim, Described, Run, Work, failure};
 use crate::server::Server;
-use crate::tokens::{Binding, Origin};
+use crate::tokens::{Binding, SameCall};
 use crate::tool::Uses;
 
 /// One call to the server, whoever makes it: a modern client, or the front on behalf of a legacy one.
@@ -272,7 +272,7 @@ impl Server {
             None => Journal::resume(Record::default(), resume.responses, resume.volunteers)?,
             Some(state) => {
                 let id = principal.as_ref().map(Principal::id);
-                let record = Origin::of(&request).open(&self.inner.tokens, &self.inner.outside, id, &state)?;
+                let record = SameCall::of(&request).open(&self.inner.tokens, &self.inner.outside, id, &state)?;
                 Journal::resume(record, resume.responses, resume.volunteers)?
             }
         };
@@ -301,7 +301,7 @@ impl Server {
     ) -> Result<InputRequiredResult, Failure> {
         let principal = call.principal.as_ref().map(Principal::id);
         let ttl = self.inner.limits.round_ttl_secs;
-        let state = Origin::of(&call.request)
+        let state = SameCall::of(&call.request)
             .seal(&self.inner.tokens, &self.inner.outside, principal, ttl, record)
             .map_err(failure)?;
         let questions = pending.into_iter().map(|pending| (pending.key, pending.request)).collect();

@@ -10,7 +10,31 @@ use serde_json::Value;
 ///
 /// `?` on any standard error makes one whose text the model sees as a tool error (`isError: true`), so that
 /// it can correct itself; in prompts and resources, which have no such place, the text goes to the log and
-/// the caller sees an internal error. The other constructors say exactly what the caller sees.
+/// the caller sees an internal error. The other constructors say exactly what the caller sees, and make an
+/// `Error` of what is no standard error, such as a text or an `anyhow::Error`:
+///
+/// ```
+/// use anypod_server::{Error, Result};
+///
+/// fn first_even(numbers: &str) -> Result<i64> {
+///     for number in numbers.split(',') {
+///         let number: i64 = number.trim().parse()?;
+///         if number % 2 == 0 {
+///             return Ok(number);
+///         }
+///     }
+///     Err(Error::tool("all of the numbers are odd"))
+/// }
+///
+/// async fn shelf(name: &str) -> Result<u32> {
+///     let number = name.strip_prefix('S').ok_or_else(|| Error::tool("shelves begin with S"))?;
+///     // For the log, not for the model.
+///     number.parse().map_err(Error::internal)
+/// }
+/// # assert_eq!(first_even("1, 4").unwrap(), 4);
+/// # assert!(first_even("1, x").is_err());
+/// # let _ = shelf("S1");
+/// ```
 pub struct Error {
     kind: Kind,
 }
@@ -31,20 +55,20 @@ pub(crate) enum Kind {
 
 impl Error {
     /// A tool error: the call ran, failed, and `message` tells the model why.
-    pub fn tool(message: impl Into<String>) -> Self {
-        Self { kind: Kind::Tool(message.into()) }
+    pub fn tool(message: impl fmt::Display) -> Self {
+        Self { kind: Kind::Tool(message.to_string()) }
     }
 
     /// A JSON-RPC error -32602: the caller asked for something that makes no sense here.
-    pub fn invalid_params(message: impl Into<String>) -> Self {
+    pub fn invalid_params(message: impl fmt::Display) -> Self {
         Self::protocol(Code::InvalidParams.number(), message)
     }
 
     /// A JSON-RPC error with a code of your own. Codes from -32768 to -32000 are reserved; modern clients
     /// get -32602 for -32002, and -32603 for -32099 to -32020. See the specification,
     /// basic/index, "Error Codes".
-    pub fn protocol(code: i32, message: impl Into<String>) -> Self {
-        Self { kind: Kind::Protocol { code, message: message.into(), data: None } }
+    pub fn protocol(code: i32, message: impl fmt::Display) -> Self {
+        Self { kind: Kind::Protocol { code, message: message.to_string(), data: None } }
     }
 
     /// The caller sees "internal error"; `message` goes to the log.

@@ -99,9 +99,7 @@ impl Front {
             ends_sessions,
         })
     }
-}
 
-impl Front {
     /// Takes `address` for where other pods reach this one, unless something else was advertised or the
     /// address is none that others could use.
     pub(crate) fn is_reached_at(&self, address: SocketAddr) {

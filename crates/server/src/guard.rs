@@ -8,6 +8,8 @@ use anypod_proto::reject::Rejection;
 use http::header::{HOST, ORIGIN};
 use http::{HeaderMap, HeaderName, Uri};
 
+use crate::build_error::{BuildError, Problem};
+
 /// The names that a machine gives itself.
 const LOOPBACK: [&str; 3] = ["localhost", "127.0.0.1", "[::1]"];
 
@@ -30,6 +32,18 @@ impl Guard {
 
     pub(crate) fn allow_any_host(&mut self) {
         self.any_host = true;
+    }
+
+    /// Finds what was allowed and could never match.
+    pub(crate) fn mistake(&self) -> Option<BuildError> {
+        let host = self.hosts.iter().find(|host| !is_authority(host));
+        let host = host.map(|host| BuildError::new(format!("allowed host `{host}`"), Problem::NotAHost));
+        let is_origin = |origin: &str| {
+            // What browsers send for pages without an origin of their own.
+            origin == "null" || origin.split_once("://").is_some_and(|(_, authority)| is_authority(authority))
+        };
+        let origin = self.origins.iter().find(|origin| !is_origin(origin));
+        host.or(origin.map(|origin| BuildError::new(format!("allowed origin `{origin}`"), Problem::NotAnOrigin)))
     }
 
     /// Checks the headers of a request; `uri` carries the host where HTTP/2 has no `Host` header, and where a
@@ -71,6 +85,12 @@ fn single(headers: &HeaderMap, name: HeaderName) -> Result<Option<&str>, Rejecti
         return Err(Rejection::HeaderRepeated(name));
     }
     line.to_str().map(Some).map_err(|_| forbidden(name, "?"))
+}
+
+/// A host with or without a port; no user, no path, no wildcard.
+fn is_authority(text: &str) -> bool {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b':' | b'[' | b']');
+    !text.is_empty() && text.bytes().all(allowed)
 }
 
 fn without_port(host: &str) -> &str {
@@ -150,6 +170,27 @@ mod tests {
         assert!(check(&guard, "mcp.example.com", Some("https://mcp.example.com")));
         assert!(check(&guard, "MCP.example.com:443", Some("https://app.example.com")));
         assert!(!check(&guard, "other.example.com", None));
+    }
+
+    #[test]
+    fn what_could_never_match_is_a_mistake() {
+        for (host, origin, sound) in [
+            ("mcp.example.com", "https://app.example.com", true),
+            ("10.0.0.5:8080", "http://[::1]:3000", true),
+            ("[::1]", "null", true),
+            ("https://mcp.example.com", "null", false),
+            ("mcp.example.com/mcp", "null", false),
+            ("*.example.com", "null", false),
+            ("", "null", false),
+            ("mcp.example.com", "https://app.example.com/", false),
+            ("mcp.example.com", "app.example.com", false),
+            ("mcp.example.com", "https://", false),
+        ] {
+            let mut guard = Guard::default();
+            guard.allow_host(host.to_owned());
+            guard.allow_origin(origin.to_owned());
+            assert_eq!(guard.mistake().is_none(), sound, "{host} {origin}");
+        }
     }
 
     #[test]

@@ -17,11 +17,17 @@ use crate::error::{Error, Result};
 use crate::extract::{Extract, Needs};
 
 /// An async function that answers a call with an `Out`. Implemented for functions of up to eight
-/// extractors whose result is [`IntoOutput<Out>`]; `Marker` only keeps those implementations apart.
+/// extractors whose result is [`IntoOutput<Out>`]; `Marker` only keeps those implementations apart. The
+/// function is dropped where it waits when the client goes away or the request's deadline is over.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a handler for `{Out}`",
-    note = "a handler is an async function; every argument is an extractor (`Args<T>`, `State<T>`, `Cx`, …) and \
-            the result is text, content, `Json<T>`, or a `Result` of one of them"
+    note = "a handler is an async function of at most eight arguments whose future is `Send`: it keeps no `Rc` and no \
+            lock guard across an `.await`",
+    note = "every argument is an extractor: `Args<T>`, `State<T>`, `Cx`, …; the `T` of `Args<T>` derives \
+            `serde::Deserialize` and `schemars::JsonSchema`, that of `State<T>` is `Clone`",
+    note = "the result is text, content or `Json<T>` (whose `T` derives `serde::Serialize` and \
+            `schemars::JsonSchema`), or a `Result` of one of them whose error is `anypod_server::Error` or a \
+            standard error; a `String` and an `anyhow::Error` are none, see `Error::tool`"
 )]
 pub trait Handler<Out, Marker>: Clone + Send + Sync + 'static {
     /// What the arguments need.
@@ -55,6 +61,16 @@ pub trait IntoOutput<Out> {
 
 /// Structured output: `T` as JSON, with the schema of `T` as the tool's output schema, and the same JSON as
 /// text for clients that do not read structured output.
+///
+/// ```
+/// use anypod_server::{Json, Tool};
+///
+/// #[derive(serde::Serialize, schemars::JsonSchema)]
+/// struct Weather { celsius: f64, sky: String }
+///
+/// let tool = Tool::new("weather", async || Json(Weather { celsius: 21.5, sky: "clear".to_owned() }));
+/// # anypod_server::Server::new("s", "1").tool(tool).build().unwrap();
+/// ```
 #[derive(Debug, Clone, Copy)]
 pub struct Json<T>(pub T);
 

@@ -16,6 +16,9 @@
 //!
 //! # A server
 //!
+//! Besides this crate it needs `serde` (with `derive`) and `schemars` 1, whose derives describe its arguments, and
+//! `tokio` (with `macros` and `rt-multi-thread`), which runs it.
+//!
 //! ```
 //! use anypod_server::{Args, BuildError, Server, Tool};
 //!
@@ -43,6 +46,8 @@
 //! happen twice an idempotency key; [`Tool::single_use`] turns a repeated round away.
 //!
 //! # Replicas
+//!
+//! `anypod-testkit` runs several replicas of a server in one process and finds state that sits in one of them.
 //!
 //! Replicas share a key ring ([`ServerBuilder::keys`]), or they do not understand each other's tokens; saying
 //! how many there are ([`ServerBuilder::replicas`]) makes a forgotten ring an error. Changes that listeners

@@ -4,6 +4,19 @@ use std::time::Duration;
 
 /// The bounds of a server. Start from [`Limits::default`] and change what you must. Times of more than ten
 /// years count as ten years.
+///
+/// `connections`, `idle_deadline` and `write_deadline` are kept by [`Server::serve`](crate::Server::serve). Where a
+/// server of yours accepts the connections, such as axum's, their bounds are its affair.
+///
+/// ```
+/// use std::time::Duration;
+/// use anypod_server::{Limits, Server};
+///
+/// let mut limits = Limits::default();
+/// limits.body_bytes = 64 * 1024;
+/// limits.request_deadline = Duration::from_secs(10);
+/// Server::new("s", "1.0.0").limits(limits).build().unwrap();
+/// ```
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Limits {

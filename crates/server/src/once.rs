@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use anypod_proto::seal::UnixSeconds;
 
@@ -17,6 +17,17 @@ pub trait Once: Send + Sync + 'static {
         now: UnixSeconds,
         until: UnixSeconds,
     ) -> Pin<Box<dyn Future<Output = Result<bool, OnceError>> + Send + '_>>;
+}
+
+impl<O: Once + ?Sized> Once for Arc<O> {
+    fn claim(
+        &self,
+        token: [u8; 32],
+        now: UnixSeconds,
+        until: UnixSeconds,
+    ) -> Pin<Box<dyn Future<Output = Result<bool, OnceError>> + Send + '_>> {
+        (**self).claim(token, now, until)
+    }
 }
 
 /// Why it could not be told whether a token was used.

@@ -11,6 +11,29 @@ use crate::extract::Needs;
 use crate::handler::{Boxed, Handler, Suggestions, boxed};
 
 /// A prompt: a name, a handler that renders it, and what its arguments are.
+///
+/// ```
+/// use anypod_server::{Args, Partial, Prompt, Server, Suggestions};
+///
+/// #[derive(serde::Deserialize, schemars::JsonSchema)]
+/// struct Review {
+///     /// The language of the code
+///     language: String,
+///     /// How many remarks at most
+///     remarks: Option<u8>,
+/// }
+///
+/// async fn review(Args(Review { language, remarks }): Args<Review>) -> String {
+///     format!("Review this {language} code in at most {} remarks.", remarks.unwrap_or(5))
+/// }
+///
+/// async fn languages(partial: Partial) -> Suggestions {
+///     ["C", "Go", "Rust"].into_iter().filter(|name| name.starts_with(&partial.value)).map(str::to_owned).collect()
+/// }
+///
+/// let review = Prompt::new("review", review).description("Reviews code").complete("language", languages);
+/// Server::new("reviewer", "1.0.0").prompt(review).build().unwrap();
+/// ```
 pub struct Prompt {
     pub(crate) definition: prompts::Prompt,
     pub(crate) handler: Boxed<GetPromptResult>,
@@ -19,7 +42,8 @@ pub struct Prompt {
 }
 
 impl Prompt {
-    /// A prompt. Its arguments are the fields of the handler's `Args<T>`, which arrive as text.
+    /// A prompt. Its arguments are the fields of the handler's `Args<T>`. They arrive as text, so the fields are
+    /// text, numbers, booleans, enums without contents, or an `Option` of these.
     pub fn new<M, H: Handler<GetPromptResult, M>>(name: impl Into<String>, handler: H) -> Self {
         let needs = H::needs();
         let mut definition = prompts::Prompt::new(name);

@@ -1,7 +1,7 @@
 //! What a server offers, checked and made ready when the server is built.
 
 use std::any::{Any, TypeId};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use anypod_proto::caching::Caching;
 use anypod_proto::method::Method;
@@ -10,6 +10,7 @@ use anypod_proto::uri::is_uri;
 use anypod_proto::uri_template::UriTemplate;
 
 use crate::build_error::{BuildError, Problem};
+use crate::completion::Completer;
 use crate::extract::Needs;
 use crate::handler::Boxed;
 use crate::listing::Listing;
@@ -101,11 +102,11 @@ impl Registry {
             .map_err(not_json("resource templates"))?,
         };
         let registry = Self {
-            tools: named(tools.into_iter().zip(schemas).collect(), |(tool, schemas)| {
+            tools: named("tool", tools.into_iter().zip(schemas).collect(), |(tool, schemas)| {
                 check_tool(tool, schemas, &states)
             })?,
-            prompts: named(prompts, |prompt| check_prompt(prompt, &states))?,
-            resources: named(resources, |resource| check_resource(resource, &states))?,
+            prompts: named("prompt", prompts, |prompt| check_prompt(prompt, &states))?,
+            resources: named("resource", resources, |resource| check_resource(resource, &states))?,
             templates: check_templates(templates, &states)?,
             lists,
         };
@@ -120,6 +121,7 @@ impl Registry {
 }
 
 fn named<T, U>(
+    kind: &str,
     items: Vec<T>,
     check: impl Fn(T) -> Result<(String, U), BuildError>,
 ) -> Result<HashMap<String, U>, BuildError> {
@@ -127,7 +129,7 @@ fn named<T, U>(
     for item in items {
         let (name, entry) = check(item)?;
         if entries.insert(name.clone(), entry).is_some() {
-            return Err(BuildError::new(name, Problem::Twice));
+            return Err(BuildError::new(format!("{kind} `{name}`"), Problem::Twice));
         }
     }
     Ok(entries)
@@ -160,16 +162,14 @@ fn check_tool(
     let Tool { definition, handler, needs, uses, .. } = tool;
     let item = format!("tool `{}`", definition.name);
     check_name(&definition.name).map_err(|problem| BuildError::new(&item, problem))?;
-    check_states(&needs, states).map_err(|problem| BuildError::new(&item, problem))?;
+    check_needs(&needs, Place::Call, states).map_err(|problem| BuildError::new(&item, problem))?;
     Ok((definition.name, ToolEntry { handler, input, output, uses }))
 }
 
 fn check_prompt(prompt: Prompt, states: &States) -> Result<(String, Prompt), BuildError> {
     let item = format!("prompt `{}`", prompt.definition.name);
-    let needs = std::iter::once(&prompt.needs).chain(prompt.completers.values().map(|completer| &completer.needs));
-    for needs in needs {
-        check_states(needs, states).map_err(|problem| BuildError::new(&item, problem))?;
-    }
+    check_needs(&prompt.needs, Place::Call, states).map_err(|problem| BuildError::new(&item, problem))?;
+    check_completers(&prompt.completers, states).map_err(|problem| BuildError::new(&item, problem))?;
     let known = |name: &String| prompt.definition.arguments.iter().flatten().any(|argument| &argument.name == name);
     if let Some(name) = prompt.completers.keys().find(|name| !known(name)) {
         return Err(BuildError::new(&item, Problem::CompletesNothing(name.clone())));
@@ -179,7 +179,7 @@ fn check_prompt(prompt: Prompt, states: &States) -> Result<(String, Prompt), Bui
 
 fn check_resource(resource: Resource, states: &States) -> Result<(String, Resource), BuildError> {
     let item = format!("resource `{}`", resource.definition.uri);
-    check_states(&resource.reader.needs, states).map_err(|problem| BuildError::new(&item, problem))?;
+    check_needs(&resource.reader.needs, Place::Resource, states).map_err(|problem| BuildError::new(&item, problem))?;
     if !is_uri(&resource.definition.uri) {
         return Err(BuildError::new(&item, Problem::NotAUri));
     }
@@ -203,7 +203,8 @@ fn check_templates(templates: Vec<ResourceTemplate>, states: &States) -> Result<
 fn check_template(resource: ResourceTemplate, states: &States) -> Result<TemplateEntry, BuildError> {
     let item = format!("resource template `{}`", resource.definition.uri_template);
     let problem = |problem| BuildError::new(&item, problem);
-    check_states(&resource.reader.needs, states).map_err(problem)?;
+    check_needs(&resource.reader.needs, Place::Template, states).map_err(problem)?;
+    check_completers(&resource.completers, states).map_err(problem)?;
     let template =
         UriTemplate::parse(&resource.definition.uri_template).map_err(|error| problem(Problem::Template(error)))?;
     let wanted = resource.reader.needs.variables.as_ref().and_then(|schema| schema["required"].as_array());
@@ -224,7 +225,31 @@ fn check_name(name: &str) -> Result<(), Problem> {
     if (1..=128).contains(&name.len()) && name.bytes().all(allowed) { Ok(()) } else { Err(Problem::Name) }
 }
 
-fn check_states(needs: &Needs, states: &States) -> Result<(), Problem> {
+/// What a handler is for, and so what its calls hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    /// A tool or a prompt.
+    Call,
+    Resource,
+    Template,
+    Completion,
+}
+
+fn check_completers(completers: &BTreeMap<String, Completer>, states: &States) -> Result<(), Problem> {
+    completers.values().try_for_each(|completer| check_needs(&completer.needs, Place::Completion, states))
+}
+
+/// Whether the calls of a handler hold what it takes.
+fn check_needs(needs: &Needs, place: Place, states: &States) -> Result<(), Problem> {
+    let extractors = [
+        ("Args", needs.arguments.is_some(), place == Place::Call, "tools and prompts"),
+        ("Vars", needs.variables.is_some(), place == Place::Template, "resource templates"),
+        ("Uri", needs.uri, matches!(place, Place::Resource | Place::Template), "resources and resource templates"),
+        ("Partial", needs.partial, place == Place::Completion, "handlers that suggest values"),
+    ];
+    if let Some((extractor, .., place)) = extractors.into_iter().find(|(_, taken, there, _)| *taken && !*there) {
+        return Err(Problem::Misplaced { extractor, place });
+    }
     match needs.states.iter().find(|(id, _)| !states.contains_key(id)) {
         Some((_, name)) => Err(Problem::NoState(name)),
         None => Ok(()),

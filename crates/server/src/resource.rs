@@ -11,12 +11,39 @@ use crate::extract::Needs;
 use crate::handler::{Boxed, Contents, Handler, Suggestions, boxed};
 
 /// A resource: a URI and a handler that reads it.
+///
+/// ```
+/// use std::time::Duration;
+/// use anypod_server::{Caching, Resource, Server};
+///
+/// let hours = Resource::new("library://hours", "hours", async || "Open from 9 to 5")
+///     .mime_type("text/plain")
+///     .cache(Caching::public(Duration::from_secs(3600)));
+/// Server::new("library", "1.0.0").resource(hours).build().unwrap();
+/// ```
 pub struct Resource {
     pub(crate) definition: resources::Resource,
     pub(crate) reader: Reader,
 }
 
 /// A family of resources: a URI template and a handler that reads each of them.
+///
+/// ```
+/// use anypod_server::{Error, ResourceTemplate, Result, Server, Vars};
+///
+/// #[derive(serde::Deserialize, schemars::JsonSchema)]
+/// struct Page { book: String, page: u32 }
+///
+/// async fn page(Vars(Page { book, page }): Vars<Page>) -> Result<String> {
+///     match page {
+///         0 => Err(Error::unknown_resource(format!("book://{book}/0"))),
+///         page => Ok(format!("page {page} of {book}")),
+///     }
+/// }
+///
+/// let pages = ResourceTemplate::new("book://{book}/{page}", "page", page).mime_type("text/plain");
+/// Server::new("library", "1.0.0").resource_template(pages).build().unwrap();
+/// ```
 pub struct ResourceTemplate {
     pub(crate) definition: resources::ResourceTemplate,
     pub(crate) reader: Reader,

@@ -131,7 +131,7 @@ impl Schema {
 
 /// Why a schema cannot be used, and where. The fault is in the definition that was registered.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("schema is unusable at `{pointer}`: {kind}")]
+#[error("schema is unusable at {}: {kind}", if pointer.is_empty() { "its root" } else { pointer })]
 pub(crate) struct SchemaError {
     /// JSON pointer into the schema; empty for its root.
     pub pointer: String,

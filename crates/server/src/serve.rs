@@ -42,6 +42,21 @@ impl Server {
     /// Serves `listener` until `stop` completes: MCP at `/mcp`, liveness at `/healthz`, readiness at
     /// `/readyz`. Then drains, see [`Server::drain`], and returns.
     ///
+    /// ```no_run
+    /// use anypod_server::{Server, Tool};
+    /// use tokio::net::TcpListener;
+    ///
+    /// # async fn serve() -> Result<(), Box<dyn std::error::Error>> {
+    /// let server = Server::new("clock", "1.0.0").tool(Tool::new("tick", async || "tock")).build()?;
+    /// let stop = async {
+    ///     // If the signal cannot be caught, the server stops at once.
+    ///     let _ = tokio::signal::ctrl_c().await;
+    /// };
+    /// server.serve(TcpListener::bind("127.0.0.1:8080").await?, stop).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// If the listener breaks.
     pub async fn serve(self, listener: TcpListener, stop: impl Future<Output = ()>) -> io::Result<()> {

@@ -35,6 +35,31 @@ use crate::tool::{Tool, Uses};
 ///
 /// It is built once and shared by all requests. It keeps nothing between two of them, so any replica with
 /// the same ring can answer any request.
+///
+/// A server is a [tower](https://docs.rs/tower-service) service of HTTP requests, and so nests into a router.
+/// A layer around it says who calls:
+///
+/// ```
+/// use anypod_server::{Principal, Server, Tool};
+/// use axum::{Router, extract::Request, middleware::{Next, from_fn}, response::Response};
+///
+/// /// Trusts a proxy that has authenticated the caller, and that drops this header from what callers send.
+/// async fn who_calls(mut request: Request, next: Next) -> Response {
+///     let user = request.headers().get("x-user").and_then(|user| user.to_str().ok()).map(str::to_owned);
+///     if let Some(user) = user {
+///         request.extensions_mut().insert(Principal::new("https://login.example.com", user));
+///     }
+///     next.run(request).await
+/// }
+///
+/// async fn greet(caller: Principal) -> String { format!("Hello, {}!", caller.id().sub) }
+///
+/// let server = Server::new("greeter", "1.0.0").tool(Tool::new("greet", greet)).build().unwrap();
+/// let router: Router = Router::new().route_service("/mcp", server).layer(from_fn(who_calls));
+/// ```
+///
+/// Whoever serves the router calls [`Server::drain`] before the end, bounds its connections, and sets
+/// [`ServerBuilder::advertise`] where several pods serve legacy clients; [`Server::serve`] sees to all three.
 #[derive(Clone)]
 pub struct Server {
     pub(crate) inner: Arc<Inner>,
@@ -73,6 +98,15 @@ impl Server {
     }
 
     /// Seals with another ring from now on. Tokens that were sealed before still open if it holds their key.
+    ///
+    /// ```
+    /// use anypod_server::{Server, proto::seal::{KEY_LEN, Ring}};
+    ///
+    /// # fn random() -> [u8; KEY_LEN] { [7; KEY_LEN] }
+    /// let ring = Ring::generate(random()); // or `Ring::parse` of a file that all replicas have
+    /// let server = Server::new("s", "1.0.0").keys(ring.clone()).replicas(3).build().unwrap();
+    /// server.replace_keys(ring.rotate(random(), 2));
+    /// ```
     pub fn replace_keys(&self, ring: Ring) {
         self.inner.tokens.replace_ring(ring);
     }
@@ -106,7 +140,7 @@ impl fmt::Debug for Server {
     }
 }
 
-/// Builds a [`Server`].
+/// Builds a [`Server`]; [`Server::new`] begins one.
 #[must_use]
 pub struct ServerBuilder {
     info: Implementation,
@@ -237,7 +271,8 @@ impl ServerBuilder {
         self
     }
 
-    /// Hosts besides loopback names under which the server may be called, such as `mcp.example.com`.
+    /// Hosts besides loopback names under which the server may be called, such as `mcp.example.com`. A request
+    /// under another name is answered 403.
     pub fn allow_host(mut self, host: impl Into<String>) -> Self {
         self.guard.allow_host(host.into());
         self
@@ -256,7 +291,7 @@ impl ServerBuilder {
         self
     }
 
-    /// Declares the deprecated Logging feature, so that `Cx::log` sends.
+    /// Declares the deprecated Logging feature, so that [`Cx::log`](crate::Cx::log) sends.
     #[deprecated(note = "the specification deprecates Logging: write to stderr on stdio, or use OpenTelemetry")]
     pub const fn with_logging(mut self) -> Self {
         self.logging = true;
@@ -274,18 +309,11 @@ impl ServerBuilder {
     /// Builds the server.
     ///
     /// # Errors
-    /// If names collide, schemas are unsound, templates are malformed, a handler takes state that is not
-    /// there, the advertised URL is none that other pods can call, or replicas would not understand each
+    /// If names collide, schemas are unsound, templates are malformed, a handler takes what its calls do not
+    /// hold or state that is not there, an allowed host or origin could never match, the advertised URL is none that other pods can call, or replicas would not understand each
     /// other's tokens.
     pub fn build(self) -> Result<Server, BuildError> {
-        if self.replicas > 1 && self.ring.is_none() {
-            return Err(BuildError::new("server", Problem::NoKeys));
-        }
-        if self.once.is_none()
-            && let Some(tool) = self.offer.tools.iter().find(|tool| tool.uses == Uses::Single)
-        {
-            return Err(BuildError::new(format!("tool `{}`", tool.definition.name), Problem::NoOnce));
-        }
+        self.check_parts()?;
         let discover_cache = self.offer.caches.get(&Method::Discover).copied().unwrap_or_default();
         let (registry, states) = Registry::build(self.offer)?;
         let capabilities = capabilities(&registry, self.logging);
@@ -323,6 +351,19 @@ impl ServerBuilder {
             front,
         };
         Ok(Server { inner: Arc::new(inner) })
+    }
+
+    /// Whether there is what replicas and single-use tools need, and who may call is said in a way that can match.
+    fn check_parts(&self) -> Result<(), BuildError> {
+        if self.replicas > 1 && self.ring.is_none() {
+            return Err(BuildError::new("server", Problem::NoKeys));
+        }
+        match self.offer.tools.iter().find(|tool| tool.uses == Uses::Single) {
+            Some(tool) if self.once.is_none() => {
+                Err(BuildError::new(format!("tool `{}`", tool.definition.name), Problem::NoOnce))
+            }
+            Some(_) | None => self.guard.mistake().map_or(Ok(()), Err),
+        }
     }
 }
 

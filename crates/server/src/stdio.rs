@@ -36,6 +36,16 @@ impl Server {
     /// Only messages of the protocol may go to stdout, so nothing else in the process may print there. Send
     /// logs to stderr: with `tracing_subscriber`, `fmt().with_writer(std::io::stderr)`.
     ///
+    /// ```no_run
+    /// use anypod_server::{Server, Tool};
+    ///
+    /// # async fn serve() -> Result<(), Box<dyn std::error::Error>> {
+    /// let server = Server::new("clock", "1.0.0").tool(Tool::new("tick", async || "tock")).build()?;
+    /// server.serve_stdio().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// If the streams cannot be served.
     pub async fn serve_stdio(self) -> io::Result<()> {
@@ -53,7 +63,7 @@ impl Server {
     /// as they are done.
     ///
     /// Ends when the input ends, when `stop` completes, or when the server is drained: listeners get their
-    /// result, requests in flight have [`crate::Limits::drain`] to finish. A legacy session lasts as long.
+    /// result, requests in flight have [`Limits::drain`](crate::Limits::drain) to finish. A legacy session lasts as long.
     ///
     /// # Errors
     /// If reading or writing fails. A client that goes away is no error.

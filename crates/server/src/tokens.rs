@@ -62,16 +62,15 @@ impl<'a> Binding<'a> {
     }
 }
 
-/// What a `requestState` is bound to: the method, the name and a digest of the arguments, so that consent
-/// given to one request cannot be carried to another. Legacy and modern rounds differ in the principal's
-/// session, not here.
-pub(crate) struct Origin {
+/// What a `requestState` is bound to besides the principal: the method, the name and a digest of the arguments,
+/// so that consent given to one call cannot be carried to another.
+pub(crate) struct SameCall {
     method: String,
     name: String,
     arguments: [u8; 32],
 }
 
-impl Origin {
+impl SameCall {
     pub(crate) fn of(request: &Request) -> Self {
         let name = request.name().or_else(|| request.uri()).unwrap_or_default().into_owned();
         let text = request.arguments().unwrap_or("{}");

@@ -9,6 +9,27 @@ use crate::extract::Needs;
 use crate::handler::{Boxed, Handler, boxed};
 
 /// A tool: a name, a handler, and what the model is told about it.
+///
+/// ```
+/// use anypod_server::{Args, Result, Server, State, Tool};
+/// use anypod_server::proto::tools::ToolAnnotations;
+///
+/// #[derive(Clone)]
+/// struct Library; // the client of a database
+///
+/// #[derive(serde::Deserialize, schemars::JsonSchema)]
+/// struct Book { isbn: String }
+///
+/// async fn title(Args(Book { isbn }): Args<Book>, State(library): State<Library>) -> Result<String> {
+///     let Library = library;
+///     Ok(format!("the book {isbn}"))
+/// }
+///
+/// let title = Tool::new("title", title)
+///     .description("Finds the title of a book by its ISBN")
+///     .annotations(ToolAnnotations { read_only_hint: Some(true), ..ToolAnnotations::default() });
+/// Server::new("library", "1.0.0").state(Library).tool(title).build().unwrap();
+/// ```
 pub struct Tool {
     pub(crate) definition: tools::Tool,
     /// The schemas as they were given; the definition gets them when they have been checked.
@@ -88,7 +109,7 @@ impl Tool {
     }
 
     /// Makes every `requestState` of this tool valid for one use only, for confirmations that must not be
-    /// replayed. The server needs a store that remembers, see `ServerBuilder::once`.
+    /// replayed. The server needs a store that remembers, see [`ServerBuilder::once`](crate::ServerBuilder::once).
     #[must_use]
     pub fn single_use(mut self) -> Self {
         self.uses = Uses::Single;

@@ -1,4 +1,4 @@
-//! The variables of a URI template, read into a type: each is text, and a number or a boolean where the
+//! The variables of a URI template and the arguments of a prompt, read into a type: each is text, and a number or a boolean where the
 //! type wants one.
 
 use std::collections::BTreeMap;

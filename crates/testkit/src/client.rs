@@ -37,6 +37,42 @@ const MAX_PAGES: usize = 1000;
 ///
 /// It declares every capability, asks every request for progress, and lists the tools before the first
 /// [`Client::call_tool`], because their schemas say which arguments are mirrored into headers.
+///
+/// A handler that asks is tested by saying what the person answers:
+///
+/// ```
+/// use anypod_server::proto::{method::ClientMethod, version::Version};
+/// use anypod_server::{BuildError, Cx, Result, Server, Tool, form};
+/// use anypod_testkit::{Check, Client, Replica, accept, decline};
+/// use serde_json::json;
+///
+/// #[derive(serde::Deserialize, schemars::JsonSchema)]
+/// struct Name { name: String }
+///
+/// async fn greet(cx: Cx) -> Result<String> {
+///     match cx.ask("name", form::<Name>("Who are you?")).await?.into_accepted() {
+///         Some(Name { name }) => Ok(format!("Hello, {name}!")),
+///         None => Ok("Hello, stranger!".to_owned()),
+///     }
+/// }
+///
+/// fn greeter(replica: &Replica) -> Result<Server, BuildError> {
+///     replica.configure(Server::new("greeter", "1.0.0").tool(Tool::new("greet", greet))).build()
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+/// # async fn main() {
+/// let scenario = async |client: Client| {
+///     let ann = client.clone().answer("name", accept(json!({ "name": "Ann" })));
+///     assert_eq!(ann.call_tool("greet", json!({})).await?.text(), "Hello, Ann!");
+///     // The same handler, asked by way of a client of an earlier revision, which sees no keys.
+///     let shy = client.answer_every(ClientMethod::Elicit, |_| decline()).legacy(Version::V2025_11_25).await?;
+///     assert_eq!(shy.call_tool("greet", json!({})).await?.text(), "Hello, stranger!");
+///     Ok(())
+/// };
+/// Check::new(greeter).run(scenario).await.unwrap();
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct Client {
     fleet: Fleet,
@@ -116,7 +152,8 @@ impl Client {
         self
     }
 
-    /// Answers the question of that key; see [`accept`], [`decline`] and [`cancel`].
+    /// Answers the question of that key; see [`accept`], [`decline`] and [`cancel`]. Legacy clients are not told
+    /// the key: see [`Client::answer_every`].
     #[must_use]
     pub fn answer(self, key: impl Into<String>, answer: Value) -> Self {
         self.answer_with(key, move |_| answer.clone())
@@ -225,7 +262,8 @@ impl Client {
         Listener::open(&self.fleet, self.sent(step, Method::SubscriptionsListen.as_str(), params).await).await
     }
 
-    /// A legacy client with the same capabilities, answers and principal, which opens a session at once.
+    /// A legacy client with the same capabilities, answers and principal, which opens a session at once. Of the
+    /// answers it gives those of [`Client::answer_every`], because its questions have no keys.
     ///
     /// # Errors
     /// See [`CallError`].

@@ -19,6 +19,17 @@ const LONGEST: u64 = 64 * 1024;
 const MODE: u32 = 0o600;
 /// What others may do with a file.
 const OTHERS: u32 = 0o077;
+/// The comment that marks the second key as staged. A ring by itself cannot tell such a key from an older one.
+const STAGED_MARK: &str = "# staged: opens, does not seal yet";
+
+/// What the key behind the current one is, if there is one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Second {
+    /// A key that sealed before.
+    Older,
+    /// A key that is to seal next.
+    Staged,
+}
 
 /// Reads a ring. Warns when others than the owner may read the file.
 ///
@@ -26,6 +37,15 @@ const OTHERS: u32 = 0o077;
 ///
 /// A [`Usage`] when there is no such file, it cannot be read, or is no ring.
 pub(crate) fn load(path: &Path) -> Result<Ring, Usage> {
+    load_with_second(path).map(|(ring, _)| ring)
+}
+
+/// Like [`load`], and says whether the second key is staged.
+///
+/// # Errors
+///
+/// As [`load`].
+pub(super) fn load_with_second(path: &Path) -> Result<(Ring, Second), Usage> {
     let name = path.display();
     let (text, mode) = read(path).map_err(|error| match error.kind() {
         io::ErrorKind::NotFound => {
@@ -40,7 +60,20 @@ pub(crate) fn load(path: &Path) -> Result<Ring, Usage> {
             mode & 0o777
         ));
     }
-    Ok(ring)
+    let second = match text.lines().any(|line| line.trim() == STAGED_MARK) {
+        true => Second::Staged,
+        false => Second::Older,
+    };
+    Ok((ring, second))
+}
+
+/// What [`load_with_second`] reads: one key per line, and the mark before the staged one.
+fn text(ring: &Ring, second: Second) -> String {
+    let keys = ring.to_text();
+    match (second, keys.split_once('\n')) {
+        (Second::Staged, Some((current, others))) => format!("{current}\n{STAGED_MARK}\n{others}"),
+        (Second::Staged, None) | (Second::Older, _) => keys,
+    }
 }
 
 fn read(path: &Path) -> io::Result<(String, u32)> {
@@ -61,7 +94,7 @@ fn read(path: &Path) -> io::Result<(String, u32)> {
 ///
 /// A [`Usage`] when it exists; otherwise when it cannot be written.
 pub(super) fn create(path: &Path, ring: &Ring) -> anyhow::Result<()> {
-    let draft = Draft::write(path, ring)?;
+    let draft = Draft::write(path, ring, Second::Older)?;
     // A link, unlike a rename, never takes the place of a file.
     match fs::hard_link(&draft.0, path) {
         Ok(()) => sync_directory(path),
@@ -78,9 +111,9 @@ pub(super) fn create(path: &Path, ring: &Ring) -> anyhow::Result<()> {
 /// # Errors
 ///
 /// When it cannot be written; the old file is whole then.
-pub(super) fn replace(path: &Path, ring: &Ring) -> anyhow::Result<()> {
+pub(super) fn replace(path: &Path, ring: &Ring, second: Second) -> anyhow::Result<()> {
     let path = fs::canonicalize(path).map_err(|error| cannot_write(path, error))?;
-    let draft = Draft::write(&path, ring)?;
+    let draft = Draft::write(&path, ring, second)?;
     fs::rename(&draft.0, &path).map_err(|error| cannot_write(&path, error))?;
     sync_directory(&path)
 }
@@ -89,9 +122,9 @@ pub(super) fn replace(path: &Path, ring: &Ring) -> anyhow::Result<()> {
 struct Draft(PathBuf);
 
 impl Draft {
-    fn write(path: &Path, ring: &Ring) -> anyhow::Result<Self> {
+    fn write(path: &Path, ring: &Ring, second: Second) -> anyhow::Result<Self> {
         let draft = Self(path.with_added_extension(format!("{}.draft", random_name()?)));
-        write_new(&draft.0, ring).map_err(|error| cannot_write(path, error))?;
+        write_new(&draft.0, &text(ring, second)).map_err(|error| cannot_write(path, error))?;
         Ok(draft)
     }
 }
@@ -122,7 +155,7 @@ impl Ephemeral {
             Some(ring) => ring,
             None => fresh()?,
         };
-        write_new(&file.0, &ring).map_err(|error| cannot_write(&file.0, error))?;
+        write_new(&file.0, &ring.to_text()).map_err(|error| cannot_write(&file.0, error))?;
         Ok(file)
     }
 
@@ -139,9 +172,9 @@ impl Drop for Ephemeral {
     }
 }
 
-fn write_new(path: &Path, ring: &Ring) -> io::Result<()> {
+fn write_new(path: &Path, text: &str) -> io::Result<()> {
     let mut file = OpenOptions::new().write(true).create_new(true).mode(MODE).open(path)?;
-    file.write_all(ring.to_text().as_bytes())?;
+    file.write_all(text.as_bytes())?;
     file.sync_all()
 }
 

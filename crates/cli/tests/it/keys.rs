@@ -109,8 +109,24 @@ fn a_staged_key_opens_before_it_seals() {
     printed(&["stage", &file]);
     let staged = names();
     assert_eq!((staged.len(), staged[0]), (2, first));
+    assert_eq!(keys(&["stage", &file]).status.code(), Some(2), "one is staged");
+    assert_eq!(names(), staged);
     printed(&["rotate", &file, "--staged"]);
     assert_eq!(names(), [staged[1], first]);
+}
+
+#[test]
+fn a_key_that_sealed_before_does_not_seal_again() {
+    let directory = Directory::new("again");
+    let file = directory.file("ring");
+    printed(&["new", "--out", &file]);
+    printed(&["stage", &file]);
+    assert!(printed(&["show", &file]).contains("staged"));
+    printed(&["rotate", &file, "--staged"]);
+    let shown = printed(&["show", &file]);
+    assert!(!shown.contains("staged"), "{shown}");
+    assert_eq!(keys(&["rotate", &file, "--staged"]).status.code(), Some(2));
+    assert_eq!(printed(&["show", &file]), shown);
 }
 
 #[test]

@@ -54,6 +54,20 @@ fn a_pod_command_without_a_place_for_the_port_is_one_line() {
 }
 
 #[test]
+fn a_key_file_that_no_pod_would_get_is_one_line() {
+    let line = refused(&["up", "--port", "0", "--pod", "server {port}", "--key-file", "ring"]);
+    assert!(line.contains("{key-file}"), "{line}");
+}
+
+#[test]
+fn a_refusal_names_the_page_to_read_and_the_flag_that_was_meant() {
+    let line = refused(&["keys", "rotate"]);
+    assert!(line.contains("`anypod keys rotate --help`"), "{line}");
+    let line = refused(&["up", "--prot", "1"]);
+    assert!(line.contains("--port") && line.contains("`anypod up --help`"), "{line}");
+}
+
+#[test]
 fn a_pod_command_that_does_not_exist_is_one_line() {
     let line = refused(&["up", "--port", "0", "--pod", "no-such-program {port}"]);
     assert!(line.contains("no-such-program"), "{line}");

@@ -14,6 +14,9 @@ use crate::completed::Failure;
 use crate::dispatch::unknown_method;
 use crate::server::Server;
 
+/// Reads what a request changes from its parameters.
+type Change = fn(&Request) -> Result<SessionChange, Rejection>;
+
 /// What such a request changes; the answer is an empty result. `None` if it is not one of them.
 ///
 /// # Errors
@@ -21,27 +24,32 @@ use crate::server::Server;
 pub(crate) fn read(server: &Server, request: &Request) -> Option<Result<Option<SessionChange>, Failure>> {
     let method = LegacyMethod::parse(&request.method_name())?;
     let capabilities = &server.inner.capabilities;
-    let offered = match method {
+    let (offered, change): (bool, Change) = match method {
         LegacyMethod::Initialize => return None,
         LegacyMethod::Ping => return Some(Ok(None)),
-        LegacyMethod::SetLevel => capabilities.logging.is_some(),
-        LegacyMethod::Subscribe | LegacyMethod::Unsubscribe => capabilities.resources.is_some(),
+        LegacyMethod::SetLevel => (capabilities.logging.is_some(), level),
+        LegacyMethod::Subscribe => (capabilities.resources.is_some(), subscribe),
+        LegacyMethod::Unsubscribe => (capabilities.resources.is_some(), unsubscribe),
     };
-    if !offered {
-        return Some(Err(unknown_method(request)));
-    }
-    let change = match method {
-        LegacyMethod::Initialize | LegacyMethod::Ping => return Some(Ok(None)),
-        LegacyMethod::SetLevel => params::<SetLevelRequestParams>(request, "`level`, one of the levels of RFC 5424")
-            .map(|params| SessionChange::Level { level: params.level.as_str().to_owned() }),
-        LegacyMethod::Subscribe => params::<SubscribeRequestParams>(request, "`uri`")
-            .and_then(|params| bounded(params.uri))
-            .map(|uri| SessionChange::Subscribe { uri }),
-        LegacyMethod::Unsubscribe => params::<UnsubscribeRequestParams>(request, "`uri`")
-            .and_then(|params| bounded(params.uri))
-            .map(|uri| SessionChange::Unsubscribe { uri }),
-    };
-    Some(change.map(Some).map_err(Failure::from))
+    Some(match offered {
+        true => change(request).map(Some).map_err(Failure::from),
+        false => Err(unknown_method(request)),
+    })
+}
+
+fn level(request: &Request) -> Result<SessionChange, Rejection> {
+    let params: SetLevelRequestParams = params(request, "`level`, one of the levels of RFC 5424")?;
+    Ok(SessionChange::Level { level: params.level.as_str().to_owned() })
+}
+
+fn subscribe(request: &Request) -> Result<SessionChange, Rejection> {
+    let params: SubscribeRequestParams = params(request, "`uri`")?;
+    Ok(SessionChange::Subscribe { uri: bounded(params.uri)? })
+}
+
+fn unsubscribe(request: &Request) -> Result<SessionChange, Rejection> {
+    let params: UnsubscribeRequestParams = params(request, "`uri`")?;
+    Ok(SessionChange::Unsubscribe { uri: bounded(params.uri)? })
 }
 
 fn params<T: DeserializeOwned>(request: &Request, expected: &'static str) -> Result<T, Rejection> {

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use anypod_server::proto::method::Method;
 use anypod_server::{
-    Args, Caching, Error, Limits, Prompt, Resource, ResourceTemplate, Result, Server, ServerBuilder, Tool, Uri,
+    Args, Caching, Error, Limits, Partial, Prompt, Resource, ResourceTemplate, Result, Server, ServerBuilder, Tool,
+    Uri, Vars,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -115,6 +116,22 @@ async fn arguments_of_a_prompt_that_make_no_sense_are_the_callers_mistake() {
     }
     let none = modern("prompts/get", json!({ "name": "essay" })).send(&server).await;
     assert_eq!(none.error()["code"], -32602);
+}
+
+#[tokio::test]
+async fn arguments_of_a_prompt_are_read_from_text() {
+    #[derive(Deserialize, JsonSchema)]
+    struct Review {
+        remarks: u8,
+        strict: Option<bool>,
+    }
+    let review = async |Args(Review { remarks, strict }): Args<Review>| format!("{remarks} {strict:?}");
+    let server = base(&World::default()).prompt(Prompt::new("review", review)).build().unwrap();
+    let answer = get("review", json!({ "remarks": "5", "strict": "true", "other": [1] })).send(&server).await;
+    assert_eq!(answer.result()["messages"][0]["content"]["text"], "5 Some(true)");
+    let many = get("review", json!({ "remarks": "many" })).send(&server).await;
+    assert_eq!(many.error()["code"], -32602);
+    assert!(many.error().to_string().contains("many"), "{}", many.error());
 }
 
 // Resources
@@ -342,6 +359,34 @@ async fn definitions_are_listed_as_they_were_given() {
     assert_eq!(tools[2]["inputSchema"]["type"], "object");
     assert_eq!(call("b", json!({ "x": 1 })).send(&server).await.result()["isError"], true);
     assert_eq!(call("b", json!({ "y": 1 })).send(&server).await.text(), "b");
+}
+
+#[tokio::test]
+async fn a_handler_whose_calls_do_not_hold_what_it_takes_is_found_when_the_server_is_built() {
+    #[derive(Deserialize, JsonSchema)]
+    struct Id {
+        #[expect(dead_code, reason = "only its schema matters")]
+        id: u64,
+    }
+    let world = World::default();
+    let server = || base(&world);
+    let prompt = || Prompt::new("p", async |_: Args<Id>| "p");
+    let template = |handler| ResourceTemplate::new("x://{id}", "x", async || "r").complete("id", handler);
+    let suggest = async |_: Vars<Id>| vec!["1"];
+    for (builder, named) in [
+        (server().tool(Tool::new("t", async |_: Vars<Id>| "t")), ["tool `t`", "`Vars`"]),
+        (server().tool(Tool::new("t", async |_: Uri| "t")), ["tool `t`", "`Uri`"]),
+        (server().tool(Tool::new("t", async |_: Partial| "t")), ["tool `t`", "`Partial`"]),
+        (server().tool(Tool::new("t", async |_: Args<Vec<u8>>| "t")), ["tool `t`", "object"]),
+        (server().prompt(Prompt::new("p", async |_: Vars<Id>| "p")), ["prompt `p`", "`Vars`"]),
+        (server().prompt(prompt().complete("id", async |_: Args<Id>| vec!["1"])), ["prompt `p`", "`Args`"]),
+        (server().resource(Resource::new("x:1", "x", async |_: Args<Id>| "r")), ["resource `x:1`", "`Args`"]),
+        (server().resource(Resource::new("x:1", "x", async |_: Vars<Id>| "r")), ["resource `x:1`", "`Vars`"]),
+        (server().resource_template(template(suggest)), ["resource template `x://{id}`", "`Vars`"]),
+    ] {
+        let error = builder.build().expect_err(named[0]).to_string();
+        assert!(named.iter().all(|part| error.contains(part)), "{error}");
+    }
 }
 
 #[tokio::test]

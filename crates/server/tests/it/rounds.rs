@@ -1,20 +1,20 @@
 //! Handlers that ask: rounds, replay on any pod, and what a client may send back.
 
+mod journal;
+mod state;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use anypod_server::proto::sampling::CreateMessageRequestParams;
-use anypod_server::{
-    Args, Cx, Error, InMemory, RawArgs, Reply, Result, Server, ServerBuilder, State, Tool, form, form_with_schema, url,
-};
+use anypod_server::{Args, Cx, Reply, Result, Server, ServerBuilder, State, Tool, form, form_with_schema, url};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::support::fixture::base;
-use crate::support::logs::Logs;
-use crate::support::{Answer, Modern, World, alice, call, modern};
+use crate::support::{Answer, Modern, World, call, modern};
 
 #[derive(Debug, Deserialize, JsonSchema)]
 struct Name {
@@ -341,224 +341,6 @@ async fn every_kind_of_question_needs_its_capability() {
 }
 
 #[tokio::test]
-async fn a_key_that_is_used_twice_is_the_handlers_mistake() {
-    let (logs, _guard) = Logs::capture();
-    let server = server();
-    let question = ask("twice", json!({})).send(&server).await;
-    let answer = ask("twice", json!({})).resume(&question, json!({ "name": ann() })).send(&server).await;
-    answer.assert_refused(500, -32603);
-    assert!(logs.text().contains("the key `name` is used twice"), "{}", logs.text());
-}
-
-/// Servers of two releases that share everything but the tool `t`.
-fn releases<M, N, A, B>(old: A, new: B) -> (Server, Server)
-where
-    A: anypod_server::Handler<anypod_server::proto::tools::CallToolResult, M>,
-    B: anypod_server::Handler<anypod_server::proto::tools::CallToolResult, N>,
-{
-    let world = World::default();
-    let build = |tool| base(&world).tool(tool).build().expect("it builds");
-    (build(Tool::new("t", old)), build(Tool::new("t", new)))
-}
-
-async fn upgraded(old: &Server, new: &Server) -> Answer {
-    let question = ask("t", json!({})).send(old).await;
-    assert_eq!(asked(&question), ["name"]);
-    ask("t", json!({})).resume(&question, json!({ "name": ann() })).send(new).await
-}
-
-#[tokio::test]
-async fn a_journal_that_a_changed_handler_does_not_write_is_a_clear_error() {
-    let older = async |cx: Cx| -> Result<String> {
-        cx.step("load", async || Ok::<_, Error>(1)).await?;
-        one(cx).await
-    };
-    let other_question = async |cx: Cx| -> Result<String> {
-        cx.step("load", async || Ok::<_, Error>(1)).await?;
-        cx.ask("name", form::<Name>("May I delete everything?")).await?;
-        Ok("deleted".to_owned())
-    };
-    let no_step = one;
-    let step_for_question = async |cx: Cx| -> Result<String> {
-        cx.step("load", async || Ok::<_, Error>(1)).await?;
-        cx.step("name", async || Ok::<_, Error>(1)).await?;
-        Ok("stepped".to_owned())
-    };
-    let asks_no_more = async |cx: Cx| -> Result<String> {
-        cx.step("load", async || Ok::<_, Error>(1)).await?;
-        Ok("no questions".to_owned())
-    };
-    let (old, new) = releases(older, other_question);
-    let outcomes = [
-        (upgraded(&old, &new).await, "name"),
-        {
-            let (old, new) = releases(older, no_step);
-            (upgraded(&old, &new).await, "load")
-        },
-        {
-            let (old, new) = releases(older, step_for_question);
-            (upgraded(&old, &new).await, "name")
-        },
-        {
-            let (old, new) = releases(older, asks_no_more);
-            (upgraded(&old, &new).await, "name")
-        },
-    ];
-    for (answer, key) in outcomes {
-        assert_eq!(answer.error()["code"], -32603, "{}", answer.response());
-        let message = answer.error()["message"].as_str().expect("text");
-        assert!(message.contains(&format!("`{key}`")) && message.contains("without `requestState`"), "{message}");
-    }
-}
-
-#[tokio::test]
-async fn a_step_that_fails_is_not_kept_and_runs_again() {
-    let tries = Arc::new(AtomicU64::new(0));
-    let flaky = async |State(tries): Count, cx: Cx| -> Result<String> {
-        let tried = cx
-            .step("try", async || match tries.fetch_add(1, Ordering::Relaxed) {
-                0 => Err(Error::tool("not yet")),
-                n => Ok(n),
-            })
-            .await;
-        cx.ask("name", form::<Name>("Who are you?")).await?;
-        Ok(format!("{tried:?}"))
-    };
-    let server =
-        base(&World::default()).state(Arc::clone(&tries)).tool(Tool::new("t", flaky)).build().expect("it builds");
-    let question = ask("t", json!({})).send(&server).await;
-    let done = ask("t", json!({})).resume(&question, json!({ "name": ann() })).send(&server).await;
-    assert_eq!((done.text(), tries.load(Ordering::Relaxed)), ("Ok(1)", 2));
-}
-
-#[tokio::test]
-async fn a_step_that_gives_nothing_is_kept_too() {
-    let count = Arc::new(AtomicU64::new(0));
-    let tool = async |State(count): Count, cx: Cx| -> Result<String> {
-        cx.step("unit", async || {
-            count.fetch_add(1, Ordering::Relaxed);
-            Ok::<(), Error>(())
-        })
-        .await?;
-        one(cx).await
-    };
-    let server =
-        base(&World::default()).state(Arc::clone(&count)).tool(Tool::new("t", tool)).build().expect("it builds");
-    let question = ask("t", json!({})).send(&server).await;
-    ask("t", json!({})).resume(&question, json!({ "name": ann() })).send(&server).await.text();
-    assert_eq!(count.load(Ordering::Relaxed), 1);
-}
-
-#[tokio::test]
-async fn a_state_belongs_to_one_tool_its_arguments_and_its_caller() {
-    let count = Arc::new(AtomicU64::new(0));
-    let server = builder(&World::default()).state(Arc::clone(&count)).build().expect("it builds");
-    let order = json!({ "order": 7, "note": "x" });
-    let question = ask("refund", order.clone()).principal(alice()).send(&server).await;
-    let state = question.result()["requestState"].clone();
-    let sure = |request: Modern| {
-        request.param("requestState", state.clone()).param("inputResponses", json!({ "sure": ann() }))
-    };
-    let bob = anypod_server::Principal::new("https://id.example", "bob");
-    for other in [
-        ask("refund", order.clone()),
-        ask("refund", order.clone()).principal(bob),
-        ask("refund", json!({ "order": 8, "note": "x" })).principal(alice()),
-        ask("refund", json!({ "order": 7 })).principal(alice()),
-        ask("one", order.clone()).principal(alice()),
-    ] {
-        let answer = sure(other).send(&server).await;
-        answer.assert_refused(400, -32602);
-        assert!(answer.error()["message"].as_str().is_some_and(|message| message.contains("requestState")));
-    }
-    assert_eq!(count.load(Ordering::Relaxed), 1, "nothing ran");
-    // White space and the order of members are no other arguments.
-    let same = sure(ask("refund", order).principal(alice()))
-        .edited(|text| text.replace("{\"order\":7,\"note\":\"x\"}", "{ \"n\\u006fte\": \"x\", \"order\":7 }"));
-    assert_eq!(asked(&same.send(&server).await), ["thanks"]);
-}
-
-#[tokio::test]
-async fn numbers_that_no_double_holds_do_not_make_all_arguments_alike() {
-    let prompt = anypod_server::Prompt::new("p", one);
-    let tool = Tool::new("t", async |RawArgs(_): RawArgs, cx: Cx| one(cx).await);
-    let server = base(&World::default()).prompt(prompt).tool(tool).build().expect("it builds");
-    for (method, name) in [("prompts/get", "p"), ("tools/call", "t")] {
-        let with = |amount: u64| {
-            let params = json!({ "name": name, "arguments": { "amount": amount, "x": 1 } });
-            modern(method, params).capable(json!({ "elicitation": {} }))
-        };
-        let huge = |request: Modern| request.edited(|text| text.replace("\"x\":1", "\"x\":1e999"));
-        let question = huge(with(5)).send(&server).await;
-        // To refuse such numbers is as good; to ask once and to take the answer for anything is not.
-        let Some(result) = question.response().get("result") else { continue };
-        if result["resultType"] == "input_required" {
-            let other = huge(with(5_000).resume(&question, json!({ "name": ann() }))).send(&server).await;
-            other.assert_refused(400, -32602);
-        }
-    }
-}
-
-#[tokio::test]
-async fn a_state_expires() {
-    let world = World::default();
-    let server = builder(&world).build().expect("it builds");
-    let question = ask("one", json!({})).send(&server).await;
-    let resumed = ask("one", json!({})).resume(&question, json!({ "name": ann() }));
-    world.advance(3599);
-    assert!(resumed.send(&server).await.text().contains("Ann"));
-    world.advance(1);
-    resumed.send(&server).await.assert_refused(400, -32602);
-}
-
-#[tokio::test]
-async fn a_single_use_state_works_once_on_whichever_pod() {
-    let world = World::default();
-    let pods = || {
-        let once = Arc::new(InMemory::new(100));
-        let build = |once| {
-            let tool = Tool::new("t", one).single_use();
-            base(&world).tool(tool).once(Shared(once)).build().expect("it builds")
-        };
-        (build(Arc::clone(&once)), build(once))
-    };
-    let (first, second) = pods();
-    let question = ask("t", json!({})).send(&first).await;
-    let resumed = ask("t", json!({})).resume(&question, json!({ "name": ann() }));
-    assert!(resumed.send(&first).await.text().contains("Ann"));
-    for pod in [&first, &second] {
-        resumed.send(pod).await.assert_refused(400, -32602);
-    }
-    // Another call is another matter.
-    let question = ask("t", json!({})).send(&second).await;
-    assert!(ask("t", json!({})).resume(&question, json!({ "name": ann() })).send(&first).await.text().contains("Ann"));
-}
-
-/// One memory that two pods share.
-struct Shared(Arc<InMemory>);
-
-impl anypod_server::Once for Shared {
-    fn claim(
-        &self,
-        token: [u8; 32],
-        now: anypod_server::proto::seal::UnixSeconds,
-        until: anypod_server::proto::seal::UnixSeconds,
-    ) -> std::pin::Pin<Box<dyn Future<Output = std::result::Result<bool, anypod_server::OnceError>> + Send + '_>> {
-        self.0.claim(token, now, until)
-    }
-}
-
-#[tokio::test]
-async fn a_store_that_cannot_tell_is_a_busy_server_not_a_second_use() {
-    let server = base(&World::default()).tool(Tool::new("t", one).single_use()).once(InMemory::new(0)).build();
-    let server = server.expect("it builds");
-    let question = ask("t", json!({})).send(&server).await;
-    let answer = ask("t", json!({})).resume(&question, json!({ "name": ann() })).send(&server).await;
-    answer.assert_refused(503, -32603);
-    assert_eq!(answer.header("retry-after"), Some("1"));
-}
-
-#[tokio::test]
 async fn only_calls_prompts_and_resources_may_end_a_round() {
     let greedy = async |cx: Cx| -> Result<Vec<String>> { Ok(vec![one(cx).await?]) };
     let prompt = anypod_server::Prompt::new("p", async |Args(_): Args<Order>| "p").complete("order", greedy);
@@ -566,18 +348,6 @@ async fn only_calls_prompts_and_resources_may_end_a_round() {
     let params = json!({ "ref": { "type": "ref/prompt", "name": "p" }, "argument": { "name": "order", "value": "" } });
     let answer = modern("completion/complete", params).capable(json!({ "elicitation": {} })).send(&server).await;
     answer.assert_refused(500, -32603);
-}
-
-#[tokio::test]
-async fn a_state_that_is_too_long_to_travel_is_an_internal_error() {
-    let (logs, _guard) = Logs::capture();
-    let tool = async |cx: Cx| -> Result<String> {
-        cx.step("much", async || Ok::<_, Error>("x".repeat(100_000))).await?;
-        one(cx).await
-    };
-    let server = base(&World::default()).tool(Tool::new("t", tool)).build().expect("it builds");
-    ask("t", json!({})).send(&server).await.assert_refused(500, -32603);
-    assert!(logs.text().contains("does not fit into `requestState`"), "{}", logs.text());
 }
 
 #[tokio::test]
