@@ -36,6 +36,14 @@ pub(crate) struct Call {
     pub(crate) resume: Resume,
 }
 
+impl Call {
+    /// Whether this is a further round of a call that was let in. Only the front can say so, which keeps the
+    /// state to itself: a modern client could send one state for ever.
+    fn goes_on(&self) -> bool {
+        matches!(self.client, Client::Legacy(_)) && self.resume.state.is_some()
+    }
+}
+
 /// What a caller brings back from the round before.
 #[derive(Debug, Default)]
 pub(crate) struct Resume {
@@ -89,6 +97,9 @@ impl Server {
         let Some(method) = request.method().filter(|method| self.offers(*method)) else {
             return Err(unknown_method(&request));
         };
+        if let Some(limiter) = self.inner.limiter.as_ref().filter(|_| starts_work(method) && !call.goes_on()) {
+            limiter.take()?;
+        }
         match method {
             Method::Discover => Ok(Started::Done(Completed::Ready(Arc::clone(&self.inner.discover)))),
             Method::ToolsList => self.list(&call, method, &self.inner.registry.lists.tools),
@@ -317,6 +328,19 @@ fn is_file(uri: &str) -> bool {
 /// Spec: server/resources, "Security Considerations".
 fn climbs(value: &str) -> bool {
     value.split(['/', '\\']).any(|segment| segment == "..")
+}
+
+/// Whether a handler runs.
+const fn starts_work(method: Method) -> bool {
+    match method {
+        Method::ToolsCall | Method::PromptsGet | Method::ResourcesRead | Method::Complete => true,
+        Method::Discover
+        | Method::ToolsList
+        | Method::PromptsList
+        | Method::ResourcesList
+        | Method::ResourceTemplatesList
+        | Method::SubscriptionsListen => false,
+    }
 }
 
 fn unknown(what: &'static str, name: &str) -> Rejection {

@@ -26,6 +26,7 @@ use crate::load::Load;
 use crate::once::Once;
 use crate::outside::Outside;
 use crate::prompt::Prompt;
+use crate::rate::{Limiter, Rate};
 use crate::registry::{Offer, Registry, States};
 use crate::resource::{Resource, ResourceTemplate};
 use crate::tokens::Tokens;
@@ -73,6 +74,7 @@ pub(crate) struct Inner {
     pub(crate) limits: Limits,
     pub(crate) bus: Arc<dyn Bus>,
     pub(crate) once: Option<Arc<dyn Once>>,
+    pub(crate) limiter: Option<Limiter>,
     pub(crate) guard: Guard,
     pub(crate) load: Arc<Load>,
     /// Name and version as `_meta` of every result, ready to be spliced in.
@@ -153,6 +155,7 @@ pub struct ServerBuilder {
     replicas: usize,
     bus: Option<Arc<dyn Bus>>,
     once: Option<Arc<dyn Once>>,
+    rate: Option<Rate>,
     guard: Guard,
     logging: bool,
     advertised: Option<String>,
@@ -171,6 +174,7 @@ impl ServerBuilder {
             replicas: 1,
             bus: None,
             once: None,
+            rate: None,
             guard: Guard::default(),
             logging: false,
             advertised: None,
@@ -259,6 +263,13 @@ impl ServerBuilder {
         self
     }
 
+    /// How many calls of tools, prompts, resources and completions a pod starts in a second; one more is
+    /// answered 429 with `Retry-After`. Not limited by default.
+    pub const fn rate(mut self, rate: Rate) -> Self {
+        self.rate = Some(rate);
+        self
+    }
+
     /// The store that remembers which single-use tokens were used.
     pub fn once(mut self, once: impl Once) -> Self {
         self.once = Some(Arc::new(once));
@@ -342,6 +353,7 @@ impl ServerBuilder {
             limits,
             bus,
             once: self.once,
+            limiter: self.rate.map(Limiter::new),
             guard: self.guard,
             identity,
             info: Arc::new(self.info),

@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use anypod_server::{Limits, Server, State, Tool};
+use anypod_server::{Limits, Rate, Server, State, Tool};
 use bytes::Bytes;
 use http_body::Frame;
 use serde_json::{Value, json};
@@ -462,6 +462,20 @@ async fn sends_callers_away_when_it_is_full_and_takes_them_again_afterwards() {
     assert_eq!(first.await.expect("no panic").text(), "done");
     stop.notify_one();
     assert_eq!(work.send(&server).await.text(), "done");
+}
+
+#[tokio::test(start_paused = true)]
+async fn starts_no_more_calls_than_its_rate_and_lists_all_the_same() {
+    let server = full(&World::default()).rate(Rate::per_second(1).burst(2)).build().expect("it builds");
+    for _ in 0..2 {
+        assert_eq!(echo().send(&server).await.text(), "hello");
+    }
+    let away = echo().send(&server).await;
+    away.assert_refused(429, -32603);
+    assert_eq!(away.header("retry-after"), Some("1"));
+    modern("tools/list", json!({})).send(&server).await.result();
+    tokio::time::advance(std::time::Duration::from_secs(1)).await;
+    assert_eq!(echo().send(&server).await.text(), "hello");
 }
 
 #[tokio::test]
