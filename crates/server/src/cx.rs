@@ -10,7 +10,7 @@ use anypod_proto::logging::LoggingLevel;
 use anypod_proto::method::{Method, Notification};
 use anypod_proto::reject::Rejection;
 use anypod_proto::request::Request;
-use anypod_proto::trace::TraceParent;
+use anypod_proto::trace::{self, TraceContext, TraceParent};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -29,6 +29,18 @@ use crate::server::Server;
 #[derive(Clone)]
 pub struct Cx {
     call: Arc<CallState>,
+}
+
+/// The trace of a caller, as it came in `_meta`. Spec: basic/index, "`_meta`".
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Trace {
+    /// `traceparent`: the trace and the caller's span. What is sent on names a span of your own, see
+    /// [`TraceParent::child`].
+    pub parent: Option<TraceParent>,
+    /// `tracestate`, to be sent on as it is; none without a parent.
+    pub state: Option<String>,
+    /// `baggage`, to be sent on as it is.
+    pub baggage: Option<String>,
 }
 
 /// Everything that belongs to one run of a handler.
@@ -306,9 +318,15 @@ impl Cx {
         &self.call.server
     }
 
-    /// The trace that this call belongs to, for calls to other systems.
-    pub fn trace_parent(&self) -> Option<TraceParent> {
-        TraceParent::parse(self.call.request.trace_fields()[0].as_deref()?)
+    /// The trace that this call belongs to, for calls to other systems. What is not well-formed is left out.
+    pub fn trace(&self) -> Trace {
+        let [parent, state, baggage] = self.call.request.trace_fields();
+        let context = parent.as_deref().and_then(|parent| TraceContext::parse(parent, state.as_deref(), None));
+        Trace {
+            parent: context.as_ref().map(|context| context.traceparent),
+            state: context.and_then(|context| context.tracestate.map(str::to_owned)),
+            baggage: baggage.as_deref().and_then(trace::baggage).map(str::to_owned),
+        }
     }
 
     fn log_level(&self) -> Option<LoggingLevel> {

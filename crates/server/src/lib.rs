@@ -111,7 +111,7 @@ pub use ask::{roots, sample};
 pub use build_error::BuildError;
 pub use bus::{Bus, BusError, Change, Event, InProcess, Interest, Mailbox, Receiver, SessionChange};
 pub use completion::Partial;
-pub use cx::Cx;
+pub use cx::{Cx, Trace};
 pub use error::{Error, Result};
 pub use extract::{Args, Extract, Needs, RawArgs, State, Uri, Vars};
 pub use handler::{Contents, Handler, IntoOutput, Json, Suggestions};

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anypod_server::proto::method::Method;
 use anypod_server::{
-    Args, Caching, Error, Limits, Partial, Prompt, Resource, ResourceTemplate, Result, Server, ServerBuilder, Tool,
+    Args, Caching, Cx, Error, Limits, Partial, Prompt, Resource, ResourceTemplate, Result, Server, ServerBuilder, Tool,
     Uri, Vars,
 };
 use schemars::JsonSchema;
@@ -448,6 +448,24 @@ async fn what_depends_on_answers_is_not_for_caches() {
     let done = asks().resume(&question, json!({ "name": answer })).send(&server).await;
     assert_eq!(done.result()["contents"][0]["text"], "Ann");
     assert_eq!((&done.result()["ttlMs"], &done.result()["cacheScope"]), (&json!(0), &json!("private")));
+}
+
+#[tokio::test]
+async fn a_handler_can_go_on_with_the_trace_of_its_caller() {
+    let follow = async |cx: Cx| {
+        let trace = cx.trace();
+        format!("{:?} {:?} {:?}", trace.parent.map(|parent| parent.to_string()), trace.state, trace.baggage)
+    };
+    let server = base(&World::default()).tool(Tool::new("follow", follow)).build().expect("it builds");
+    let parent = "00-0af7651916cd43dd8448eb211c80319c-00f067aa0ba902b7-01";
+    let traced = |parent: &str| {
+        let call = call("follow", json!({})).meta("traceparent", json!(parent));
+        call.meta("tracestate", json!("vendor=1")).meta("baggage", json!("user=7"))
+    };
+    let all = traced(parent).send(&server).await;
+    assert_eq!(all.text(), format!("Some({parent:?}) Some(\"vendor=1\") Some(\"user=7\")"));
+    // The state of a vendor means nothing without the trace; baggage stands alone.
+    assert_eq!(traced("00-00-00-00").send(&server).await.text(), "None None Some(\"user=7\")");
 }
 
 #[tokio::test]

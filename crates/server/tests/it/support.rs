@@ -231,7 +231,7 @@ impl Modern {
 
 fn key(name: &str) -> String {
     match name {
-        "progressToken" | "traceparent" => name.to_owned(),
+        "progressToken" | "traceparent" | "tracestate" | "baggage" => name.to_owned(),
         _ => format!("{PREFIX}{name}"),
     }
 }
