@@ -130,6 +130,12 @@ impl Server {
     }
 
     fn list(&self, call: &Call, method: Method, listing: &Listing) -> Result<Started, Failure> {
+        let (identity, size) = (&self.inner.identity, self.inner.limits.page_items);
+        if call.request.cursor().is_none()
+            && let Some(whole) = listing.whole(identity, size)
+        {
+            return Ok(Started::Done(Completed::Ready(whole)));
+        }
         let principal = call.principal.as_ref().map(Principal::id);
         let context = [method.as_str().as_bytes()];
         let binding = Binding { purpose: Purpose::Cursor, principal, context: &context };
@@ -137,7 +143,7 @@ impl Server {
             None => None,
             Some(cursor) => Some(self.open_cursor(binding, &cursor)?),
         };
-        let page = listing.page(after.as_deref(), self.inner.limits.page_items)?;
+        let page = listing.page(after.as_deref(), size)?;
         let cursor = match page.next_after {
             None => None,
             Some(name) => {
@@ -149,7 +155,7 @@ impl Server {
                 })?)
             }
         };
-        Ok(Started::Done(Completed::Ready(listing.result(&self.inner.identity, &page, cursor.as_deref()).into())))
+        Ok(Started::Done(Completed::Ready(listing.result(identity, &page, cursor.as_deref()).into())))
     }
 
     fn open_cursor(&self, binding: Binding<'_>, cursor: &str) -> Result<String, Rejection> {

@@ -1,6 +1,7 @@
 //! Lists, serialized once: pages are cut from ready items, and most answers are ready as a whole.
 
 use std::collections::HashMap;
+use std::sync::{Arc, OnceLock};
 
 use anypod_proto::caching::{CacheScope, Caching};
 use anypod_proto::reject::Rejection;
@@ -15,6 +16,8 @@ pub(crate) struct Listing {
     items: Vec<(String, String)>,
     positions: HashMap<String, usize>,
     cache: Caching,
+    /// The result of a list that fits on one page, from the first time it was asked for.
+    whole: OnceLock<Arc<str>>,
 }
 
 /// One page.
@@ -34,7 +37,14 @@ impl Listing {
             .map(|(name, item)| serde_json::to_string(item).map(|text| (name.to_owned(), text)))
             .collect::<Result<_, _>>()?;
         let positions = items.iter().enumerate().map(|(at, (name, _))| (name.clone(), at)).collect();
-        Ok(Self { member, items, positions, cache })
+        Ok(Self { member, items, positions, cache, whole: OnceLock::new() })
+    }
+
+    /// The result object of the list as a whole, if it fits on one page of `size`. A server has one identity
+    /// and one size of pages, so this is written once.
+    pub(crate) fn whole(&self, identity: &str, size: usize) -> Option<Arc<str>> {
+        let write = || self.result(identity, &Page { items: &self.items, next_after: None }, None).into();
+        (self.items.len() <= size.max(1)).then(|| Arc::clone(self.whole.get_or_init(write)))
     }
 
     /// The page that begins after the item of that name.
@@ -105,6 +115,15 @@ mod tests {
         );
         let last = listing.page(first.next_after, 2).unwrap();
         assert_eq!((last.items.len(), last.next_after), (1, None));
+    }
+
+    #[test]
+    fn a_list_on_one_page_is_written_once_and_is_that_page() {
+        let listing = listing();
+        assert_eq!(listing.whole(r#""_meta":{}"#, 2), None);
+        let whole = listing.whole(r#""_meta":{}"#, 3).unwrap();
+        assert_eq!(*whole, *listing.result(r#""_meta":{}"#, &listing.page(None, 3).unwrap(), None));
+        assert!(Arc::ptr_eq(&whole, &listing.whole(r#""_meta":{}"#, 3).unwrap()));
     }
 
     #[test]
