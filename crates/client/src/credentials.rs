@@ -1,0 +1,79 @@
+//! The place of authorization: who knows credentials is asked for them, given the server's challenge.
+//!
+//! Spec: basic/authorization.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+
+use http::{HeaderValue, StatusCode};
+
+use crate::error::Source;
+
+/// What a server said when it wanted credentials, or others.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Challenge {
+    /// 401 or 403.
+    pub status: StatusCode,
+    /// The values of `WWW-Authenticate`, as they came; at most 8, of at most 4 KiB each.
+    pub www_authenticate: Vec<String>,
+    /// The URL that was asked.
+    pub url: String,
+}
+
+impl fmt::Display for Challenge {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "HTTP {} from {}", self.status.as_u16(), self.url)?;
+        self.www_authenticate.iter().try_for_each(|value| write!(f, "; {value}"))
+    }
+}
+
+/// A boxed future, as traits that are used as objects return.
+pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// Knows the credentials for a server.
+pub trait Credentials: Send + Sync + 'static {
+    /// The value of `Authorization` to send, if any. Asked before every request, so it should be at hand.
+    fn authorization(&self) -> BoxFuture<'_, Result<Option<HeaderValue>, Source>>;
+
+    /// The server answered with a challenge. `true` if there are other credentials now and the request is to be
+    /// sent again; asked at most three times for one request.
+    fn challenged<'a>(&'a self, challenge: &'a Challenge) -> BoxFuture<'a, Result<bool, Source>>;
+
+    /// What tells users of the same client apart, for cached results that are private. Never the token itself.
+    fn context(&self) -> String {
+        String::new()
+    }
+}
+
+/// A bearer token that does not change.
+pub struct Bearer(HeaderValue);
+
+impl Bearer {
+    /// This token.
+    ///
+    /// # Errors
+    /// If it has characters that no header may have.
+    pub fn new(token: &str) -> Result<Self, http::header::InvalidHeaderValue> {
+        let mut value = HeaderValue::from_str(&format!("Bearer {token}"))?;
+        value.set_sensitive(true);
+        Ok(Self(value))
+    }
+}
+
+impl fmt::Debug for Bearer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Bearer(…)")
+    }
+}
+
+impl Credentials for Bearer {
+    fn authorization(&self) -> BoxFuture<'_, Result<Option<HeaderValue>, Source>> {
+        Box::pin(std::future::ready(Ok(Some(self.0.clone()))))
+    }
+
+    fn challenged<'a>(&'a self, _: &'a Challenge) -> BoxFuture<'a, Result<bool, Source>> {
+        Box::pin(std::future::ready(Ok(false)))
+    }
+}

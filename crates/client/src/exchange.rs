@@ -1,0 +1,113 @@
+//! A request under way: what the server says about it, and then the answer.
+//!
+//! Dropping an exchange cancels the request.
+
+use anypod_proto::jsonrpc::ErrorObject;
+use bytes::Bytes;
+use serde::de::DeserializeOwned;
+
+use crate::credentials::BoxFuture;
+use crate::error::{Broken, Error, Result};
+
+/// JSON as it came: checked to be JSON in UTF-8, otherwise unread.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Raw(Bytes);
+
+impl Raw {
+    /// Takes what has been checked.
+    pub(crate) const fn checked(json: Bytes) -> Self {
+        Self(json)
+    }
+
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.0).unwrap_or_default()
+    }
+
+    /// The bytes of the text.
+    pub const fn as_bytes(&self) -> &Bytes {
+        &self.0
+    }
+
+    /// Reads it as `T`.
+    ///
+    /// # Errors
+    /// [`Broken::Result`] if it has another form.
+    pub fn read<T: DeserializeOwned>(&self) -> Result<T> {
+        serde_json::from_slice(&self.0).map_err(|error| Broken::Result(error.to_string()).into())
+    }
+}
+
+/// A notification of the server.
+#[derive(Debug, Clone)]
+pub struct Notice {
+    /// The method.
+    pub method: String,
+    /// The parameters; `{}` if it has none.
+    pub params: Raw,
+}
+
+/// What ends an exchange.
+#[derive(Debug, Clone)]
+pub enum Answer {
+    /// A result of any `resultType`.
+    Result(Raw),
+    /// An error.
+    Error(ErrorObject),
+}
+
+/// What comes in for a request.
+#[derive(Debug, Clone)]
+pub enum Incoming {
+    /// Something along the way.
+    Notice(Notice),
+    /// The end.
+    Answer(Answer),
+}
+
+/// Where a stream of messages for one request comes from. After an answer or an error, nothing more is asked of it.
+pub(crate) trait Messages: Send {
+    /// The next message. Cancel-safe: a future that is dropped loses no message.
+    fn next(&mut self) -> BoxFuture<'_, Result<Incoming>>;
+}
+
+/// A request under way.
+pub struct Exchange(Kind);
+
+enum Kind {
+    /// The answer came at once, as plain JSON.
+    Answered(Option<Answer>),
+    /// Messages come one by one.
+    Stream(Box<dyn Messages>),
+}
+
+impl Exchange {
+    /// One that has ended already.
+    pub(crate) const fn answered(answer: Answer) -> Self {
+        Self(Kind::Answered(Some(answer)))
+    }
+
+    /// One that goes on.
+    pub(crate) fn stream(messages: impl Messages + 'static) -> Self {
+        Self(Kind::Stream(Box::new(messages)))
+    }
+
+    /// The next message. Cancel-safe.
+    ///
+    /// # Errors
+    /// If the stream breaks or the server breaks the protocol. Nothing comes after that, nor after the answer.
+    pub async fn next(&mut self) -> Result<Incoming> {
+        match &mut self.0 {
+            Kind::Answered(answer) => {
+                answer.take().map(Incoming::Answer).ok_or(Error::Broken(Broken::NoAnswer))
+            }
+            Kind::Stream(messages) => messages.next().await,
+        }
+    }
+}
+
+impl std::fmt::Debug for Exchange {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Exchange")
+    }
+}
