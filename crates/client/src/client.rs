@@ -2,8 +2,7 @@
 
 use std::sync::Arc;
 
-use anypod_proto::capabilities::ClientCapabilities;
-use anypod_proto::capabilities::SamplingCapability;
+use anypod_proto::capabilities::{ClientCapabilities, SamplingCapability};
 use anypod_proto::completion::{CompleteResult, CompletionArgument, CompletionContext, CompletionReference};
 use anypod_proto::discover::DiscoverResult;
 use anypod_proto::elicitation::{ElicitRequestFormParams, ElicitRequestUrlParams, ElicitResult};
@@ -16,6 +15,7 @@ use anypod_proto::resources::{
 };
 use anypod_proto::roots::Root;
 use anypod_proto::sampling::{CreateMessageRequestParams, CreateMessageResult};
+use anypod_proto::subscriptions::SubscriptionFilter;
 use anypod_proto::tools::{CallToolResult, ListToolsResult, Tool};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Uri};
@@ -32,6 +32,7 @@ use crate::http::modern::Modern;
 use crate::http::{Connection, Settings, Wire};
 use crate::identity::Identity;
 use crate::limits::Limits;
+use crate::listen::Listen;
 use crate::lists::List;
 use crate::observe::Observe;
 use crate::outside::Outside;
@@ -193,6 +194,11 @@ impl Client {
         Request::new(self, pushed.map(|()| call))
     }
 
+    /// Listens for changes: those of the lists, and of resources by URI.
+    pub fn listen(&self, filter: SubscriptionFilter) -> Listen {
+        Listen::new(self, filter)
+    }
+
     /// A request of any method, such as one of an extension. `name` is what `Mcp-Name` says, if the method has that.
     pub fn request(&self, method: &str, name: Option<&str>, params: &JsonObject) -> Request<Raw> {
         let mut call = Call { method: method.to_owned().into(), name: name.map(str::to_owned), ..Call::default() };
@@ -237,6 +243,9 @@ impl Inner {
     }
 
     pub(crate) fn noticed(&self, _notice: &Notice) {}
+
+    /// Changes may have been missed: nothing that is kept is known to be true.
+    pub(crate) fn missed_changes(&self) {}
 
     pub(crate) fn check_output(&self, _call: &Call, _result: &CallToolResult) -> Result<()> {
         Ok(())

@@ -163,7 +163,6 @@ struct Stream {
     id: u64,
     events: Events,
     repeat: Repeat,
-    silence: Duration,
     left: usize,
     limit: usize,
 }
@@ -171,17 +170,12 @@ struct Stream {
 impl Stream {
     fn new(id: u64, events: Events, repeat: Repeat, wire: &Wire) -> Self {
         let limit = wire.limits.notifications;
-        Self { id, events, repeat, silence: wire.limits.silence_deadline, left: limit, limit }
+        Self { id, events, repeat, left: limit, limit }
     }
 
     async fn read(&mut self) -> Result<Incoming> {
         loop {
-            let next = tokio::time::timeout(self.silence, self.events.next()).await;
-            let event = match next {
-                Err(_) => return Err(Error::lost(format!("the stream was silent for {:?}", self.silence))),
-                Ok(event) => event?,
-            };
-            let Some(event) = event else { return Err(Error::lost(Broken::NoAnswer)) };
+            let Some(event) = self.events.next().await? else { return Err(Error::lost(Broken::NoAnswer)) };
             // Spec: HTML, "Event stream interpretation": events of other types are not for us.
             if event.data.is_empty() || event.event.as_deref().is_some_and(|kind| kind != "message") {
                 continue;
