@@ -2,6 +2,7 @@
 
 mod call;
 mod credentials;
+pub mod era;
 mod error;
 mod exchange;
 mod http;
