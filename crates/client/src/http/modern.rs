@@ -12,7 +12,7 @@ use anypod_proto::version::Version;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method};
 
-use super::{Answered, Events, Kind, Turn, Wire};
+use super::{Answered, Events, Kind, Turn, Wire, printable};
 use crate::call::{Call, Repeat};
 use crate::credentials::BoxFuture;
 use crate::error::{Broken, Error, Result};
@@ -45,6 +45,23 @@ pub(crate) struct Refusal {
     pub(crate) body: Bytes,
     /// What its `Retry-After` said.
     pub(crate) retry_after: Option<Duration>,
+}
+
+impl Refusal {
+    /// The refusal as the error that it is, if nobody falls back.
+    pub(crate) fn into_error(self) -> Error {
+        match Message::read(&self.body) {
+            Ok(Message::Answer(_, Answer::Error(error))) => Error::Answered(error),
+            _ if self.status.is_success() => match self.kind {
+                Kind::Other(kind) => Broken::ContentType(kind).into(),
+                Kind::Json | Kind::Events => Broken::NotJsonRpc(printable(&self.body)).into(),
+            },
+            _ => {
+                let excerpt = printable(&self.body);
+                Error::Refused { status: self.status, excerpt, retry_after: self.retry_after }
+            }
+        }
+    }
 }
 
 impl Modern {
