@@ -4,6 +4,7 @@ mod answer;
 mod call;
 mod client;
 mod credentials;
+pub mod era;
 mod error;
 mod exchange;
 mod http;
