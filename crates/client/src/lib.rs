@@ -18,6 +18,7 @@ mod outside;
 mod reply;
 mod request;
 mod rounds;
+mod tasks;
 mod tools;
 mod upstream;
 
@@ -35,3 +36,4 @@ pub use observe::Observe;
 pub use outside::{Entropy, Outside};
 pub use reply::{Reply, Value};
 pub use request::{Asked, CacheUse, Request, Round};
+pub use tasks::{Started, Task};

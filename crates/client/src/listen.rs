@@ -237,7 +237,7 @@ impl Subscription {
                     self.waiting.push_back(Event::Gap);
                     return;
                 }
-                Err(error) if self.fruitless >= inner.limits.resumptions || !is_passing(&error) => {
+                Err(error) if self.fruitless >= inner.limits.resumptions || !error.is_passing() => {
                     self.finish(End::Lost(error));
                     return;
                 }
@@ -246,14 +246,6 @@ impl Subscription {
                 }
             }
         }
-    }
-}
-
-/// Whether a later attempt may fare better.
-fn is_passing(error: &Error) -> bool {
-    match error {
-        Error::Refused { status, .. } => status.is_server_error() || *status == http::StatusCode::TOO_MANY_REQUESTS,
-        error => matches!(error, Error::Lost { .. } | Error::Unreachable { .. } | Error::TimedOut(_) | Error::Busy(_)),
     }
 }
 
