@@ -139,7 +139,12 @@ impl Inner {
     }
 
     /// Follows the task that a call has become. Who gives up the call gives up the task.
-    pub(crate) async fn follow(&self, client: &Client, created: CreateTaskResult, options: &mut Options) -> Result<Raw> {
+    pub(crate) async fn follow(
+        &self,
+        client: &Client,
+        created: CreateTaskResult,
+        options: &mut Options,
+    ) -> Result<Raw> {
         let task = created.task;
         let mut guard = Abandon { client: client.clone(), id: Some(task.task_id.clone()) };
         let pace = task.poll_interval_ms.map(Duration::from_millis);

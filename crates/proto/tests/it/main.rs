@@ -15,5 +15,6 @@ mod seal;
 mod smoke;
 mod sse;
 mod tasks;
+mod upgrade;
 mod uri_template;
 mod vectors;
