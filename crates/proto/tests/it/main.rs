@@ -3,6 +3,7 @@
 mod admit;
 mod capabilities;
 mod elicitation;
+mod form;
 mod header;
 mod json;
 mod jsonrpc;
