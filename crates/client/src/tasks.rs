@@ -139,7 +139,12 @@ impl Inner {
     }
 
     /// Follows the task that a call has become. Who gives up the call gives up the task.
-    pub(crate) async fn follow(&self, client: &Client, created: CreateTaskResult, options: &mut Options) -> Result<Raw> {
+    pub(crate) async fn follow(
+        &self,
+        client: &Client,
+        created: CreateTaskResult,
+        options: &mut Options,
+    ) -> Result<Raw> {
         let task = created.task;
         let mut guard = Abandon { client: client.clone(), id: Some(task.task_id.clone()) };
         let pace = task.poll_interval_ms.map(Duration::from_millis);
@@ -169,7 +174,7 @@ impl Inner {
                 Err(error) if failures < self.limits.resumptions && error.is_passing() => {
                     failures += 1;
                     tracing::debug!(%error, failures, "a task could not be looked at");
-                    let pause = self.outside.jitter(self.bounded(pace) * failures.min(8) as u32);
+                    let pause = self.outside.jitter(self.bounded(pace) * u32::try_from(failures.min(8)).unwrap_or(8));
                     cancellable(options, async { Ok(tokio::time::sleep(pause).await) }).await?;
                     continue;
                 }
