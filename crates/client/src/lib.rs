@@ -28,6 +28,7 @@ pub use client::{Client, ClientBuilder};
 pub use credentials::{Bearer, BoxFuture, Challenge, Credentials};
 pub use error::{Broken, Error, Result};
 pub use exchange::{Answer, Exchange, Incoming, Notice, Raw};
+pub use http::connect::{HttpVersion, Proxy, Tls};
 pub use identity::Identity;
 pub use limits::Limits;
 pub use listen::{End, Event, Listen, Subscription};
