@@ -1,6 +1,7 @@
 //! Calls to MCP servers of either era.
 
 mod answer;
+mod builder;
 mod call;
 mod client;
 mod credentials;
@@ -23,11 +24,13 @@ mod tools;
 mod upstream;
 
 pub use anypod_proto as proto;
+pub use builder::ClientBuilder;
 pub use call::{Answers, Call, Repeat};
-pub use client::{Client, ClientBuilder};
+pub use client::Client;
 pub use credentials::{Bearer, BoxFuture, Challenge, Credentials};
 pub use error::{Broken, Error, Result};
 pub use exchange::{Answer, Exchange, Incoming, Notice, Raw};
+pub use http::connect::{HttpVersion, Proxy, Tls};
 pub use identity::Identity;
 pub use limits::Limits;
 pub use listen::{End, Event, Listen, Subscription};

@@ -12,6 +12,7 @@ use anypod_proto::method::{Method, Notification};
 use anypod_proto::resources::ResourceUpdatedNotificationParams;
 use anypod_proto::subscriptions::{SubscriptionFilter, SubscriptionsAcknowledgedNotificationParams};
 
+use anypod_proto::tasks::{DetailedTask, TaskStatusNotificationParams};
 use tokio::time::Instant;
 
 use crate::call::Call;
@@ -41,6 +42,8 @@ pub enum Event {
         /// Which.
         uri: String,
     },
+    /// A task of the extension has changed, into this.
+    TaskChanged(Box<DetailedTask>),
     /// The stream was lost and has been begun again. What happened between is not known: everything that the filter
     /// holds may have changed.
     Gap,
@@ -256,6 +259,10 @@ fn event(notice: Notice) -> Event {
         Some(Notification::ResourcesListChanged) => Event::ResourcesChanged,
         Some(Notification::ResourceUpdated) => match notice.params.read::<ResourceUpdatedNotificationParams>() {
             Ok(params) => Event::ResourceUpdated { uri: params.uri },
+            Err(_) => Event::Other(notice),
+        },
+        Some(Notification::TaskStatus) => match notice.params.read::<TaskStatusNotificationParams>() {
+            Ok(params) => Event::TaskChanged(Box::new(params.task)),
             Err(_) => Event::Other(notice),
         },
         Some(

@@ -174,7 +174,7 @@ impl Inner {
                 Err(error) if failures < self.limits.resumptions && error.is_passing() => {
                     failures += 1;
                     tracing::debug!(%error, failures, "a task could not be looked at");
-                    let pause = self.outside.jitter(self.bounded(pace) * failures.min(8) as u32);
+                    let pause = self.outside.jitter(self.bounded(pace) * u32::try_from(failures.min(8)).unwrap_or(8));
                     cancellable(options, async { Ok(tokio::time::sleep(pause).await) }).await?;
                     continue;
                 }
