@@ -6,6 +6,7 @@ mod error;
 mod exchange;
 mod http;
 mod identity;
+mod legacy;
 mod limits;
 mod message;
 mod observe;
