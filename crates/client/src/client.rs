@@ -16,6 +16,7 @@ use anypod_proto::resources::{
 use anypod_proto::roots::Root;
 use anypod_proto::sampling::{CreateMessageRequestParams, CreateMessageResult};
 use anypod_proto::subscriptions::SubscriptionFilter;
+use anypod_proto::tasks;
 use anypod_proto::tools::{CallToolResult, ListToolsResult, Tool};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Uri};
@@ -36,8 +37,9 @@ use crate::listen::Listen;
 use crate::lists::List;
 use crate::observe::Observe;
 use crate::outside::Outside;
-use crate::reply::Value;
-use crate::request::Request;
+use crate::reply::{Reply, Value};
+use crate::request::{CacheUse, Options, Request};
+use crate::tasks::Task;
 use crate::tools::Tools;
 use crate::upstream::Upstream;
 
@@ -56,6 +58,7 @@ pub(crate) struct Inner {
     pub(crate) tools: Tools,
     pub(crate) limits: Arc<Limits>,
     pub(crate) outside: Outside,
+    pub(crate) follows_tasks: bool,
 }
 
 impl Client {
@@ -150,11 +153,7 @@ impl Client {
     }
 
     pub(crate) fn page<T>(&self, method: Method, cursor: Option<&Cursor>) -> Request<T> {
-        let mut call = Call::new(method);
-        if let Some(Cursor(cursor)) = cursor {
-            call.push_text("cursor", cursor);
-        }
-        Request::new(self, Ok(call))
+        Request::new(self, Ok(page_call(method, cursor)))
     }
 
     /// Reads a resource.
@@ -199,6 +198,11 @@ impl Client {
         Listen::new(self, filter)
     }
 
+    /// A task by its id, whoever began it. `T` is what the request that has become it is answered with.
+    pub fn task<T: Reply>(&self, id: impl Into<String>) -> Task<T> {
+        Task::new(self, id.into(), Call::default())
+    }
+
     /// A request of any method, such as one of an extension. `name` is what `Mcp-Name` says, if the method has that.
     pub fn request(&self, method: &str, name: Option<&str>, params: &JsonObject) -> Request<Raw> {
         let mut call = Call { method: method.to_owned().into(), name: name.map(str::to_owned), ..Call::default() };
@@ -238,18 +242,42 @@ impl Inner {
         Ok(())
     }
 
-    pub(crate) async fn relist(&self) -> Result<()> {
+    /// Lists the tools anew until `tool` has come by.
+    pub(crate) async fn relist(&self, tool: &str) -> Result<()> {
+        let mut cursor = None;
+        let mut options = Options { cache: CacheUse::Refresh, ..Options::default() };
+        for _ in 0..self.limits.list_pages {
+            let mut call = page_call(Method::ToolsList, cursor.as_ref());
+            let raw = Box::pin(self.run(&mut call, &mut options)).await?.into_raw()?;
+            let mut page: ListToolsResult = raw.read()?;
+            self.tools.learn(&mut page.tools);
+            let found = page.tools.iter().any(|listed| listed.name == tool);
+            match page.next_cursor {
+                Some(next) if !found && cursor.as_ref() != Some(&next) => cursor = Some(next),
+                Some(_) | None => return Ok(()),
+            }
+        }
         Ok(())
+    }
+
+    /// Holds structured content against the schema that the tool was listed with.
+    pub(crate) fn check_output(&self, call: &Call, result: &CallToolResult) -> Result<()> {
+        let known = call.name.as_ref().and_then(|tool| self.tools.find(tool));
+        known.map_or(Ok(()), |known| known.check(result, &self.limits))
     }
 
     pub(crate) fn noticed(&self, _notice: &Notice) {}
 
     /// Changes may have been missed: nothing that is kept is known to be true.
     pub(crate) fn missed_changes(&self) {}
+}
 
-    pub(crate) fn check_output(&self, _call: &Call, _result: &CallToolResult) -> Result<()> {
-        Ok(())
+fn page_call(method: Method, cursor: Option<&Cursor>) -> Call {
+    let mut call = Call::new(method);
+    if let Some(Cursor(cursor)) = cursor {
+        call.push_text("cursor", cursor);
     }
+    call
 }
 
 fn push_json(call: &mut Call, key: &'static str, value: &impl Serialize) -> Result<()> {
@@ -286,6 +314,7 @@ pub struct ClientBuilder {
     limits: Limits,
     outside: Outside,
     settings: Settings,
+    follows_tasks: bool,
 }
 
 impl ClientBuilder {
@@ -297,6 +326,7 @@ impl ClientBuilder {
             limits: Limits::default(),
             outside: Outside::real(),
             settings: Settings::default(),
+            follows_tasks: true,
         }
     }
 
@@ -309,6 +339,12 @@ impl ClientBuilder {
     /// Declares capabilities besides those that follow from the answerers, such as extensions.
     pub fn capabilities(mut self, capabilities: ClientCapabilities) -> Self {
         self.capabilities = capabilities;
+        self
+    }
+
+    /// Takes part in no tasks: servers then answer at once, or refuse what they can only do as a task.
+    pub const fn without_tasks(mut self) -> Self {
+        self.follows_tasks = false;
         self
     }
 
@@ -422,13 +458,16 @@ impl ClientBuilder {
     }
 
     fn over(self, uri: Uri, connection: Connection) -> Client {
-        let Self { info, mut capabilities, answerers, limits, outside, settings } = self;
+        let Self { info, mut capabilities, answerers, limits, outside, settings, follows_tasks } = self;
         answerers.declare(&mut capabilities);
+        if follows_tasks {
+            capabilities.extensions.get_or_insert_default().extend(tasks::capability());
+        }
         let limits = Arc::new(limits);
         let identity = Arc::new(Identity::new(info, capabilities));
         let wire = Arc::new(Wire::new(uri, connection, settings, Arc::clone(&limits)));
         let upstream = Upstream::new(Modern::new(wire, identity));
         let tools = Tools::new(limits.remembered_tools);
-        Client { inner: Arc::new(Inner { upstream, answerers, tools, limits, outside }) }
+        Client { inner: Arc::new(Inner { upstream, answerers, tools, limits, outside, follows_tasks }) }
     }
 }
