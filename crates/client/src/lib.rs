@@ -31,6 +31,7 @@ pub use error::{Broken, Error, Result};
 pub use exchange::{Answer, Exchange, Incoming, Notice, Raw};
 pub use http::connect::{HttpVersion, Proxy, Tls};
 pub use identity::Identity;
+pub use legacy::LegacyUpstream;
 pub use limits::Limits;
 pub use listen::{End, Event, Listen, Subscription};
 pub use lists::{List, Listed};

@@ -68,6 +68,18 @@ pub(crate) trait Inbox: Send {
     /// # Errors
     /// [`crate::Error::Lost`] if the connection or the process broke, [`crate::Broken`] for what is no message.
     fn next(&mut self) -> BoxFuture<'_, Result<Option<Message>>>;
+
+    /// Says who is expected to speak next. A stream may be given up as lost if the server is, and is silent.
+    fn waits(&mut self, _waits: Waits) {}
+}
+
+/// Who is expected to speak next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Waits {
+    /// The server.
+    ForServer,
+    /// The caller, who was asked something.
+    ForAnswers,
 }
 
 /// A way to one legacy server.
