@@ -1,6 +1,7 @@
 //! Calls to MCP servers of either era.
 
 mod answer;
+mod builder;
 mod call;
 mod client;
 mod credentials;
@@ -24,8 +25,9 @@ mod tools;
 mod upstream;
 
 pub use anypod_proto as proto;
+pub use builder::ClientBuilder;
 pub use call::{Answers, Call, Repeat};
-pub use client::{Client, ClientBuilder};
+pub use client::Client;
 pub use credentials::{Bearer, BoxFuture, Challenge, Credentials};
 pub use error::{Broken, Error, Result};
 pub use exchange::{Answer, Exchange, Incoming, Notice, Raw};
