@@ -12,6 +12,7 @@ mod hub;
 pub(crate) mod link;
 mod listen;
 mod modern;
+mod notices;
 mod opening;
 mod questions;
 mod resume;

@@ -34,15 +34,8 @@ impl Hub {
     /// Tells everyone who wants to know. A listener that has too much waiting already is dropped: it will begin
     /// again, and look anew at what it holds.
     pub(super) fn tell(&self, notice: &Notice) {
-        let updated = match Notification::parse(&notice.method) {
-            Some(Notification::ResourceUpdated) => {
-                notice.params.read().ok().map(|params: ResourceUpdatedNotificationParams| params.uri)
-            }
-            _ => None,
-        };
         self.lock().retain(|_, listener| {
-            !wants(&listener.filter, &notice.method, updated.as_deref())
-                || listener.sender.try_send(notice.clone()).is_ok()
+            !wants(&listener.filter, notice) || listener.sender.try_send(notice.clone()).is_ok()
         });
     }
 
@@ -61,26 +54,19 @@ impl Hub {
     }
 }
 
-fn wants(filter: &SubscriptionFilter, method: &str, updated: Option<&str>) -> bool {
-    match Notification::parse(method) {
-        Some(Notification::ToolsListChanged) => filter.tools_list_changed == Some(true),
-        Some(Notification::PromptsListChanged) => filter.prompts_list_changed == Some(true),
-        Some(Notification::ResourcesListChanged) => filter.resources_list_changed == Some(true),
-        Some(Notification::ResourceUpdated) => {
-            let uris = filter.resource_subscriptions.as_deref().unwrap_or_default();
-            updated.is_some_and(|updated| uris.iter().any(|uri| is_within(updated, uri)))
-        }
-        Some(
-            Notification::Cancelled
-            | Notification::Progress
-            | Notification::Message
-            | Notification::SubscriptionsAcknowledged
-            | Notification::Initialized
-            | Notification::RootsListChanged
-            | Notification::ElicitationComplete,
-        )
-        | None => false,
-    }
+fn wants(filter: &SubscriptionFilter, notice: &Notice) -> bool {
+    let method = Notification::parse(&notice.method);
+    let uris = filter.resource_subscriptions.as_deref().unwrap_or_default();
+    let lists = [
+        (Notification::ToolsListChanged, filter.tools_list_changed),
+        (Notification::PromptsListChanged, filter.prompts_list_changed),
+        (Notification::ResourcesListChanged, filter.resources_list_changed),
+    ];
+    lists.iter().any(|(list, wanted)| method == Some(*list) && *wanted == Some(true))
+        || method == Some(Notification::ResourceUpdated)
+            && notice.params.read().is_ok_and(|params: ResourceUpdatedNotificationParams| {
+                uris.iter().any(|uri| is_within(&params.uri, uri))
+            })
 }
 
 /// Spec: schema, `ResourceUpdatedNotification`: the URI may be that of a part of the one subscribed to.

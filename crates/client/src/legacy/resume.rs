@@ -163,7 +163,7 @@ impl Resumable {
         }
     }
 
-    const fn silence(&self) -> Duration {
+    fn silence(&self) -> Duration {
         match self.waits {
             Waits::ForServer => self.limits.silence_deadline,
             // Whoever holds the stream has a deadline of its own.

@@ -5,16 +5,16 @@ use std::sync::Arc;
 
 use anypod_proto::jsonrpc::RequestId;
 use anypod_proto::logging::LoggingMessageNotificationParams;
-use anypod_proto::method::{Method, Notification};
+use anypod_proto::method::Method;
 use anypod_proto::rounds::InputResponses;
 use bytes::Bytes;
 use futures_util::FutureExt as _;
 
 use super::calls::{Heard, Wants};
 use super::link::{Inbox, Reply, Told, Waits};
+use super::notices::{About, progressing};
 use super::questions::{self, Question, Verdict};
 use super::session::Session;
-use super::unasked::progressing;
 use super::{Shared, held, modern, wording};
 use crate::call::{Call, Repeat};
 use crate::credentials::BoxFuture;
@@ -167,28 +167,17 @@ impl Reading {
 
     /// Whether a notification is for the caller. Changes are for those who listen.
     fn takes(&self, notice: &Notice) -> bool {
-        match Notification::parse(&notice.method) {
-            None => true,
-            Some(Notification::Progress) => self.wants.progress && progressing(&notice.params) == Some(self.id),
-            Some(Notification::Message) => {
+        match About::of(&notice.method) {
+            About::Other => true,
+            About::Progress => self.wants.progress && progressing(&notice.params) == Some(self.id),
+            About::Log => {
                 notice.params.read::<LoggingMessageNotificationParams>().is_ok_and(|log| self.wants.logs(log.level))
             }
-            Some(
-                Notification::ToolsListChanged
-                | Notification::PromptsListChanged
-                | Notification::ResourcesListChanged
-                | Notification::ResourceUpdated,
-            ) => {
+            About::Change => {
                 self.session.hub.tell(notice);
                 false
             }
-            Some(
-                Notification::Cancelled
-                | Notification::SubscriptionsAcknowledged
-                | Notification::Initialized
-                | Notification::RootsListChanged
-                | Notification::ElicitationComplete,
-            ) => false,
+            About::Nothing => false,
         }
     }
 

@@ -6,18 +6,17 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use anypod_proto::logging::LoggingMessageNotificationParams;
-use anypod_proto::method::Notification;
-use anypod_proto::progress::{ProgressNotificationParams, ProgressToken};
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
 use super::Shared;
 use super::link::{Flow, Inbox, Unasked};
+use super::notices::{About, progressing};
 use super::questions::{self, Verdict};
 use super::session::Session;
 use super::wording;
-use crate::exchange::{Notice, Raw};
+use crate::exchange::Notice;
 use crate::message::Message;
 
 /// The pause before a stream that ended is opened anew.
@@ -180,38 +179,18 @@ fn route(shared: &Arc<Shared>, session: &Arc<Session>, message: Message) {
 }
 
 fn notify(session: &Session, notice: Notice) {
-    match Notification::parse(&notice.method) {
-        Some(Notification::Progress) => {
+    match About::of(&notice.method) {
+        About::Progress => {
             if let Some(id) = progressing(&notice.params) {
                 session.calls.progress(id, Message::Notice(notice));
             }
         }
-        Some(Notification::Message) => {
+        About::Log => {
             if let Ok(LoggingMessageNotificationParams { level, .. }) = notice.params.read() {
                 session.calls.log(level, || Message::Notice(notice.clone()));
             }
         }
-        Some(
-            Notification::ToolsListChanged
-            | Notification::PromptsListChanged
-            | Notification::ResourcesListChanged
-            | Notification::ResourceUpdated,
-        ) => session.hub.tell(&notice),
-        Some(
-            Notification::Cancelled
-            | Notification::SubscriptionsAcknowledged
-            | Notification::Initialized
-            | Notification::RootsListChanged
-            | Notification::ElicitationComplete,
-        )
-        | None => {}
-    }
-}
-
-/// The request that a progress notification is about: its token is the request's id.
-pub(super) fn progressing(params: &Raw) -> Option<u64> {
-    match params.read::<ProgressNotificationParams>().ok()?.progress_token {
-        ProgressToken::Integer(id) => u64::try_from(id).ok(),
-        ProgressToken::String(_) => None,
+        About::Change => session.hub.tell(&notice),
+        About::Nothing | About::Other => {}
     }
 }
