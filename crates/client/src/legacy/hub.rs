@@ -34,9 +34,8 @@ impl Hub {
     /// Tells everyone who wants to know. A listener that has too much waiting already is dropped: it will begin
     /// again, and look anew at what it holds.
     pub(super) fn tell(&self, notice: &Notice) {
-        self.lock().retain(|_, listener| {
-            !wants(&listener.filter, notice) || listener.sender.try_send(notice.clone()).is_ok()
-        });
+        self.lock()
+            .retain(|_, listener| !wants(&listener.filter, notice) || listener.sender.try_send(notice.clone()).is_ok());
     }
 
     /// Ends the streams of all listeners.
@@ -71,9 +70,9 @@ fn wants(filter: &SubscriptionFilter, notice: &Notice) -> bool {
 
 /// Spec: schema, `ResourceUpdatedNotification`: the URI may be that of a part of the one subscribed to.
 fn is_within(updated: &str, subscribed: &str) -> bool {
-    updated.strip_prefix(subscribed).is_some_and(|rest| {
-        rest.is_empty() || subscribed.ends_with('/') || rest.starts_with(['/', '#', '?'])
-    })
+    updated
+        .strip_prefix(subscribed)
+        .is_some_and(|rest| rest.is_empty() || subscribed.ends_with('/') || rest.starts_with(['/', '#', '?']))
 }
 
 #[cfg(test)]

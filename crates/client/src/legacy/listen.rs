@@ -71,12 +71,18 @@ fn offered(session: &Session, asked: SubscriptionFilter) -> SubscriptionFilter {
     let of = |offers: Option<bool>, asked: Option<bool>| asked.filter(|asked| *asked && offers == Some(true));
     let resources = capabilities.resources.as_ref();
     SubscriptionFilter {
-        tools_list_changed: of(capabilities.tools.as_ref().and_then(|tools| tools.list_changed), asked.tools_list_changed),
+        tools_list_changed: of(
+            capabilities.tools.as_ref().and_then(|tools| tools.list_changed),
+            asked.tools_list_changed,
+        ),
         prompts_list_changed: of(
             capabilities.prompts.as_ref().and_then(|prompts| prompts.list_changed),
             asked.prompts_list_changed,
         ),
-        resources_list_changed: of(resources.and_then(|resources| resources.list_changed), asked.resources_list_changed),
+        resources_list_changed: of(
+            resources.and_then(|resources| resources.list_changed),
+            asked.resources_list_changed,
+        ),
         resource_subscriptions: asked
             .resource_subscriptions
             .filter(|_| resources.and_then(|resources| resources.subscribe) == Some(true)),
@@ -130,7 +136,8 @@ impl Listening {
     }
 
     fn acknowledge(&mut self, granted: SubscriptionFilter) {
-        let params = SubscriptionsAcknowledgedNotificationParams::new(i64::try_from(self.id).unwrap_or(i64::MAX), granted);
+        let params =
+            SubscriptionsAcknowledgedNotificationParams::new(i64::try_from(self.id).unwrap_or(i64::MAX), granted);
         let text = serde_json::to_vec(&params).expect("the protocol's own types are JSON");
         let method = Notification::SubscriptionsAcknowledged.as_str().to_owned();
         self.acknowledged = Some(Notice { method, params: Raw::checked(Bytes::from(text)) });
@@ -180,7 +187,8 @@ async fn unsubscribe(shared: Arc<Shared>, session: Arc<Session>, uris: Vec<Strin
         *listeners -= 1;
         if *listeners == 0 {
             subscribed.remove(&uri);
-            if let Err(error) = shared.ask(&session, LegacyMethod::Unsubscribe, UnsubscribeRequestParams { uri }).await {
+            if let Err(error) = shared.ask(&session, LegacyMethod::Unsubscribe, UnsubscribeRequestParams { uri }).await
+            {
                 tracing::debug!(%error, "a subscription to a resource could not be ended");
             }
         }

@@ -158,7 +158,9 @@ impl Resumable {
                 let error = Error::lost(format!("the stream cannot be resumed: {}", answered.refused().await));
                 if passing { self.resume(Some(error)) } else { Err(error) }
             }
-            Err(Error::Lost { source } | Error::Unreachable { source, .. }) => self.resume(Some(Error::Lost { source })),
+            Err(Error::Lost { source } | Error::Unreachable { source, .. }) => {
+                self.resume(Some(Error::Lost { source }))
+            }
             Err(error) => Err(error),
         }
     }

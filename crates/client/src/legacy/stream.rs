@@ -277,8 +277,7 @@ impl Reading {
     /// The error as the caller sees it. Where the connection broke there is nobody to cancel the call with.
     fn fails(&mut self, error: Error) -> Error {
         let error = broke(error, self.repeat);
-        self.is_over |=
-            matches!(error, Error::Lost { .. } | Error::OutcomeUnknown { .. } | Error::Unreachable { .. });
+        self.is_over |= matches!(error, Error::Lost { .. } | Error::OutcomeUnknown { .. } | Error::Unreachable { .. });
         error
     }
 }
