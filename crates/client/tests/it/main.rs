@@ -1,3 +1,4 @@
 //! The client as its users see it.
 
 mod calls;
+mod era;
