@@ -2,3 +2,5 @@
 
 mod calls;
 mod era;
+mod scripted;
+mod tasks;
