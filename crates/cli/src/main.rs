@@ -2,6 +2,7 @@
 //!
 //! Exit codes: 0 done, 1 failed, 2 the command line, or something it names, is wrong.
 
+mod calling;
 mod demo;
 mod keys;
 mod output;

@@ -1,0 +1,3 @@
+//! The calling side.
+
+mod arguments;
