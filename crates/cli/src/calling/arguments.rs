@@ -15,7 +15,7 @@ use self::word::Written;
 use crate::usage::Usage;
 
 /// How similar a name must be to be meant, from 0 to 1.
-const SIMILAR: f64 = 0.7;
+const SIMILAR: f64 = 0.6;
 
 /// What the words say, on top of `given`, for a tool with this input schema.
 ///
@@ -64,7 +64,9 @@ pub(crate) fn usage(schema: &JsonObject) -> String {
 
 /// The name that was probably meant.
 pub(crate) fn closest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let similar = known.into_iter().map(|known| (strsim::jaro_winkler(name, known), known));
+    // The one sees letters that changed places, the other a beginning.
+    let alike = |known| strsim::normalized_damerau_levenshtein(name, known).max(strsim::jaro_winkler(name, known) - 0.1);
+    let similar = known.into_iter().map(|known| (alike(known), known));
     let similar = similar.filter(|(similar, _)| *similar >= SIMILAR);
     similar.max_by(|one, other| one.0.total_cmp(&other.0)).map(|(_, known)| known)
 }

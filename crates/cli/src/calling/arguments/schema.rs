@@ -14,6 +14,9 @@ const FORMS: usize = 64;
 /// How many names a message lists.
 const LISTED: usize = 8;
 
+/// The keywords of which a schema must have one to say what may stand in its place.
+const RESTRICT: [&str; 6] = ["type", "enum", "const", "properties", "additionalProperties", "items"];
+
 /// The types of JSON.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Type {
@@ -103,7 +106,8 @@ impl<'a> Schema<'a> {
             Some(alternatives) if !object.contains_key("properties") => {
                 alternatives.iter().for_each(|alternative| self.collect(alternative, hops));
             }
-            Some(_) | None => self.forms.push(object),
+            Some(_) | None if RESTRICT.iter().any(|keyword| object.contains_key(*keyword)) => self.forms.push(object),
+            Some(_) | None => self.anything = true,
         }
     }
 
