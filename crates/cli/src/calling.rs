@@ -12,15 +12,22 @@ mod questions;
 mod read;
 mod show;
 mod target;
+mod task;
 mod trace;
 
 use std::collections::BTreeMap;
+use std::io::{self, Read};
 use std::process::ExitCode;
+
+use anypod_client::proto::jsonrpc::JsonObject;
 
 use self::exit::Exit;
 use self::target::{Format, Target};
 use crate::output::{self, clean};
 use crate::usage::Usage;
+
+/// The most that arguments from a file or from standard input may take, in bytes.
+const INPUT_LIMIT: u64 = 64 << 20;
 
 /// The subcommands that call a server.
 #[derive(Debug, clap::Subcommand)]
@@ -45,6 +52,9 @@ pub(crate) enum CallingCommand {
     Discover(discover::DiscoverArgs),
     /// Listen for changes.
     Listen(listen::ListenArgs),
+    /// Look at a task, answer it, cancel it or wait for it.
+    #[command(subcommand)]
+    Task(task::TaskCommand),
 }
 
 /// Does what the subcommand says, until it is done or Ctrl-C. What is under way then is cancelled.
@@ -69,6 +79,7 @@ async fn dispatch(command: CallingCommand) -> anyhow::Result<Exit> {
         CallingCommand::Complete(args) => complete::run(args).await,
         CallingCommand::Discover(args) => discover::run(args).await,
         CallingCommand::Listen(args) => listen::run(args).await,
+        CallingCommand::Task(command) => task::run(command).await,
     }
 }
 
@@ -117,5 +128,29 @@ fn single(words: Vec<String>, what: &str) -> Result<String, Usage> {
         Ok([word]) => Ok(word),
         Err(words) if words.is_empty() => Err(Usage::new(format!("{what} is missing"))),
         Err(words) => Err(Usage::new(format!("`{}` is one word too many", words[1]))),
+    }
+}
+
+/// A JSON object: itself, `@file`, or `-` for standard input.
+fn read_json(text: &str) -> Result<JsonObject, Usage> {
+    let (place, text) = match text.strip_prefix('@') {
+        Some(file) => (file, read_file(file)),
+        None if text == "-" => ("standard input", read_all(io::stdin())),
+        None => ("--json", Ok(text.to_owned())),
+    };
+    let text = text.map_err(|error| Usage::new(format!("cannot read {place}: {error}")))?;
+    serde_json::from_str(&text).map_err(|error| Usage::new(format!("{place} is no JSON object: {error}")))
+}
+
+fn read_file(path: &str) -> io::Result<String> {
+    read_all(std::fs::File::open(path)?)
+}
+
+fn read_all(source: impl Read) -> io::Result<String> {
+    let mut text = String::new();
+    source.take(INPUT_LIMIT + 1).read_to_string(&mut text)?;
+    match u64::try_from(text.len()).is_ok_and(|length| length <= INPUT_LIMIT) {
+        true => Ok(text),
+        false => Err(io::Error::other(format!("more than {INPUT_LIMIT} bytes"))),
     }
 }

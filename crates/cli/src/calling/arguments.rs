@@ -65,7 +65,8 @@ pub(crate) fn usage(schema: &JsonObject) -> String {
 /// The name that was probably meant.
 pub(crate) fn closest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     // The one sees letters that changed places, the other a beginning.
-    let alike = |known| strsim::normalized_damerau_levenshtein(name, known).max(strsim::jaro_winkler(name, known) - 0.1);
+    let alike =
+        |known| strsim::normalized_damerau_levenshtein(name, known).max(strsim::jaro_winkler(name, known) - 0.1);
     let similar = known.into_iter().map(|known| (alike(known), known));
     let similar = similar.filter(|(similar, _)| *similar >= SIMILAR);
     similar.max_by(|one, other| one.0.total_cmp(&other.0)).map(|(_, known)| known)

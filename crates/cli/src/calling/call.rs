@@ -1,19 +1,14 @@
 //! `anypod call`: runs a tool.
 
-use std::io::{self, Read};
-
-use anypod_client::proto::jsonrpc::JsonObject;
 use anypod_client::proto::tools::{CallToolResult, Tool};
+use anypod_client::{Raw, Started};
 
 use super::arguments::{self, Word};
 use super::exit::{self, Exit};
 use super::target::{Format, Target, TargetArgs};
-use super::{list, show};
+use super::{list, read_file, read_json, show};
 use crate::output::{self, clean};
 use crate::usage::Usage;
-
-/// The most that arguments from a file or from standard input may take, in bytes.
-const INPUT_LIMIT: u64 = 64 << 20;
 
 /// The flags of `anypod call`.
 #[derive(Debug, clap::Args)]
@@ -36,6 +31,9 @@ pub(crate) struct CallArgs {
     /// The arguments as a JSON object, sent as it is: '{…}', @file, or - for standard input.
     #[arg(long, value_name = "JSON")]
     json: Option<String>,
+    /// Do not wait where the server makes a task of the call: print the task's id, for `anypod task`.
+    #[arg(long)]
+    detach: bool,
     #[command(flatten)]
     target: TargetArgs,
 }
@@ -60,27 +58,47 @@ pub(super) async fn run(args: CallArgs) -> anyhow::Result<Exit> {
         }
     };
     let request = target.with_options(target.client.call(name, arguments));
-    match target.format {
-        Format::Json => {
-            let raw = request.raw().await?;
-            output::result(&format!("{}\n", clean::json(raw.as_str())))?;
-            Ok(ended(&raw.read()?))
-        }
-        Format::Human => {
-            let result = request.await?;
-            let text = show::tool_result(&result);
-            match ended(&result) {
-                Exit::Tool => output::failure(&text),
-                Exit::Done | Exit::Usage | Exit::Failed | Exit::Unauthorized | Exit::Interrupted => {
-                    output::result(&text)?;
-                }
+    match (target.format, args.detach) {
+        (Format::Json, false) => print_raw(&request.raw().await?),
+        (Format::Human, false) => print(&request.await?),
+        (format, true) => match request.raw().detach().await? {
+            Started::Task(task) => {
+                let line = match format {
+                    Format::Json => clean::json(&serde_json::json!({ "taskId": task.id() }).to_string()),
+                    Format::Human => clean::line(task.id()).into_owned(),
+                };
+                output::result(&format!("{line}\n"))?;
+                Ok(Exit::Done)
             }
-            Ok(ended(&result))
-        }
+            Started::Done(raw) => match format {
+                Format::Json => print_raw(&raw),
+                Format::Human => print(&raw.read()?),
+            },
+        },
     }
 }
 
-fn ended(result: &CallToolResult) -> Exit {
+/// Prints a result as the server sent it.
+fn print_raw(raw: &Raw) -> anyhow::Result<Exit> {
+    output::result(&format!("{}\n", clean::json(raw.as_str())))?;
+    Ok(ended(&raw.read()?))
+}
+
+/// Prints a result for people.
+///
+/// # Errors
+/// When nobody reads it.
+pub(super) fn print(result: &CallToolResult) -> anyhow::Result<Exit> {
+    let text = show::tool_result(result);
+    match result.failed() {
+        true => output::failure(&text),
+        false => output::result(&text)?,
+    }
+    Ok(ended(result))
+}
+
+/// How a call with this result ends.
+pub(super) fn ended(result: &CallToolResult) -> Exit {
     if result.failed() { Exit::Tool } else { Exit::Done }
 }
 
@@ -99,27 +117,4 @@ fn find<'a>(tools: &'a [Tool], name: &str) -> Result<&'a Tool, Usage> {
         };
         Usage::new(format!("the server lists no tool `{name}`; {hint} --json calls it all the same"))
     })
-}
-
-fn read_json(text: &str) -> Result<JsonObject, Usage> {
-    let (place, text) = match text.strip_prefix('@') {
-        Some(file) => (file, read_file(file)),
-        None if text == "-" => ("standard input", read_all(io::stdin())),
-        None => ("--json", Ok(text.to_owned())),
-    };
-    let text = text.map_err(|error| Usage::new(format!("cannot read {place}: {error}")))?;
-    serde_json::from_str(&text).map_err(|error| Usage::new(format!("{place} is no JSON object: {error}")))
-}
-
-fn read_file(path: &str) -> io::Result<String> {
-    read_all(std::fs::File::open(path)?)
-}
-
-fn read_all(source: impl Read) -> io::Result<String> {
-    let mut text = String::new();
-    source.take(INPUT_LIMIT + 1).read_to_string(&mut text)?;
-    match u64::try_from(text.len()).is_ok_and(|length| length <= INPUT_LIMIT) {
-        true => Ok(text),
-        false => Err(io::Error::other(format!("more than {INPUT_LIMIT} bytes"))),
-    }
 }

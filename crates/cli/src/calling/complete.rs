@@ -43,7 +43,7 @@ pub(super) async fn run(args: CompleteArgs) -> anyhow::Result<Exit> {
         .split_once('=')
         .ok_or_else(|| Usage::new(format!("`{argument}` is no argument to complete: write NAME=BEGINNING")))?;
     let reference = match reference.contains("://") {
-        true => CompletionReference::ResourceTemplate(ResourceTemplateReference { uri: reference.clone() }),
+        true => CompletionReference::Resource(ResourceTemplateReference { uri: reference.clone() }),
         false => CompletionReference::Prompt(PromptReference { name: reference.clone(), title: None }),
     };
     let argument = CompletionArgument { name: name.to_owned(), value: value.to_owned() };

@@ -42,7 +42,8 @@ pub(super) async fn run(args: PromptArgs) -> anyhow::Result<Exit> {
 fn check(prompts: &[Prompt], name: &str, given: &BTreeMap<String, String>) -> Result<(), Usage> {
     let Some(prompt) = prompts.iter().find(|prompt| prompt.name == name) else {
         let hint = arguments::closest(name, prompts.iter().map(|prompt| prompt.name.as_str()));
-        let hint = hint.map_or("`anypod prompts` lists what there is".to_owned(), |name| format!("did you mean `{name}`?"));
+        let hint =
+            hint.map_or("`anypod prompts` lists what there is".to_owned(), |name| format!("did you mean `{name}`?"));
         return Err(Usage::new(format!("the server lists no prompt `{name}`; {hint}")));
     };
     let known: Vec<_> = prompt.arguments.iter().flatten().collect();

@@ -2,9 +2,9 @@
 
 use std::fmt::Write;
 
+use anypod_client::proto::content::Role;
 use anypod_client::proto::content::{ContentBlock, ResourceContents, ResourceLink};
 use anypod_client::proto::prompts::GetPromptResult;
-use anypod_client::proto::content::Role;
 use anypod_client::proto::tools::CallToolResult;
 
 use crate::output::clean;
@@ -26,7 +26,9 @@ pub(crate) fn resource(contents: &[ResourceContents]) -> String {
     for content in contents {
         match content {
             ResourceContents::Text(text) => push_line(&mut out, &clean::text(&text.text)),
-            ResourceContents::Blob(blob) => push_line(&mut out, &named("blob", &blob.uri, blob.mime_type.as_deref(), decoded(&blob.blob))),
+            ResourceContents::Blob(blob) => {
+                push_line(&mut out, &named("blob", &blob.uri, blob.mime_type.as_deref(), decoded(&blob.blob)))
+            }
         }
     }
     out
@@ -51,8 +53,12 @@ fn blocks(blocks: &[ContentBlock]) -> String {
     for block in blocks {
         match block {
             ContentBlock::Text(text) => push_line(&mut out, &clean::text(&text.text)),
-            ContentBlock::Image(image) => push_line(&mut out, &named("image", "", Some(&image.mime_type), decoded(&image.data))),
-            ContentBlock::Audio(audio) => push_line(&mut out, &named("audio", "", Some(&audio.mime_type), decoded(&audio.data))),
+            ContentBlock::Image(image) => {
+                push_line(&mut out, &named("image", "", Some(&image.mime_type), decoded(&image.data)))
+            }
+            ContentBlock::Audio(audio) => {
+                push_line(&mut out, &named("audio", "", Some(&audio.mime_type), decoded(&audio.data)))
+            }
             ContentBlock::ResourceLink(link) => push_line(&mut out, &resource_link(link)),
             ContentBlock::Resource(embedded) => match &embedded.resource {
                 ResourceContents::Text(text) => {
@@ -145,6 +151,9 @@ mod tests {
 
     #[test]
     fn sizes_are_for_people() {
-        assert_eq!([0, 1023, 1024, 1536, 3 << 20].map(size), ["0 bytes", "1023 bytes", "1.0 KiB", "1.5 KiB", "3.0 MiB"]);
+        assert_eq!(
+            [0, 1023, 1024, 1536, 3 << 20].map(size),
+            ["0 bytes", "1023 bytes", "1.0 KiB", "1.5 KiB", "3.0 MiB"]
+        );
     }
 }

@@ -4,10 +4,10 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use anyhow::Context as _;
 use anypod_client::proto::implementation::Implementation;
 use anypod_client::proto::logging::LoggingLevel;
-use anypod_client::{Bearer, CacheUse, Client, ClientBuilder, Request};
-use anyhow::Context as _;
+use anypod_client::{Bearer, CacheUse, Client, ClientBuilder, Proxy, Request, Tls};
 use clap::ValueEnum;
 use http::{HeaderName, HeaderValue, Uri, header};
 
@@ -59,6 +59,15 @@ pub(crate) struct TargetArgs {
     /// Send the bearer token in this file. Without it, the one in ANYPOD_TOKEN, if there is one.
     #[arg(long, value_name = "FILE", help_heading = "Connection")]
     bearer_file: Option<PathBuf>,
+    /// Connect by this Unix socket; the URL then says only the path. `unix:SOCKET:/PATH` as the URL does the same.
+    #[arg(long, value_name = "SOCKET", help_heading = "Connection")]
+    unix: Option<PathBuf>,
+    /// Go through this proxy: http://, https:// or socks5://, or `none`. By default what the environment says.
+    #[arg(long, value_name = "URL", help_heading = "Connection")]
+    proxy: Option<String>,
+    /// Trust the certificate authorities in this PEM file as well.
+    #[arg(long, value_name = "FILE", help_heading = "Connection")]
+    cacert: Option<PathBuf>,
     /// Ask the server anew, whatever is kept of its answers.
     #[arg(long, help_heading = "Connection")]
     no_cache: bool,
@@ -84,11 +93,11 @@ impl TargetArgs {
     /// # Errors
     /// A [`Usage`] if no server is named, or two are, or an option is wrong.
     pub(crate) fn open(&self, words: &[String]) -> anyhow::Result<(Target, Vec<String>)> {
-        let first = words.first().filter(|word| word.contains("://"));
+        let first = words.first().filter(|word| word.contains("://") || word.starts_with("unix:"));
         let (client, rest) = match (self.command.as_slice(), first) {
             ([], Some(url)) => (self.connect(url)?, &words[1..]),
             ([], None) => return Err(nowhere(words.first()).into()),
-            ([..], Some(url)) if url.starts_with("http") => {
+            ([..], Some(url)) if ["http:", "https:", "unix:"].iter().any(|scheme| url.starts_with(scheme)) => {
                 return Err(Usage::new(format!("{url} and a command after -- are two servers: give one")).into());
             }
             ([..], Some(_) | None) => (self.spawn()?, words),
@@ -108,8 +117,8 @@ impl TargetArgs {
     }
 
     fn connect(&self, url: &str) -> anyhow::Result<Client> {
-        let uri = check_url(url)?;
-        let mut builder = self.builder()?;
+        let url = self.over_socket(url)?;
+        let mut builder = self.network(self.builder()?)?;
         for text in &self.headers {
             let (name, value) = read_header(text)?;
             if name == header::AUTHORIZATION || name == header::COOKIE {
@@ -118,13 +127,37 @@ impl TargetArgs {
             builder = builder.header(name, value);
         }
         if let Some(token) = self.token()? {
-            if uri.scheme_str() == Some("http") && !is_loopback(uri.host().unwrap_or_default()) {
+            if is_in_the_open(&url) {
                 output::warning("the token goes over the network unencrypted: the URL begins with http://");
             }
-            let bearer = Bearer::new(&token).map_err(|_| Usage::new("the token has characters that no header may have"));
+            let bearer =
+                Bearer::new(&token).map_err(|_| Usage::new("the token has characters that no header may have"));
             builder = builder.credentials(bearer?);
         }
-        Ok(builder.connect(url)?)
+        Ok(builder.connect(&url)?)
+    }
+
+    /// The URL with the socket of `--unix` in it.
+    fn over_socket(&self, url: &str) -> Result<String, Usage> {
+        let Some(socket) = &self.unix else { return Ok(url.to_owned()) };
+        let wrong = |what: &str| Usage::new(format!("--unix {}: {what}", socket.display()));
+        let socket = socket.to_str().ok_or_else(|| wrong("the path is no text"))?;
+        let uri: Uri = url.parse().map_err(|_| wrong(&format!("{url} is no URL")))?;
+        Ok(format!("unix:{socket}:{}", uri.path_and_query().map_or("/", |path| path.as_str())))
+    }
+
+    fn network(&self, mut builder: ClientBuilder) -> Result<ClientBuilder, Usage> {
+        match self.proxy.as_deref() {
+            None => {}
+            Some("none") => builder = builder.proxy(Proxy::None),
+            Some(url) => builder = builder.proxy(Proxy::Url(url.to_owned())),
+        }
+        if let Some(path) = &self.cacert {
+            let pem =
+                std::fs::read(path).map_err(|error| Usage::new(format!("--cacert {}: {error}", path.display())))?;
+            builder = builder.tls(Tls::default().trust(&pem));
+        }
+        Ok(builder)
     }
 
     fn spawn(&self) -> anyhow::Result<Client> {
@@ -168,16 +201,10 @@ fn nowhere(first: Option<&String>) -> Usage {
     Usage::new(format!("{what}: write https://… first, or the command of one last, after --"))
 }
 
-fn check_url(url: &str) -> Result<Uri, Usage> {
-    let wrong = |why: &str| Usage::new(format!("{url}: {why}"));
-    let uri: Uri = url.parse().map_err(|error| Usage::new(format!("{url} is no URL: {error}")))?;
-    if !matches!(uri.scheme_str(), Some("http" | "https")) {
-        return Err(wrong("a server is at a URL with http:// or https://"));
-    }
-    if uri.authority().is_some_and(|authority| authority.as_str().contains('@')) {
-        return Err(Usage::new("credentials in the URL are not sent: use --bearer-file or ANYPOD_TOKEN"));
-    }
-    Ok(uri)
+/// Whether others on the network can read what goes to this URL.
+fn is_in_the_open(url: &str) -> bool {
+    let uri = url.parse::<Uri>().ok().filter(|uri| uri.scheme_str() == Some("http"));
+    uri.is_some_and(|uri| !uri.host().is_some_and(is_loopback))
 }
 
 fn is_loopback(host: &str) -> bool {
@@ -229,13 +256,10 @@ mod tests {
     }
 
     #[test]
-    fn urls_of_servers_are_told_from_others() {
-        for good in ["http://localhost:8080/mcp", "https://pods.example/mcp?x=1"] {
-            assert!(check_url(good).is_ok(), "{good}");
-        }
-        for bad in ["ftp://a/b", "file:///etc/passwd", "http://", "https://user:sesame@pods.example/"] {
-            let said = check_url(bad).unwrap_err().to_string();
-            assert!(!said.contains("sesame"), "{said}");
+    fn what_stays_on_this_machine_or_is_encrypted_is_not_in_the_open() {
+        assert!(is_in_the_open("http://pods.example/mcp"));
+        for url in ["https://pods.example/mcp", "http://127.0.0.1:8080/mcp", "unix:/run/mcp.sock"] {
+            assert!(!is_in_the_open(url), "{url}");
         }
     }
 

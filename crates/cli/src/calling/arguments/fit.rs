@@ -169,7 +169,8 @@ fn fits_object(form: &Form<'_>, object: &JsonObject, depth: usize) -> Result<(),
         return Err(Wrong::Missing(name.to_owned()));
     }
     for (name, value) in object {
-        let inner = schema.at(std::slice::from_ref(name), name).map_err(|unknown| Wrong::Inside(unknown.to_string()))?;
+        let inner =
+            schema.at(std::slice::from_ref(name), name).map_err(|unknown| Wrong::Inside(unknown.to_string()))?;
         accepts(&inner, value, depth)
             .map_err(|_| Wrong::Inside(format!("{name}: {}", not(&inner, &short(&plain(value))))))?;
     }
@@ -233,7 +234,9 @@ fn how(wanted: &Schema<'_>, key: &str) -> String {
 
 fn article(described: &str) -> String {
     match described.chars().next() {
-        Some('a' | 'e' | 'i' | 'o' | 'u') if !described.contains('|') && described != "any" => format!("an {described}"),
+        Some('a' | 'e' | 'i' | 'o' | 'u') if !described.contains('|') && described != "any" => {
+            format!("an {described}")
+        }
         Some(_) if !described.contains('|') && described != "any" => format!("a {described}"),
         Some(_) | None => described.to_owned(),
     }

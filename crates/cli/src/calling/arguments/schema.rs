@@ -87,8 +87,7 @@ impl<'a> Schema<'a> {
 
     /// Adds the forms of a schema: itself, what it refers to, or each of its alternatives.
     fn collect(&mut self, node: &'a JsonValue, hops: &mut usize) {
-        let (Some(object), Some(left), true) = (node.as_object(), hops.checked_sub(1), self.forms.len() < FORMS)
-        else {
+        let (Some(object), Some(left), true) = (node.as_object(), hops.checked_sub(1), self.forms.len() < FORMS) else {
             self.anything = true;
             return;
         };
@@ -145,7 +144,13 @@ impl<'a> Schema<'a> {
     /// The names that every form requires.
     pub(super) fn required(&self) -> Vec<&'a str> {
         match self.forms.as_slice() {
-            [form] => form.get("required").and_then(JsonValue::as_array).into_iter().flatten().filter_map(JsonValue::as_str).collect(),
+            [form] => form
+                .get("required")
+                .and_then(JsonValue::as_array)
+                .into_iter()
+                .flatten()
+                .filter_map(JsonValue::as_str)
+                .collect(),
             [] | [_, _, ..] => Vec::new(),
         }
     }
@@ -177,7 +182,9 @@ impl<'a> Schema<'a> {
     /// What may stand under a name; none if no value may.
     fn property(&self, name: &str) -> Option<Self> {
         let named = self.properties().find(|(known, _)| *known == name).map(|(_, schema)| schema);
-        named.or_else(|| self.forms().find_map(|form| form.further(self))).or_else(|| self.anything.then(|| self.anything()))
+        named
+            .or_else(|| self.forms().find_map(|form| form.further(self)))
+            .or_else(|| self.anything.then(|| self.anything()))
     }
 
     fn unknown(&self, way: &[String], key: &str) -> Usage {
@@ -319,7 +326,9 @@ impl Schema<'_> {
     fn shallow(&self) -> String {
         let mut types: Vec<&str> = Vec::new();
         for form in self.forms() {
-            types.extend(Type::ALL.into_iter().filter(|wanted| form.names_types() && form.may_be(*wanted)).map(Type::as_str));
+            types.extend(
+                Type::ALL.into_iter().filter(|wanted| form.names_types() && form.may_be(*wanted)).map(Type::as_str),
+            );
         }
         match types.is_empty() {
             true => "any".to_owned(),

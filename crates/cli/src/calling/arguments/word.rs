@@ -40,7 +40,8 @@ impl Word {
             (Some(key), _) => (key, Written::Json(json(key, text)?)),
             (None, Some(literal)) if literal.starts_with('@') => (key, Written::Text(literal.to_owned())),
             (None, Some(file)) => {
-                let text = read(file).map_err(|error| Usage::new(format!("argument {key}: cannot read {file}: {error}")));
+                let text =
+                    read(file).map_err(|error| Usage::new(format!("argument {key}: cannot read {file}: {error}")));
                 (key, Written::Text(text?))
             }
             (None, None) => (key, Written::Text(text.to_owned())),
