@@ -15,10 +15,9 @@ use crate::usage::Usage;
 #[command(
     override_usage = "anypod call [OPTIONS] <URL> <TOOL> [ARGUMENT]...\n       \
                       anypod call [OPTIONS] <TOOL> [ARGUMENT]... -- <COMMAND>...",
-    after_help = "Examples:\n  anypod call http://127.0.0.1:8080/mcp add a=1 b=2\n  \
+    after_help = exit::help("Examples:\n  anypod call http://127.0.0.1:8080/mcp add a=1 b=2\n  \
                   anypod call add a=1 b=2 -- ./server --stdio\n  \
-                  anypod call https://pods.example/mcp import --json @orders.json --output json",
-    after_long_help = exit::HELP
+                  anypod call https://pods.example/mcp import --json @orders.json --output json")
 )]
 pub(crate) struct CallArgs {
     /// The URL of the server, the tool, and the tool's arguments as key=text.

@@ -15,9 +15,8 @@ use crate::usage::Usage;
 #[command(
     override_usage = "anypod complete [OPTIONS] <URL> <PROMPT|TEMPLATE> <NAME=BEGINNING> [NAME=TEXT]...\n       \
                       anypod complete [OPTIONS] <PROMPT|TEMPLATE> <NAME=BEGINNING> [NAME=TEXT]... -- <COMMAND>...",
-    after_help = "Examples:\n  anypod complete http://127.0.0.1:8080/mcp plan_trip city=O\n  \
-                  anypod complete http://127.0.0.1:8080/mcp 'demo://cities/{city}' city=Ky",
-    after_long_help = exit::HELP
+    after_help = exit::help("Examples:\n  anypod complete http://127.0.0.1:8080/mcp plan_trip city=O\n  \
+                  anypod complete http://127.0.0.1:8080/mcp 'demo://cities/{city}' city=Ky")
 )]
 pub(crate) struct CompleteArgs {
     /// The URL of the server, a prompt or a resource template (what has :// in it), the argument with its beginning,

@@ -13,8 +13,7 @@ use crate::usage::Usage;
 /// The flags of `anypod discover`.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  anypod discover https://pods.example/mcp\n  anypod discover --trace -- ./server --stdio",
-    after_long_help = exit::HELP
+    after_help = exit::help("Examples:\n  anypod discover https://pods.example/mcp\n  anypod discover --trace -- ./server --stdio")
 )]
 pub(crate) struct DiscoverArgs {
     /// The URL of the server.

@@ -24,9 +24,13 @@ pub(crate) enum Exit {
     Interrupted = 130,
 }
 
-/// What `--help` says about the codes.
-pub(crate) const HELP: &str = "Exit codes: 0 result, 1 the tool failed, 2 wrong usage, 3 protocol or transport error, \
-                               4 authorization needed.";
+/// The end of a help page: examples, and what the codes mean.
+pub(crate) fn help(examples: &str) -> String {
+    format!(
+        "{examples}\n\nExit codes: 0 result, 1 the tool failed, 2 wrong usage, 3 protocol or transport error, \
+         4 authorization needed."
+    )
+}
 
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
@@ -63,11 +67,16 @@ pub(crate) fn fail(error: &anyhow::Error) -> Exit {
     if error.is::<ReaderGone>() {
         return Exit::Done;
     }
-    output::error(&format!("{error:#}"));
+    let ours = error.downcast_ref::<Error>();
+    output::error(&match ours {
+        // Its text has its source in it.
+        Some(error) => error.to_string(),
+        None => format!("{error:#}"),
+    });
     if error.is::<Usage>() {
         return Exit::Usage;
     }
-    let exit = error.downcast_ref::<Error>().map_or(Exit::Failed, of);
+    let exit = ours.map_or(Exit::Failed, of);
     if exit == Exit::Unauthorized {
         let token = crate::real::TOKEN;
         output::note("help", &format!("put a bearer token into {token} or into a file for --bearer-file"));

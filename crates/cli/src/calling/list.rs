@@ -19,9 +19,8 @@ use crate::usage::Usage;
 /// The flags of the subcommands that list.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples, for tools:\n  anypod tools http://127.0.0.1:8080/mcp\n  anypod tools -- ./server --stdio\n  \
-                  anypod tools https://pods.example/mcp --output json",
-    after_long_help = exit::HELP
+    after_help = exit::help("Examples, for tools:\n  anypod tools http://127.0.0.1:8080/mcp\n  anypod tools -- ./server --stdio\n  \
+                  anypod tools https://pods.example/mcp --output json")
 )]
 pub(crate) struct ListArgs {
     /// The URL of the server.

@@ -13,9 +13,8 @@ use crate::output::{self, clean};
 #[derive(Debug, clap::Args)]
 #[command(
     override_usage = "anypod listen [OPTIONS] <URL> [URI]...\n       anypod listen [OPTIONS] [URI]... -- <COMMAND>...",
-    after_help = "Examples:\n  anypod listen http://127.0.0.1:8080/mcp\n  \
-                  anypod listen https://pods.example/mcp --tools note://today --output json",
-    after_long_help = exit::HELP
+    after_help = exit::help("Examples:\n  anypod listen http://127.0.0.1:8080/mcp\n  \
+                  anypod listen https://pods.example/mcp --tools note://today --output json")
 )]
 pub(crate) struct ListenArgs {
     /// The URL of the server, and the URIs of resources to listen to.

@@ -14,8 +14,7 @@ use crate::usage::Usage;
 #[command(
     override_usage = "anypod prompt [OPTIONS] <URL> <PROMPT> [NAME=TEXT]...\n       \
                       anypod prompt [OPTIONS] <PROMPT> [NAME=TEXT]... -- <COMMAND>...",
-    after_help = "Example:\n  anypod prompt http://127.0.0.1:8080/mcp plan_trip city=Oslo",
-    after_long_help = exit::HELP
+    after_help = exit::help("Example:\n  anypod prompt http://127.0.0.1:8080/mcp plan_trip city=Oslo")
 )]
 pub(crate) struct PromptArgs {
     /// The URL of the server, the prompt, and its arguments.

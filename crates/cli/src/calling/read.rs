@@ -8,9 +8,8 @@ use super::{show, single};
 #[derive(Debug, clap::Args)]
 #[command(
     override_usage = "anypod read [OPTIONS] <URL> <URI>\n       anypod read [OPTIONS] <URI> -- <COMMAND>...",
-    after_help = "Examples:\n  anypod read http://127.0.0.1:8080/mcp demo://cities\n  \
-                  anypod read demo://cities -- ./server --stdio",
-    after_long_help = exit::HELP
+    after_help = exit::help("Examples:\n  anypod read http://127.0.0.1:8080/mcp demo://cities\n  \
+                  anypod read demo://cities -- ./server --stdio")
 )]
 pub(crate) struct ReadArgs {
     /// The URL of the server, and the URI of the resource.

@@ -27,9 +27,8 @@ pub(crate) enum TaskCommand {
 /// The flags of most of them.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples, to wait for a task:\n  anypod call --detach https://pods.example/mcp reindex shelf=4\n  \
-                  anypod task wait https://pods.example/mcp 6f1c…",
-    after_long_help = exit::HELP
+    after_help = exit::help("Examples, to wait for a task:\n  anypod call --detach https://pods.example/mcp reindex shelf=4\n  \
+                  anypod task wait https://pods.example/mcp 6f1c…")
 )]
 pub(crate) struct TaskArgs {
     /// The URL of the server, and the id of the task.
@@ -42,9 +41,8 @@ pub(crate) struct TaskArgs {
 /// The flags of `anypod task update`.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Example:\n  anypod task update https://pods.example/mcp 6f1c… \
-                  --json '{\"stay\":{\"action\":\"accept\",\"content\":{\"nights\":2}}}'",
-    after_long_help = exit::HELP
+    after_help = exit::help("Example:\n  anypod task update https://pods.example/mcp 6f1c… \
+                  --json '{\"stay\":{\"action\":\"accept\",\"content\":{\"nights\":2}}}'")
 )]
 pub(crate) struct UpdateArgs {
     /// The URL of the server, and the id of the task.
