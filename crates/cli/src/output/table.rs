@@ -1,4 +1,4 @@
-//! Tables for lists: columns as wide as they must be, the last one broken into lines where the terminal ends.
+//! Tables for lists: columns as wide as they must be, and at a terminal no wider than it is.
 
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
@@ -6,10 +6,9 @@ use super::clean;
 
 /// What is between two columns.
 const GAP: usize = 2;
-/// The widest that a column other than the last may get, in columns of the terminal. What is wider breaks the line
-/// after it.
+/// The widest that a column other than the last gets, in columns of the terminal.
 const WIDEST: usize = 40;
-/// The least that is left for the last column; below, it is broken no further.
+/// The least that a column gets, however narrow the terminal.
 const NARROWEST: usize = 24;
 
 /// Rows of text that others wrote.
@@ -31,64 +30,71 @@ impl Table {
         self.rows.push(cells.collect());
     }
 
-    /// The table as text for lines of `width` columns; unbroken without one. Heads are bold where colours are.
+    /// The table as text for a terminal of `width` columns, in which every cell keeps to its column; without one, a
+    /// line for each row. Heads are bold where colours are.
     pub(crate) fn render(&self, width: Option<usize>, coloured: bool) -> String {
-        let widths = self.widths();
+        let widths = self.widths(width);
         let heads: Vec<String> = self.head.iter().map(|head| (*head).to_owned()).collect();
         let mut out = String::new();
-        push_row(&mut out, &heads, &widths, None, |text, _| match coloured {
-            true => format!("\x1b[1m{text}\x1b[0m"),
-            false => text.to_owned(),
-        });
+        push_row(&mut out, &heads, &widths, |_| coloured.then_some("1"));
         for row in &self.rows {
-            push_row(&mut out, row, &widths, width, |text, column| match (coloured, column) {
-                (true, 0) => format!("\x1b[36m{text}\x1b[0m"),
-                (true, _) | (false, _) => text.to_owned(),
-            });
+            push_row(&mut out, row, &widths, |column| (coloured && column == 0).then_some("36"));
         }
         out
     }
 
-    /// How wide each column but the last is.
-    fn widths(&self) -> Vec<usize> {
+    /// How wide each column is, and what becomes of wider cells.
+    fn widths(&self, limit: Option<usize>) -> Vec<Width> {
         let last = self.head.len().saturating_sub(1);
-        let widest = |column: usize| {
+        let mut used = 0;
+        let mut widths = Vec::with_capacity(self.head.len());
+        for (column, head) in self.head.iter().enumerate() {
             let cells = self.rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.width());
-            let cells = cells.filter(|width| *width <= WIDEST).max().unwrap_or(0);
-            cells.max(self.head[column].width())
-        };
-        (0..last).map(widest).collect()
+            let widest = cells.max().unwrap_or(0).max(head.width());
+            widths.push(match limit {
+                None => Width { columns: widest.min(WIDEST), breaks: false },
+                Some(limit) if column == last => {
+                    Width { columns: limit.saturating_sub(used).max(NARROWEST), breaks: true }
+                }
+                Some(limit) => Width { columns: widest.min(WIDEST).min((limit / 2).max(NARROWEST)), breaks: true },
+            });
+            used += widths[column].columns + GAP;
+        }
+        widths
     }
 }
 
-fn push_row(
-    out: &mut String,
-    cells: &[String],
-    widths: &[usize],
-    limit: Option<usize>,
-    style: impl Fn(&str, usize) -> String,
-) {
-    let indent: usize = widths.iter().map(|width| width + GAP).sum();
-    let mut line = String::new();
-    for (column, cell) in cells.iter().enumerate() {
-        let Some(width) = widths.get(column) else {
-            let room = limit.map(|limit| limit.saturating_sub(indent).max(NARROWEST));
-            for (number, part) in wrap(cell, room).iter().enumerate() {
-                if number > 0 {
-                    line = format!("{}\n{}", line.trim_end(), " ".repeat(indent));
+/// How wide a column is.
+struct Width {
+    columns: usize,
+    /// Whether wider cells are broken into lines, or push the rest of their row aside.
+    breaks: bool,
+}
+
+fn push_row(out: &mut String, cells: &[String], widths: &[Width], colour: impl Fn(usize) -> Option<&'static str>) {
+    let cells = cells.iter().zip(widths);
+    let parts: Vec<Vec<String>> =
+        cells.map(|(cell, width)| wrap(cell, width.breaks.then_some(width.columns))).collect();
+    let height = parts.iter().map(Vec::len).max().unwrap_or(0);
+    for number in 0..height {
+        let mut line = String::new();
+        // Blanks come with what follows them: no line ends with any.
+        let mut blanks = 0;
+        for (column, (lines, width)) in parts.iter().zip(widths).enumerate() {
+            let text = lines.get(number).map_or("", String::as_str);
+            if !text.is_empty() {
+                line.push_str(&" ".repeat(blanks));
+                blanks = 0;
+                match colour(column) {
+                    Some(colour) => line.push_str(&format!("\x1b[{colour}m{text}\x1b[0m")),
+                    None => line.push_str(text),
                 }
-                line.push_str(&style(part, column));
             }
-            continue;
-        };
-        line.push_str(&style(cell, column));
-        match width.checked_sub(cell.width()) {
-            Some(rest) => line.push_str(&" ".repeat(rest + GAP)),
-            None => line = format!("{line}\n{}", " ".repeat(widths[..=column].iter().map(|width| width + GAP).sum())),
+            blanks += width.columns.saturating_sub(text.width()) + GAP;
         }
+        out.push_str(&line);
+        out.push('\n');
     }
-    out.push_str(line.trim_end());
-    out.push('\n');
 }
 
 /// Breaks a text at its spaces, and words that are too long anywhere.
@@ -146,11 +152,14 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_is_too_wide_does_not_push_the_others_aside() {
+    fn a_cell_that_is_too_wide_is_broken_at_a_terminal_and_kept_whole_in_a_pipe() {
         let mut table = table();
         table.push(["x".repeat(100), "far".to_owned()]);
-        let text = table.render(Some(200), false);
-        assert!(text.contains(&format!("{}\n      far\n", "x".repeat(100))), "{text}");
+        let text = table.render(Some(60), false);
+        assert!(text.lines().all(|line| line.width() <= 60), "{text}");
+        assert_eq!(text.matches('x').count(), 100);
+        let text = table.render(None, false);
+        assert!(text.contains(&format!("{}  far\n", "x".repeat(100))), "{text}");
     }
 
     #[test]

@@ -56,9 +56,11 @@ impl Remote {
     }
 }
 
+#[expect(deprecated, reason = "servers still log so")]
 fn build(gate: Arc<Semaphore>) -> Server {
     Server::new("remote", "1.0.0")
         .state(gate)
+        .with_logging()
         .tool(Tool::new("add", add).description("Adds two numbers"))
         .tool(Tool::new("hostile", async || HOSTILE).description("Says what no terminal should hear"))
         .tool(Tool::new("fail", async || Err::<String, _>(Error::tool(format!("broken {HOSTILE}")))))
