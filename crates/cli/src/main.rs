@@ -41,7 +41,7 @@ enum Command {
     #[command(subcommand)]
     Keys(keys::KeysCommand),
     #[command(flatten)]
-    Calling(calling::CallingCommand),
+    Calling(Box<calling::CallingCommand>),
 }
 
 fn main() -> ExitCode {
@@ -63,7 +63,7 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Up(args) => up::run(args).await?,
         Command::Demo(args) => demo::run(args).await?,
         Command::Keys(command) => keys::run(&command)?,
-        Command::Calling(command) => return Ok(calling::run(command).await),
+        Command::Calling(command) => return Ok(calling::run(*command).await),
     }
     Ok(ExitCode::SUCCESS)
 }

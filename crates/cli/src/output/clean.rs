@@ -104,7 +104,7 @@ mod tests {
     fn no_control_character_or_escape_sequence_is_left() {
         for hostile in HOSTILE {
             for clean in [text(hostile), line(hostile), Cow::Owned(json(&format!("\"{hostile}\"")))] {
-                assert!(!clean.contains(|char| is_unsafe(char)), "{hostile:?} became {clean:?}");
+                assert!(!clean.contains(is_unsafe), "{hostile:?} became {clean:?}");
             }
             assert!(!pretty(&Value::String(hostile.to_owned())).contains(is_unsafe), "{hostile:?}");
         }

@@ -132,8 +132,8 @@ impl Field {
                 let what = match schema.format {
                     Some(StringFormat::Email) => "a mail address",
                     Some(StringFormat::Uri) => "a URI",
-                    Some(StringFormat::Date) => "a date, as 2026-07-28",
-                    Some(StringFormat::DateTime) => "a date and time, as 2026-07-28T12:00:00Z",
+                    Some(StringFormat::Date) => "a date, as 2026-12-31",
+                    Some(StringFormat::DateTime) => "a date and time, as 2026-12-31T12:00:00Z",
                     None => "a text",
                 };
                 let bounds = bounds(schema.min_length.filter(|least| *least > 0), schema.max_length);
