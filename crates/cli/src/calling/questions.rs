@@ -3,7 +3,6 @@
 //!
 //! Spec: client/elicitation, client/sampling, client/roots.
 
-mod entry;
 mod field;
 mod form;
 mod page;

@@ -58,7 +58,7 @@ fn an_entry_that_does_not_fit_is_asked_for_again() {
     terminal.types("Ada");
     terminal.sees("[2] > ");
     terminal.types("31");
-    terminal.sees("That does not fit: it must be a whole number from 1 to 30");
+    terminal.sees("That does not fit: must be at most 30. Wanted is a whole number from 1 to 30.");
     terminal.sees("[2] > ");
     terminal.types("!decline");
     let (code, screen) = terminal.ends();

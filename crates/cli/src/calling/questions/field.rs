@@ -3,10 +3,9 @@
 use std::fmt::Write;
 
 use anypod_client::proto::elicitation::{
-    EnumSchema, MultiSelectEnumSchema, NumberKind, PrimitiveSchemaDefinition, SingleSelectEnumSchema, StringFormat,
-    TitledChoice,
+    Choice, EnumSchema, FieldError, MultiSelectEnumSchema, NumberKind, PrimitiveSchemaDefinition, StringFormat,
 };
-use serde_json::{Number, Value};
+use serde_json::Value;
 
 use crate::output::{self, clean};
 
@@ -21,21 +20,11 @@ pub(super) struct Field {
     pub(super) required: bool,
 }
 
-/// A value with what people see of it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Choice<'a> {
-    /// The value.
-    pub(super) value: &'a str,
-    /// What people see.
-    pub(super) title: &'a str,
-}
-
 impl Field {
     /// Asks for it.
     pub(super) fn prompt(&self) -> String {
-        let (title, description) = self.words();
-        let mut out = output::emphasis(title.unwrap_or(&self.name));
-        if let Some(text) = description {
+        let mut out = output::emphasis(self.schema.title().unwrap_or(&self.name));
+        if let Some(text) = self.schema.description() {
             let _ = write!(out, ": {}", clean::line(text));
         }
         let required = if self.required { "required, " } else { "" };
@@ -57,71 +46,39 @@ impl Field {
 
     /// What is taken when nothing is entered.
     pub(super) fn default(&self) -> Option<Value> {
-        match &self.schema {
-            PrimitiveSchemaDefinition::String(schema) => schema.default.clone().map(Value::String),
-            PrimitiveSchemaDefinition::Number(schema) => schema.default.and_then(number),
-            PrimitiveSchemaDefinition::Boolean(schema) => schema.default.map(Value::Bool),
-            PrimitiveSchemaDefinition::Enum(EnumSchema::Single(single)) => match single {
-                SingleSelectEnumSchema::Untitled(schema) => schema.default.clone().map(Value::String),
-                SingleSelectEnumSchema::Titled(schema) => schema.default.clone().map(Value::String),
-            },
-            PrimitiveSchemaDefinition::Enum(EnumSchema::Legacy(schema)) => schema.default.clone().map(Value::String),
-            PrimitiveSchemaDefinition::Enum(EnumSchema::Multi(multi)) => match multi {
-                MultiSelectEnumSchema::Untitled(schema) => schema.default.clone().map(Value::from),
-                MultiSelectEnumSchema::Titled(schema) => schema.default.clone().map(Value::from),
-            },
+        self.schema.default_value()
+    }
+
+    /// What a line means: a value, or nothing where an empty line leaves the field out.
+    ///
+    /// # Errors
+    /// If the line does not fit.
+    pub(super) fn read(&self, line: &str) -> Result<Option<Value>, FieldError> {
+        match (line.is_empty(), self.default()) {
+            (false, _) => self.schema.parse(line).map(Some),
+            (true, Some(value)) => Ok(Some(value)),
+            (true, None) if self.required => Err(FieldError::Missing),
+            (true, None) => Ok(None),
         }
     }
 
     /// The values to choose from, if they are given.
-    pub(super) fn choices(&self) -> Vec<Choice<'_>> {
+    fn choices(&self) -> Vec<Choice<'_>> {
         match &self.schema {
             PrimitiveSchemaDefinition::String(_)
             | PrimitiveSchemaDefinition::Number(_)
             | PrimitiveSchemaDefinition::Boolean(_) => Vec::new(),
-            PrimitiveSchemaDefinition::Enum(EnumSchema::Single(single)) => match single {
-                SingleSelectEnumSchema::Untitled(schema) => listed(&schema.values, None),
-                SingleSelectEnumSchema::Titled(schema) => titled(&schema.choices),
-            },
-            PrimitiveSchemaDefinition::Enum(EnumSchema::Legacy(schema)) => {
-                listed(&schema.values, schema.enum_names.as_deref())
-            }
-            PrimitiveSchemaDefinition::Enum(EnumSchema::Multi(multi)) => match multi {
-                MultiSelectEnumSchema::Untitled(schema) => listed(&schema.items.values, None),
-                MultiSelectEnumSchema::Titled(schema) => titled(&schema.items.choices),
-            },
+            PrimitiveSchemaDefinition::Enum(choice) => choice.choices(),
         }
     }
 
     /// Whether several values may be chosen.
-    pub(super) const fn takes_several(&self) -> bool {
-        matches!(self.schema, PrimitiveSchemaDefinition::Enum(EnumSchema::Multi(_)))
-    }
-
-    /// Its title and its description.
-    fn words(&self) -> (Option<&str>, Option<&str>) {
-        macro_rules! words {
-            ($schema:expr) => {
-                ($schema.title.as_deref(), $schema.description.as_deref())
-            };
-        }
+    pub(super) fn takes_several(&self) -> bool {
         match &self.schema {
-            PrimitiveSchemaDefinition::String(schema) => words!(schema),
-            PrimitiveSchemaDefinition::Number(schema) => words!(schema),
-            PrimitiveSchemaDefinition::Boolean(schema) => words!(schema),
-            PrimitiveSchemaDefinition::Enum(EnumSchema::Single(SingleSelectEnumSchema::Untitled(schema))) => {
-                words!(schema)
-            }
-            PrimitiveSchemaDefinition::Enum(EnumSchema::Single(SingleSelectEnumSchema::Titled(schema))) => {
-                words!(schema)
-            }
-            PrimitiveSchemaDefinition::Enum(EnumSchema::Legacy(schema)) => words!(schema),
-            PrimitiveSchemaDefinition::Enum(EnumSchema::Multi(MultiSelectEnumSchema::Untitled(schema))) => {
-                words!(schema)
-            }
-            PrimitiveSchemaDefinition::Enum(EnumSchema::Multi(MultiSelectEnumSchema::Titled(schema))) => {
-                words!(schema)
-            }
+            PrimitiveSchemaDefinition::String(_)
+            | PrimitiveSchemaDefinition::Number(_)
+            | PrimitiveSchemaDefinition::Boolean(_) => false,
+            PrimitiveSchemaDefinition::Enum(choice) => choice.is_multi(),
         }
     }
 
@@ -179,16 +136,6 @@ impl Field {
     }
 }
 
-fn titled(choices: &[TitledChoice]) -> Vec<Choice<'_>> {
-    choices.iter().map(|choice| Choice { value: &choice.value, title: &choice.title }).collect()
-}
-
-fn listed<'a>(values: &'a [String], titles: Option<&'a [String]>) -> Vec<Choice<'a>> {
-    let title = |number: usize| titles.and_then(|titles| titles.get(number)).map(String::as_str);
-    let choices = values.iter().enumerate();
-    choices.map(|(number, value)| Choice { value, title: title(number).unwrap_or(value) }).collect()
-}
-
 /// ` 1 to 3`, ` at least 1`, ` at most 3`, or nothing.
 fn bounds(least: Option<u64>, most: Option<u64>) -> String {
     match (least, most) {
@@ -196,15 +143,5 @@ fn bounds(least: Option<u64>, most: Option<u64>) -> String {
         (Some(least), None) => format!(" at least {least}"),
         (None, Some(most)) => format!(" at most {most}"),
         (None, None) => String::new(),
-    }
-}
-
-/// A number, whole if it is.
-pub(super) fn number(number: f64) -> Option<Value> {
-    // Beyond this, neighbouring whole numbers are the same to a double.
-    const EXACT: f64 = 9_007_199_254_740_992.0;
-    match number.fract() == 0.0 && number.abs() < EXACT {
-        true => format!("{number:.0}").parse::<i64>().ok().map(Value::from),
-        false => Number::from_f64(number).map(Value::Number),
     }
 }

@@ -1,12 +1,10 @@
 //! A form, asked field by field. No terminal is needed to run it: it takes lines and gives prompts.
 
 use std::collections::VecDeque;
-use std::fmt::Write;
 
 use anypod_client::proto::elicitation::{ElicitRequestFormParams, ElicitResult};
 use anypod_client::proto::jsonrpc::JsonObject;
 
-use super::entry::{self, Entry};
 use super::field::Field;
 use super::script::Script;
 use crate::output::{self, clean};
@@ -109,15 +107,14 @@ impl Form {
             Some(line) => line.strip_prefix('!').filter(|rest| rest.starts_with('!')).unwrap_or(line),
         };
         let Some(field) = self.open.front() else { return self.agree(line) };
-        match entry::read(field, line) {
-            Ok(Entry::Value(value)) => {
+        match field.read(line) {
+            Ok(Some(value)) => {
                 self.content.insert(field.name.clone(), value);
             }
-            Ok(Entry::Nothing) => {}
+            Ok(None) => {}
             Err(why) => {
-                let mut again = String::new();
-                let _ = write!(again, "{}\n{}", clean::line(&format!("That does not fit: {why}.")), field.caret());
-                return Next::Ask(again);
+                let why = clean::line(&format!("That does not fit: {why}.")).into_owned();
+                return Next::Ask(format!("{why} Wanted is {}.\n{}", field.kind(), field.caret()));
             }
         }
         self.open.pop_front();
@@ -206,7 +203,7 @@ mod tests {
         let lines = [Some(""), Some("A"), Some("Ada"), Some("many"), Some("31"), Some("3"), Some("3")];
         let (prompts, result) = run(stay(), &lines);
         assert_eq!(result, None);
-        assert!(prompts[1].contains("required"), "{}", prompts[1]);
+        assert!(prompts[1].contains("must be filled in"), "{}", prompts[1]);
         assert!(prompts[2].contains("2 characters"), "{}", prompts[2]);
         assert!(prompts[4].contains("whole number"), "{}", prompts[4]);
         assert!(prompts[5].contains("30"), "{}", prompts[5]);

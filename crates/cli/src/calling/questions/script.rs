@@ -7,7 +7,6 @@ use std::path::Path;
 use anypod_client::proto::jsonrpc::JsonObject;
 use serde_json::Value;
 
-use super::entry::{self, Entry};
 use super::field::Field;
 use crate::usage::Usage;
 
@@ -50,16 +49,21 @@ impl Script {
     /// If it does not fit.
     pub(super) fn answer(&self, field: &Field) -> Result<Option<Value>, Usage> {
         let name = &field.name;
-        match (self.texts.get(name), self.values.get(name)) {
-            (Some(texts), _) => match entry::read_all(field, texts) {
-                Ok(Entry::Value(value)) => Ok(Some(value)),
-                Ok(Entry::Nothing) => Ok(None),
-                Err(why) => Err(Usage::new(format!("--answer {name}={}: {why}", texts.join(",")))),
-            },
-            (None, Some(value)) => match entry::check(field, value) {
-                Ok(()) => Ok(Some(value.clone())),
-                Err(why) => Err(Usage::new(format!("--answers, {name}: {why}"))),
-            },
+        match (self.texts.get(name).map(Vec::as_slice), self.values.get(name)) {
+            (Some([_, _, ..]), _) if !field.takes_several() => {
+                Err(Usage::new(format!("--answer {name}: given twice, where one answer is wanted")))
+            }
+            (Some(texts), _) => {
+                let text = texts.join(",");
+                let value = field.schema.parse(&text);
+                value
+                    .map(Some)
+                    .map_err(|why| Usage::new(format!("--answer {name}={text}: {why}; wanted is {}", field.kind())))
+            }
+            (None, Some(value)) => {
+                let fits = field.schema.check(value).map(|()| Some(value.clone()));
+                fits.map_err(|why| Usage::new(format!("--answers, {name}: {why}; wanted is {}", field.kind())))
+            }
             (None, None) => Ok(None),
         }
     }
