@@ -102,7 +102,9 @@ fn declares_what_each_revision_knows() {
     let sampling = json!({ "context": {}, "tools": {} });
     let said = |sampling: &Value, elicitation: Option<Value>| {
         let mut said = json!({ "experimental": { "e": {} }, "roots": {}, "sampling": sampling, "z": 1 });
-        elicitation.map(|elicitation| said["elicitation"] = elicitation);
+        if let Some(elicitation) = elicitation {
+            said["elicitation"] = elicitation;
+        }
         said
     };
     let form = json!({ "elicitation": { "form": {} } });
