@@ -117,7 +117,8 @@ pub(crate) fn failure(text: &str) {
 /// Prints a line beside the result, on standard error: what happens, what was asked, what a server logs.
 pub(crate) fn note(label: &str, text: &str) {
     let label = clean::line(label);
-    let text = clean::text(text.trim_end());
+    // Further lines are set in, so that none can be taken for one of ours.
+    let text = clean::text(text.trim_end()).replace('\n', "\n  ");
     aside(&match coloured(&io::stderr()) {
         true => format!("\x1b[2m{label}:\x1b[0m {text}\n"),
         false => format!("{label}: {text}\n"),

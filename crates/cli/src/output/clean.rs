@@ -19,6 +19,11 @@ pub(crate) fn line(line: &str) -> Cow<'_, str> {
     }
 }
 
+/// Text of several lines, each marked, so that none can be taken for one of ours.
+pub(crate) fn quote(quoted: &str) -> String {
+    text(quoted.trim_end()).lines().map(|line| format!("| {line}\n")).collect()
+}
+
 /// JSON text in one line: what is between the values is left out, and what is no text is escaped as JSON has it, so
 /// that the values stay the same.
 pub(crate) fn json(json: &str) -> String {
@@ -118,6 +123,11 @@ mod tests {
         }
         assert_eq!(text("a\r\nb"), "a\nb");
         assert_eq!(line("a\r\nb\tc\nd"), "a b c d");
+    }
+
+    #[test]
+    fn no_line_of_a_quotation_looks_like_ours() {
+        assert_eq!(quote("a\nhost: good.example\r\n"), "| a\n| host: good.example\n");
     }
 
     #[test]

@@ -33,8 +33,16 @@ pub(crate) fn call(remote: &Remote, args: &[&str]) -> Said {
     Said::of(&[&["call", &remote.url()], args].concat(), &[])
 }
 
+/// A server that answers the first request of every client with this result.
+fn results_in(result: &Value) -> String {
+    let body = json!({ "jsonrpc": "2.0", "id": 1, "result": result }).to_string();
+    let head = format!("content-type: application/json\r\ncontent-length: {}", body.len());
+    answers(format!("HTTP/1.1 200 OK\r\n{head}\r\n\r\n{body}"))
+}
+
 /// A server that answers every request with these bytes.
-fn answers(bytes: &'static str) -> String {
+fn answers(bytes: impl Into<String>) -> String {
+    let bytes = bytes.into();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/mcp", listener.local_addr().unwrap());
     std::thread::spawn(move || {
@@ -209,6 +217,37 @@ fn a_token_on_the_command_line_is_warned_of() {
     let remote = Remote::start();
     let said = Said::of(&["tools", &remote.url(), "-H", "Authorization: Bearer sesame"], &[]);
     assert!(said.err.contains("warning") && !said.err.contains("sesame"), "{}", said.err);
+}
+
+#[test]
+fn a_call_that_takes_too_long_is_given_up() {
+    let remote = Remote::start();
+    let said = call(&remote, &["wait", "--timeout", "50ms"]);
+    assert_eq!(said.code, Some(3), "{}", said.err);
+    assert!(said.err.contains("50ms"), "{}", said.err);
+}
+
+#[test]
+fn a_task_is_named_looked_at_and_waited_for() {
+    let task = |result_type: &str, status: &str, more: Value| {
+        let mut task = json!({
+            "resultType": result_type, "taskId": "t-1", "status": status, "createdAt": "2026-11-20T10:00:00Z",
+            "lastUpdatedAt": "2026-11-20T10:00:00Z", "ttlMs": null,
+        });
+        task.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        results_in(&task)
+    };
+    let url = task("task", "working", json!({}));
+    let said = Said::of(&["call", &url, "slow", "--json", "{}", "--detach"], &[]);
+    assert_eq!((said.code, said.out.as_str()), (Some(0), "t-1\n"), "{}", said.err);
+    let url = task("complete", "completed", json!({ "result": { "content": [{ "type": "text", "text": "done" }] } }));
+    let said = Said::of(&["task", "wait", &url, "t-1"], &[]);
+    assert_eq!((said.code, said.out.as_str()), (Some(0), "done\n"), "{}", said.err);
+    let said = Said::of(&["task", "get", &url, "t-1"], &[]);
+    assert!(said.out.contains("completed") && said.out.ends_with("done\n"), "{}", said.out);
+    let said = Said::of(&["task", "get", &url, "t-1", "--output", "json"], &[]);
+    let task: Value = serde_json::from_str(&said.out).unwrap();
+    assert_eq!(task["result"]["content"][0]["text"], "done", "{task}");
 }
 
 #[test]

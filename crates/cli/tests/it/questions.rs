@@ -152,6 +152,17 @@ fn progress_is_a_bar_that_is_gone_at_the_end() {
 }
 
 #[test]
+fn ctrl_c_ends_it_and_leaves_no_bar() {
+    let remote = Remote::start();
+    let mut terminal = at_terminal(&remote, &["wait"]);
+    terminal.sees("half of it");
+    terminal.interrupts();
+    let (code, screen) = terminal.ends();
+    assert_eq!(code, Some(130));
+    assert!(screen.ends_with("\r\x1b[K"), "{screen:?}");
+}
+
+#[test]
 fn tables_keep_to_the_width_of_the_terminal() {
     let remote = Remote::start();
     let (_, screen) = Terminal::run(&["tools", &remote.url()], &[("NO_COLOR", "1")]).ends();

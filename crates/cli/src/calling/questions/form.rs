@@ -82,10 +82,10 @@ impl Form {
 
     /// What stands before the first field.
     pub(super) fn introduction(&self) -> String {
-        let message = clean::text(self.message.trim());
         format!(
-            "{} {message}\n(Enter takes what is in brackets; {DECLINE} says no, {CANCEL} or Ctrl-D gives no answer)\n",
-            output::emphasis("The server asks:")
+            "{}\n{}(Enter takes what is in brackets; {DECLINE} says no, {CANCEL} or Ctrl-D gives no answer)\n",
+            output::emphasis("The server asks:"),
+            clean::quote(&self.message)
         )
     }
 

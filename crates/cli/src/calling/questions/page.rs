@@ -74,8 +74,8 @@ impl Page {
 
     /// What the person is told before they choose. The whole URL is in it.
     pub(super) fn introduction(&self) -> String {
-        let message = clean::text(self.message.trim());
-        let mut out = format!("{} {message}\n", output::emphasis("The server wants you to visit a page:"));
+        let mut out = format!("{}\n", output::emphasis("The server wants you to visit a page:"));
+        out.push_str(&clean::quote(&self.message));
         out.push_str(&format!("  host: {}\n  URL:  {}\n", output::emphasis(&self.host), clean::line(&self.url)));
         out.extend(self.warnings.iter().map(|warning| format!("  warning: {warning}\n")));
         out
