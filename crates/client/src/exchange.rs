@@ -98,9 +98,7 @@ impl Exchange {
     /// If the stream breaks or the server breaks the protocol. Nothing comes after that, nor after the answer.
     pub async fn next(&mut self) -> Result<Incoming> {
         match &mut self.0 {
-            Kind::Answered(answer) => {
-                answer.take().map(Incoming::Answer).ok_or(Error::Broken(Broken::NoAnswer))
-            }
+            Kind::Answered(answer) => answer.take().map(Incoming::Answer).ok_or(Error::Broken(Broken::NoAnswer)),
             Kind::Stream(messages) => messages.next().await,
         }
     }

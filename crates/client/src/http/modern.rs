@@ -1,0 +1,208 @@
+//! A call to a modern server over HTTP: one POST, whose headers say what its body says.
+//!
+//! Spec: basic/transports/streamable-http, "Request Metadata" and "Receiving Messages".
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use anypod_proto::header::{self, METHOD, NAME, PROTOCOL_VERSION};
+use anypod_proto::jsonrpc::RequestId;
+use anypod_proto::version::Version;
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Method};
+
+use super::{Answered, Events, Kind, Turn, Wire, printable};
+use crate::call::{Call, Repeat};
+use crate::credentials::BoxFuture;
+use crate::error::{Broken, Error, Result};
+use crate::exchange::{Answer, Exchange, Incoming, Messages};
+use crate::identity::Identity;
+use crate::message::Message;
+
+/// A modern server behind HTTP.
+pub(crate) struct Modern {
+    wire: Arc<Wire>,
+    identity: Arc<Identity>,
+    ids: AtomicU64,
+}
+
+/// What came of a modern request: an exchange, or an answer that may come from a server of the other era.
+pub(crate) enum Outcome {
+    /// A server of this protocol goes on.
+    Exchange(Exchange),
+    /// Plain HTTP: to be judged by [`crate::era`].
+    Refused(Refusal),
+}
+
+/// An answer that says no.
+pub(crate) struct Refusal {
+    /// The answer's head.
+    pub(crate) status: http::StatusCode,
+    /// The content type.
+    pub(crate) kind: Kind,
+    /// The body, as far as it is needed.
+    pub(crate) body: Bytes,
+    /// What its `Retry-After` said.
+    pub(crate) retry_after: Option<Duration>,
+}
+
+impl Refusal {
+    /// The refusal as the error that it is, if nobody falls back.
+    pub(crate) fn into_error(self) -> Error {
+        match Message::read(&self.body) {
+            Ok(Message::Answer(_, Answer::Error(error))) => Error::Answered(error),
+            _ if self.status.is_success() => match self.kind {
+                Kind::Other(kind) => Broken::ContentType(kind).into(),
+                Kind::Json | Kind::Events => Broken::NotJsonRpc(printable(&self.body)).into(),
+            },
+            _ => {
+                let excerpt = printable(&self.body);
+                Error::Refused { status: self.status, excerpt, retry_after: self.retry_after }
+            }
+        }
+    }
+}
+
+impl Modern {
+    /// A modern server behind `wire`.
+    pub(crate) const fn new(wire: Arc<Wire>, identity: Arc<Identity>) -> Self {
+        Self { wire, identity, ids: AtomicU64::new(1) }
+    }
+
+    /// Sends a call.
+    ///
+    /// # Errors
+    /// As [`Wire::request`]; a connection that breaks leaves the outcome unknown, unless the call may be repeated.
+    pub(crate) async fn send(&self, call: &Call) -> Result<Outcome> {
+        let id = self.ids.fetch_add(1, Ordering::Relaxed);
+        let body = Bytes::from(call.modern(id, &self.identity));
+        let sent = self.wire.request(Method::POST, headers(call)?, body, Turn::Waits).await;
+        let answered = sent.map_err(|error| broke(error, call.repeat))?;
+        if answered.status.is_success() && answered.kind == Kind::Events {
+            return Ok(Outcome::Exchange(Exchange::stream(Stream::new(
+                id,
+                answered.events(),
+                call.repeat,
+                &self.wire,
+            ))));
+        }
+        self.whole(id, answered, call.repeat).await
+    }
+
+    async fn whole(&self, id: u64, answered: Answered, repeat: Repeat) -> Result<Outcome> {
+        let (status, kind, retry_after) = (answered.status, answered.kind.clone(), answered.retry_after());
+        let body = match kind {
+            Kind::Json => answered.whole().await.map_err(|error| broke(error, repeat))?,
+            Kind::Events | Kind::Other(_) if status.is_success() => answered.whole().await?,
+            Kind::Events | Kind::Other(_) => answered.beginning().await,
+        };
+        if !status.is_success() || kind != Kind::Json {
+            return Ok(Outcome::Refused(Refusal { status, kind, body, retry_after }));
+        }
+        match Message::read(&body)? {
+            Message::Answer(found, answer) => {
+                check_id(id, found.as_ref(), &answer)?;
+                match answer {
+                    Answer::Result(_) => Ok(Outcome::Exchange(Exchange::answered(answer))),
+                    Answer::Error(_) => Ok(Outcome::Refused(Refusal { status, kind, body, retry_after })),
+                }
+            }
+            Message::Notice(notice) => Err(Broken::NotJsonRpc(format!("the notification {}", notice.method)).into()),
+            Message::Request { method, .. } => Err(Broken::UnexpectedRequest(method).into()),
+        }
+    }
+}
+
+/// The headers that say what the body says.
+fn headers(call: &Call) -> Result<HeaderMap> {
+    let mut headers = HeaderMap::with_capacity(8 + call.param_headers.len());
+    headers.insert(PROTOCOL_VERSION, HeaderValue::from_static(Version::LATEST.as_str()));
+    let method = match call.known() {
+        Some(method) => HeaderValue::from_static(method.as_str()),
+        None => value(&call.method)?,
+    };
+    headers.insert(METHOD, method);
+    if let Some(name) = &call.name {
+        headers.insert(NAME, value(name)?);
+    }
+    headers.extend(call.param_headers.iter().cloned());
+    Ok(headers)
+}
+
+fn value(text: &str) -> Result<HeaderValue> {
+    HeaderValue::from_str(&header::encode_value(text)).map_err(|error| Error::Misuse(error.to_string()))
+}
+
+/// A connection that broke once the request was out.
+pub(crate) fn broke(error: Error, repeat: Repeat) -> Error {
+    match (error, repeat) {
+        (Error::Lost { source }, Repeat::Never) => Error::OutcomeUnknown { source },
+        (error, _) => error,
+    }
+}
+
+/// An answer must be that of the request. An error may come without an id, if the server could not read it.
+pub(crate) fn check_id(expected: u64, found: Option<&RequestId>, answer: &Answer) -> Result<(), Broken> {
+    let same = match (found, answer) {
+        (Some(RequestId::Integer(found)), _) => u64::try_from(*found) == Ok(expected),
+        (Some(RequestId::String(_)), _) | (None, Answer::Result(_)) => false,
+        (None, Answer::Error(_)) => true,
+    };
+    match same {
+        true => Ok(()),
+        false => Err(Broken::WrongId {
+            expected: expected.to_string(),
+            found: found.map_or_else(|| "none".to_owned(), ToString::to_string),
+        }),
+    }
+}
+
+/// The messages of one stream.
+struct Stream {
+    id: u64,
+    events: Events,
+    repeat: Repeat,
+    left: usize,
+    limit: usize,
+}
+
+impl Stream {
+    fn new(id: u64, events: Events, repeat: Repeat, wire: &Wire) -> Self {
+        let limit = wire.limits.notifications;
+        Self { id, events, repeat, left: limit, limit }
+    }
+
+    async fn read(&mut self) -> Result<Incoming> {
+        loop {
+            let Some(event) = self.events.next().await? else { return Err(Error::lost(Broken::NoAnswer)) };
+            // Spec: HTML, "Event stream interpretation": events of other types are not for us.
+            if event.data.is_empty() || event.event.as_deref().is_some_and(|kind| kind != "message") {
+                continue;
+            }
+            match Message::read(&Bytes::from(event.data))? {
+                Message::Answer(found, answer) => {
+                    check_id(self.id, found.as_ref(), &answer)?;
+                    return Ok(Incoming::Answer(answer));
+                }
+                Message::Notice(notice) => {
+                    self.left = self
+                        .left
+                        .checked_sub(1)
+                        .ok_or(Broken::TooMuch { what: "notifications for one request", limit: self.limit })?;
+                    return Ok(Incoming::Notice(notice));
+                }
+                Message::Request { method, .. } => return Err(Broken::UnexpectedRequest(method).into()),
+            }
+        }
+    }
+}
+
+impl Messages for Stream {
+    fn next(&mut self) -> BoxFuture<'_, Result<Incoming>> {
+        Box::pin(async move {
+            let repeat = self.repeat;
+            self.read().await.map_err(|error| broke(error, repeat))
+        })
+    }
+}
