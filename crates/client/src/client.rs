@@ -37,7 +37,7 @@ use crate::lists::List;
 use crate::observe::Observe;
 use crate::outside::Outside;
 use crate::reply::Value;
-use crate::request::Request;
+use crate::request::{CacheUse, Options, Request};
 use crate::tools::Tools;
 use crate::upstream::Upstream;
 
@@ -150,11 +150,7 @@ impl Client {
     }
 
     pub(crate) fn page<T>(&self, method: Method, cursor: Option<&Cursor>) -> Request<T> {
-        let mut call = Call::new(method);
-        if let Some(Cursor(cursor)) = cursor {
-            call.push_text("cursor", cursor);
-        }
-        Request::new(self, Ok(call))
+        Request::new(self, Ok(page_call(method, cursor)))
     }
 
     /// Reads a resource.
@@ -238,18 +234,42 @@ impl Inner {
         Ok(())
     }
 
-    pub(crate) async fn relist(&self) -> Result<()> {
+    /// Lists the tools anew until `tool` has come by.
+    pub(crate) async fn relist(&self, tool: &str) -> Result<()> {
+        let mut cursor = None;
+        let mut options = Options { cache: CacheUse::Refresh, ..Options::default() };
+        for _ in 0..self.limits.list_pages {
+            let mut call = page_call(Method::ToolsList, cursor.as_ref());
+            let raw = Box::pin(self.run(&mut call, &mut options)).await?;
+            let mut page: ListToolsResult = raw.read()?;
+            self.tools.learn(&mut page.tools);
+            let found = page.tools.iter().any(|listed| listed.name == tool);
+            match page.next_cursor {
+                Some(next) if !found && cursor.as_ref() != Some(&next) => cursor = Some(next),
+                Some(_) | None => return Ok(()),
+            }
+        }
         Ok(())
+    }
+
+    /// Holds structured content against the schema that the tool was listed with.
+    pub(crate) fn check_output(&self, call: &Call, result: &CallToolResult) -> Result<()> {
+        let known = call.name.as_ref().and_then(|tool| self.tools.find(tool));
+        known.map_or(Ok(()), |known| known.check(result, &self.limits))
     }
 
     pub(crate) fn noticed(&self, _notice: &Notice) {}
 
     /// Changes may have been missed: nothing that is kept is known to be true.
     pub(crate) fn missed_changes(&self) {}
+}
 
-    pub(crate) fn check_output(&self, _call: &Call, _result: &CallToolResult) -> Result<()> {
-        Ok(())
+fn page_call(method: Method, cursor: Option<&Cursor>) -> Call {
+    let mut call = Call::new(method);
+    if let Some(Cursor(cursor)) = cursor {
+        call.push_text("cursor", cursor);
     }
+    call
 }
 
 fn push_json(call: &mut Call, key: &'static str, value: &impl Serialize) -> Result<()> {

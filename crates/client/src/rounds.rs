@@ -168,7 +168,7 @@ impl Inner {
 
     /// Lists the tools until the one that was called has come by, and mirrors its arguments anew.
     async fn list_again(&self, call: &mut Call) -> Result<()> {
-        self.relist().await?;
+        self.relist(call.name.as_deref().unwrap_or_default()).await?;
         self.prepare(call)
     }
 }
