@@ -1,3 +1,5 @@
 //! The client as its users see it.
 
 mod calls;
+mod scripted;
+mod tasks;

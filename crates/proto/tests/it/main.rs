@@ -14,5 +14,6 @@ mod scan;
 mod seal;
 mod smoke;
 mod sse;
+mod tasks;
 mod uri_template;
 mod vectors;
