@@ -8,9 +8,12 @@
 use std::convert::Infallible;
 
 use anyhow::{Context as _, Result, bail};
+use anypod_client::proto::capabilities::SamplingCapability;
 use anypod_client::proto::elicitation::{ElicitRequestFormParams, ElicitResult};
 use anypod_client::proto::jsonrpc::{JsonObject, JsonValue};
+use anypod_client::proto::roots::Root;
 use anypod_client::proto::rounds::{InputResponse, InputResponses};
+use anypod_client::proto::sampling::CreateMessageResult;
 use anypod_client::{Asked, Client, Round};
 use serde::Deserialize;
 use serde_json::json;
@@ -20,7 +23,13 @@ async fn main() -> Result<()> {
     tracing_subscriber::fmt().with_max_level(tracing::Level::WARN).with_writer(std::io::stderr).init();
     let url = std::env::args().nth(1).context("usage: conformance_client URL")?;
     let scenario = variable("MCP_CONFORMANCE_SCENARIO").context("MCP_CONFORMANCE_SCENARIO names the scenario")?;
-    let client = Client::builder().on_form(accept_defaults).connect(&url)?;
+    let client = Client::builder()
+        .on_form(accept_defaults)
+        .on_sampling(SamplingCapability::default(), |_| async {
+            Ok::<_, Infallible>(CreateMessageResult::new("conformance", "nothing"))
+        })
+        .on_roots(|| async { Ok::<_, Infallible>(vec![Root::new("file:///conformance")]) })
+        .connect(&url)?;
     match scenario.as_str() {
         "initialize" | "request-metadata" | "json-schema-ref-no-deref" => drop(client.tools().await?),
         "tools_call" => call_once(&client, "add_numbers", json!({ "a": 5, "b": 3 })).await?,

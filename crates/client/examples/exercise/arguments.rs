@@ -14,23 +14,29 @@ enum Place {
 /// The command line, read.
 pub(crate) struct Arguments {
     place: Place,
-    era: Option<String>,
+    era: &'static str,
+    pinned: bool,
     script: String,
 }
 
 impl Arguments {
     pub(crate) fn parse(mut given: impl Iterator<Item = String>) -> Result<Self> {
-        let (mut era, mut script) = (None, "peer".to_owned());
+        let (mut era, mut pinned, mut script) = ("modern", false, "peer".to_owned());
         let place = loop {
             match given.next().context("a URL or a command is missing")?.as_str() {
-                "--era" => era = Some(given.next().context("--era is modern or legacy")?),
+                "--era" => era = read_era(&given.next().context("--era is modern or legacy")?)?,
+                "--pin" => pinned = true,
                 "--script" => script = given.next().context("--script is peer or everything")?,
                 "--" => break Place::Command(given.collect()),
                 flag if flag.starts_with('-') => bail!("unknown flag {flag}"),
                 url => break Place::Url(url.to_owned()),
             }
         };
-        Ok(Self { place, era, script })
+        Ok(Self { place, era, pinned, script })
+    }
+
+    pub(crate) const fn era(&self) -> &'static str {
+        self.era
     }
 
     pub(crate) fn script(&self) -> Script {
@@ -38,12 +44,20 @@ impl Arguments {
     }
 
     pub(crate) fn connect(&self, builder: ClientBuilder) -> Result<Client> {
-        if self.era.as_deref() == Some("legacy") {
+        if self.pinned {
             bail!("no legacy client yet");
         }
         match &self.place {
             Place::Url(url) => Ok(builder.connect(url)?),
             Place::Command(_) => bail!("no stdio client yet"),
         }
+    }
+}
+
+fn read_era(name: &str) -> Result<&'static str> {
+    match name {
+        "modern" => Ok("modern"),
+        "legacy" => Ok("legacy"),
+        other => bail!("{other} is no era"),
     }
 }

@@ -88,10 +88,18 @@ impl Exercise {
         result.structured_content.and_then(|content| content["count"].as_u64()).context("no count of cancelled calls")
     }
 
-    /// Calls a tool that has an argument of its own header; a server that checks refuses a wrong one.
+    /// Calls a tool one of whose arguments travels in a header as well; servers that look refuse a wrong one.
     pub(crate) async fn headers(&self) -> Result<()> {
         let step = self.offered(&self.script.headers).await?;
-        self.take(step).await.map(drop)
+        let before = self.watch.param_headers();
+        self.take(step).await?;
+        let sent = self.watch.param_headers() - before;
+        match (self.watch.is_http(), self.watch.era()) {
+            (true, "modern") => ensure!(sent == 1, "{sent} requests had the header"),
+            (true, _) => return absent("its revision has no such headers"),
+            (false, _) => return absent("stdio has no headers"),
+        }
+        Ok(())
     }
 
     pub(crate) async fn logging(&self) -> Result<()> {

@@ -1,10 +1,11 @@
 //! Everything that the client can do, tried on a server that somebody else wrote:
 //!
-//! `cargo run --example exercise -- [--script peer|everything] [--era modern|legacy] URL`
-//! `cargo run --example exercise -- [--script peer|everything] [--era modern|legacy] -- COMMAND [ARGUMENT]...`
+//! `cargo run --example exercise -- [--script peer|everything] --era modern|legacy [--pin] URL`
+//! `cargo run --example exercise -- [--script peer|everything] --era modern|legacy [--pin] -- COMMAND [ARGUMENT]...`
 //!
 //! Prints one line of JSON per feature: `{"feature": …, "outcome": "ok"}`, or `"n/a"` with `why` if the server does not
-//! offer it, or `"failed"` with `why`. Ends with 1 if one failed. A script names the server's tools: `peer` those of
+//! offer it, or `"failed"` with `why`. Ends with 1 if one failed. The era is the one that must come to be spoken; the
+//! client finds it, or with `--pin` is told. A script names the server's tools: `peer` those of
 //! `tests/peers/servers/catalogue.json`, `everything` those of `@modelcontextprotocol/server-everything`.
 
 mod answers;
@@ -14,6 +15,7 @@ mod calls;
 mod changes;
 mod lists;
 mod script;
+mod watch;
 
 use std::fmt::{self, Display, Formatter};
 use std::process::ExitCode;
@@ -28,6 +30,7 @@ use serde_json::json;
 use crate::answers::Questions;
 use crate::arguments::Arguments;
 use crate::script::{Script, Step};
+use crate::watch::Watch;
 
 /// A server that does not end a feature within this time fails it.
 const FEATURE_LIMIT: Duration = Duration::from_secs(20);
@@ -53,6 +56,8 @@ struct Exercise {
     client: Client,
     script: Script,
     questions: Questions,
+    watch: Watch,
+    era: &'static str,
 }
 
 impl Exercise {
@@ -81,6 +86,7 @@ impl Exercise {
         let found = self.client.discover().await?;
         ensure!(!found.supported_versions.is_empty(), "it speaks no version");
         ensure!(found.capabilities.tools.is_some(), "it has no tools");
+        ensure!(self.watch.era() == self.era, "the {} era was spoken", self.watch.era());
         Ok(())
     }
 }
@@ -98,9 +104,9 @@ macro_rules! run {
 async fn main() -> Result<ExitCode> {
     tracing_subscriber::fmt().with_max_level(tracing::Level::WARN).with_writer(std::io::stderr).init();
     let arguments = Arguments::parse(std::env::args().skip(1))?;
-    let questions = Questions::default();
-    let client = arguments.connect(questions.answered_by(Client::builder()))?;
-    let exercise = Exercise { client, script: arguments.script(), questions };
+    let (questions, watch) = (Questions::default(), Watch::default());
+    let client = arguments.connect(questions.answered_by(Client::builder()).observe(watch.clone()))?;
+    let exercise = Exercise { client, script: arguments.script(), questions, watch, era: arguments.era() };
     let failed = run!(exercise:
         discover, list, call, structured, progress, cancel, headers,
         elicitation, rounds, sampling, roots,
