@@ -20,6 +20,7 @@ from mcp import MCPError
 from mcp.server.caching import CacheHint
 from mcp.server.context import ServerRequestContext
 from mcp.server.lowlevel import NotificationOptions, Server
+from mcp.server.models import InitializationOptions
 from mcp.server.stdio import stdio_server
 from mcp.server.subscriptions import InMemorySubscriptionBus, ListenHandler, ResourceUpdated, ToolsListChanged
 
@@ -248,9 +249,19 @@ def say(text: str, **more: Any) -> types.CallToolResult:
     return types.CallToolResult(content=[types.TextContent(type="text", text=text)], **more)
 
 
+class AnnouncingServer(Server[Any]):
+    """Tells legacy clients that the list of tools changes, over HTTP too, where the SDK does not ask."""
+
+    def create_initialization_options(
+        self, notification_options: NotificationOptions | None = None, *rest: Any, **more: Any
+    ) -> InitializationOptions:
+        notifications = notification_options or NotificationOptions(tools_changed=True)
+        return super().create_initialization_options(notifications, *rest, **more)
+
+
 def new_server() -> Server[Any]:
     peer = Peer()
-    return Server(
+    return AnnouncingServer(
         CATALOGUE["name"],
         version=CATALOGUE["version"],
         cache_hints={"tools/list": MINUTE, "resources/read": MINUTE, "server/discover": MINUTE},
@@ -273,7 +284,7 @@ def new_server() -> Server[Any]:
 async def serve_stdio() -> None:
     server = new_server()
     async with stdio_server() as (reads, writes):
-        await server.run(reads, writes, server.create_initialization_options(NotificationOptions(tools_changed=True)))
+        await server.run(reads, writes, server.create_initialization_options())
 
 
 def serve_http() -> None:

@@ -41,6 +41,8 @@ const tools = {
     for (const level of ['debug', 'info', 'warning', 'error']) {
       await call.server.sendLoggingMessage({ level, data: `a line at ${level}` }, call.sessionId);
     }
+    // The lines travel on the session's stream, which the answer on its own must not overtake.
+    await new Promise((done) => setTimeout(done, 200));
     return say('logged');
   },
   toggle: async () => {

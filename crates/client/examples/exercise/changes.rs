@@ -17,6 +17,9 @@ impl Exercise {
     /// Has a list change; the word of it must come, and the list must then be read anew.
     pub(crate) async fn listen_lists(&self) -> Result<()> {
         let (step, changing) = &self.script.changes_list;
+        if !self.tells_of(*changing).await? {
+            return absent("it does not tell when its lists change");
+        }
         let filter = match changing {
             Changing::Tools => SubscriptionFilter { tools_list_changed: Some(true), ..SubscriptionFilter::default() },
             Changing::Resources => {
@@ -33,6 +36,15 @@ impl Exercise {
         }
         ensure!(self.length(*changing).await? != before, "the list is the same as before");
         Ok(())
+    }
+
+    async fn tells_of(&self, changing: Changing) -> Result<bool> {
+        let capabilities = self.capabilities().await?;
+        let list_changed = match changing {
+            Changing::Tools => capabilities.tools.and_then(|tools| tools.list_changed),
+            Changing::Resources => capabilities.resources.and_then(|resources| resources.list_changed),
+        };
+        Ok(list_changed == Some(true))
     }
 
     async fn length(&self, changing: Changing) -> Result<usize> {
