@@ -197,7 +197,15 @@ async fn a_listener_that_does_not_read_is_lost_and_holds_nobody_up() {
         unasked.send(&changed("tools"));
         notice(&mut quick).await;
     }
+    let begun = tokio::time::Instant::now();
+    acknowledged(&mut slow).await;
+    for _ in 0..4 {
+        notice(&mut slow).await;
+    }
     lost(&mut slow).await;
+    unasked.send(&changed("tools"));
+    notice(&mut quick).await;
+    assert_eq!(begun.elapsed(), std::time::Duration::ZERO);
 }
 
 #[tokio::test(start_paused = true)]

@@ -372,6 +372,15 @@ async fn a_server_that_answers_with_plain_json_may_ask_before_it_does() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_first_call_waits_for_the_stream_of_questions_but_not_for_long() {
+    let server = Server::new(|heard| (heard.verb == http::Method::GET).then(never));
+    result(&mut server.asking().send(&tool("a")).await.unwrap()).await;
+    let get = server.hears(1, |heard| heard.verb == http::Method::GET).await;
+    let waited = server.hears(1, |heard| heard.is("tools/call")).await.at - get.at;
+    assert!(waited >= Duration::from_millis(100) && waited < Duration::from_millis(200), "{waited:?}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_list_is_never_answered_with_questions() {
     let server = Server::new(|heard| {
         let (events, reply): (Events, Reply) = heard.is("tools/list").then(events)?;

@@ -132,6 +132,30 @@ async fn keeps_the_place_and_the_pause_over_several_resumptions_and_then_gives_u
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_server_that_says_something_between_its_pauses_is_never_given_up() {
+    let times = AtomicUsize::new(0);
+    let id = std::sync::Mutex::new(Value::Null);
+    let server = Server::new(move |heard| {
+        if heard.is("tools/call") {
+            *id.lock().unwrap() = heard.id();
+        }
+        let id = id.lock().unwrap().clone();
+        let message = match times.load(Ordering::Relaxed) {
+            0..20 => progress(&id, 1),
+            _ => done(&id, "done"),
+        };
+        let speaks = heard.is("tools/call") || is_get(heard);
+        speaks.then(|| {
+            let step = times.fetch_add(1, Ordering::Relaxed);
+            streamed(&format!("id: {step}\nretry: 10\ndata: {message}\n\n"))
+        })
+    });
+    result(&mut server.upstream().send(&tool("a")).await.unwrap()).await;
+    let ids: Vec<_> = server.heard(is_get).iter().map(|get| get.header("last-event-id").unwrap().to_owned()).collect();
+    assert_eq!(ids, (0..20).map(|step| step.to_string()).collect::<Vec<_>>());
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_caller_that_polls_now_and_then_does_not_begin_the_pause_again() {
     let server = breaking("id: e-1\nretry: 500\ndata:\n\n", 1);
     let upstream = server.upstream();
