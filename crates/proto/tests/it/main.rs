@@ -3,6 +3,7 @@
 mod admit;
 mod capabilities;
 mod elicitation;
+mod form;
 mod header;
 mod json;
 mod jsonrpc;
@@ -15,5 +16,6 @@ mod seal;
 mod smoke;
 mod sse;
 mod tasks;
+mod upgrade;
 mod uri_template;
 mod vectors;
