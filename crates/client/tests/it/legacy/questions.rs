@@ -138,6 +138,18 @@ async fn answers_pings_and_refuses_what_the_client_did_not_declare() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_answer_to_something_else_is_refused_and_the_call_given_up() {
+    let streams = Streams::new();
+    let server = asking_on_calls(&streams);
+    let upstream = server.asking();
+    let (mut exchange, heard, _events) = asked(&upstream, &streams).await;
+    let (keys, state) = round(&result(&mut exchange).await);
+    let call = retry(&tool("a"), &state, &[(&keys[0], json!({ "roots": [] }))]);
+    assert_eq!(error(&mut upstream.send(&call).await.unwrap()).await.0, -32602);
+    is_given_up(&server, &heard).await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn questions_that_come_together_are_one_round_and_what_is_not_answered_is_asked_again() {
     let streams = Streams::new();
     let server = asking_on_calls(&streams);
@@ -403,6 +415,6 @@ async fn a_client_that_answers_nothing_opens_no_stream_for_questions() {
     assert_eq!(declared, &json!({}));
     result(&mut server.asking().send(&tool("a")).await.unwrap()).await;
     let opened = server.heard(|heard| heard.is("initialize"));
-    assert_eq!(opened[1].body["params"]["capabilities"], json!({ "elicitation": { "form": {} } }));
+    assert_eq!(opened[1].body["params"]["capabilities"], json!({ "elicitation": {} }));
     assert_eq!(identity(super::server::forms()).capabilities(), &super::server::forms());
 }

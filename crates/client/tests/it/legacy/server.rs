@@ -129,7 +129,7 @@ impl Server {
         self.upstream_of(forms(), limits)
     }
 
-    fn upstream_of(&self, capabilities: ClientCapabilities, limits: Limits) -> LegacyUpstream {
+    pub(crate) fn upstream_of(&self, capabilities: ClientCapabilities, limits: Limits) -> LegacyUpstream {
         LegacyUpstream::service(self.clone(), identity(capabilities), Arc::new(limits), Outside::real())
     }
 }
@@ -140,6 +140,10 @@ pub(crate) fn identity(capabilities: ClientCapabilities) -> Arc<Identity> {
 
 pub(crate) fn forms() -> ClientCapabilities {
     ClientCapabilities { elicitation: Some(ElicitationCapability::form()), ..ClientCapabilities::default() }
+}
+
+pub(crate) fn pages() -> ClientCapabilities {
+    ClientCapabilities { elicitation: Some(ElicitationCapability::url()), ..ClientCapabilities::default() }
 }
 
 impl tower_service::Service<Request<Full<Bytes>>> for Server {
