@@ -228,7 +228,10 @@ impl Shared {
         if told.is_some_and(|told| told <= level) {
             return;
         }
-        match self.ask(session, LegacyMethod::SetLevel, SetLevelRequestParams { level }).await {
+        // Logs are not worth a long wait.
+        let told_now = self.ask(session, LegacyMethod::SetLevel, SetLevelRequestParams { level });
+        let deadline = self.limits.connect_deadline;
+        match tokio::time::timeout(deadline, told_now).await.unwrap_or(Err(Error::TimedOut(deadline))) {
             Ok(Some(Answer::Result(_))) => *told = Some(level),
             // The call finds out itself.
             Ok(None) => {}

@@ -132,9 +132,6 @@ impl Reading {
                 Some(message) => message?,
                 None => self.arrival().await?,
             };
-            let limit = self.shared.limits.notifications;
-            let too_much = Broken::TooMuch { what: "notifications for one request", limit };
-            self.left = self.left.checked_sub(1).ok_or(too_much)?;
             match message {
                 Message::Answer(found, answer) => {
                     check_id(self.id, found.as_ref(), &answer)?;
@@ -144,11 +141,13 @@ impl Reading {
                     return Ok(Step::Answer(answer));
                 }
                 Message::Notice(notice) => {
+                    self.count()?;
                     if self.takes(&notice) {
                         return Ok(Step::Notice(notice));
                     }
                 }
                 Message::Request { id, method, params } => {
+                    self.count()?;
                     if self.is_asked(&id, &method, &params) {
                         self.gather();
                         return Ok(Step::Asked);
@@ -156,6 +155,14 @@ impl Reading {
                 }
             }
         }
+    }
+
+    /// Counts a message that is not the answer.
+    fn count(&mut self) -> Result<(), Broken> {
+        let limit = self.shared.limits.notifications;
+        let left = self.left.checked_sub(1);
+        self.left = left.ok_or(Broken::TooMuch { what: "notifications for one request", limit })?;
+        Ok(())
     }
 
     /// The next message, on the call's own stream or elsewhere. Cancel-safe.

@@ -35,7 +35,7 @@ fn updated(uri: &str) -> Value {
 async fn acknowledged(exchange: &mut Exchange) -> (Value, Value) {
     let notice = notice(exchange).await;
     assert_eq!(notice.method, "notifications/subscriptions/acknowledged");
-    let params: Value = notice.params.read().unwrap();
+    let params: Value = notice.params.read().expect("as the test has it");
     (params["notifications"].clone(), params["_meta"]["io.modelcontextprotocol/subscriptionId"].clone())
 }
 

@@ -39,8 +39,8 @@ fn accept(name: &str) -> Value {
 /// The questions' keys and the state of a round.
 fn round(result: &Value) -> (Vec<String>, String) {
     assert_eq!(result["resultType"], "input_required", "{result}");
-    let keys = result["inputRequests"].as_object().unwrap().keys().cloned().collect();
-    (keys, result["requestState"].as_str().unwrap().to_owned())
+    let keys = result["inputRequests"].as_object().expect("as the test has it").keys().cloned().collect();
+    (keys, result["requestState"].as_str().expect("as the test has it").to_owned())
 }
 
 fn retry(call: &Call, state: &str, answers: &[(&str, Value)]) -> Call {
@@ -50,7 +50,7 @@ fn retry(call: &Call, state: &str, answers: &[(&str, Value)]) -> Call {
 
 /// A call of a tool that has asked something.
 async fn asked(upstream: &LegacyUpstream, streams: &Streams) -> (Exchange, Heard, Events) {
-    let exchange = upstream.send(&tool("a")).await.unwrap();
+    let exchange = upstream.send(&tool("a")).await.expect("as the test has it");
     let (heard, events) = streams.next().await;
     events.send(&ask(json!("q")));
     (exchange, heard, events)
