@@ -4,7 +4,7 @@ mod desk;
 mod tools;
 
 use std::future::Future;
-use std::io::{self, IsTerminal, Read};
+use std::io::{self, Read};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
@@ -110,7 +110,7 @@ fn log_to_stderr() -> anyhow::Result<()> {
         }
         None => EnvFilter::new("warn"),
     };
-    let coloured = io::stderr().is_terminal() && !real::no_colour();
+    let coloured = output::colours_errors();
     let subscriber =
         tracing_subscriber::fmt().with_env_filter(filter).with_ansi(coloured).with_writer(io::stderr).finish();
     tracing::subscriber::set_global_default(subscriber).context("logging is set up twice")
