@@ -18,6 +18,7 @@ mod trace;
 use std::collections::BTreeMap;
 use std::io::{self, Read};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anypod_client::proto::jsonrpc::JsonObject;
 
@@ -28,6 +29,11 @@ use crate::usage::Usage;
 
 /// The most that arguments from a file or from standard input may take, in bytes.
 const INPUT_LIMIT: u64 = 64 << 20;
+
+/// How long that may take: a little longer than a child process has to end by itself.
+const GOODBYE: Duration = Duration::from_secs(4);
+/// How often it is looked at.
+const GOODBYE_PACE: Duration = Duration::from_millis(2);
 
 /// The subcommands that call a server.
 #[derive(Debug, clap::Subcommand)]
@@ -64,7 +70,21 @@ pub(crate) async fn run(command: CallingCommand) -> ExitCode {
         Ok(()) = tokio::signal::ctrl_c() => Ok(Exit::Interrupted),
     };
     output::end_progress();
-    done.unwrap_or_else(|error| exit::fail(&error)).into()
+    let exit = done.unwrap_or_else(|error| exit::fail(&error));
+    say_goodbye().await;
+    exit.into()
+}
+
+/// Waits until what the client does after its last use is done: cancelling what was given up, ending sessions and
+/// child processes.
+async fn say_goodbye() {
+    let metrics = tokio::runtime::Handle::current().metrics();
+    let done = async {
+        while metrics.num_alive_tasks() > 0 {
+            tokio::time::sleep(GOODBYE_PACE).await;
+        }
+    };
+    let _ = tokio::time::timeout(GOODBYE, done).await;
 }
 
 async fn dispatch(command: CallingCommand) -> anyhow::Result<Exit> {

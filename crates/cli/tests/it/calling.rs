@@ -3,6 +3,7 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
 use std::process::Stdio;
+use std::sync::mpsc::channel;
 
 use anypod_server::Event;
 use serde_json::{Value, json};
@@ -48,20 +49,26 @@ fn answers(bytes: impl Into<String>) -> String {
     std::thread::spawn(move || {
         for stream in listener.incoming() {
             let mut stream = BufReader::new(stream.unwrap());
-            let mut length = 0;
-            let mut line = String::new();
-            while stream.read_line(&mut line).is_ok_and(|read| read > 2) {
-                let lower = line.to_ascii_lowercase();
-                if let Some(number) = lower.strip_prefix("content-length:") {
-                    length = number.trim().parse().unwrap();
-                }
-                line.clear();
-            }
-            let _ = stream.read_exact(&mut vec![0; length]);
+            read_request(&mut stream);
             let _ = stream.get_mut().write_all(bytes.as_bytes());
         }
     });
     url
+}
+
+/// Reads a request and returns its body.
+fn read_request(stream: &mut impl BufRead) -> String {
+    let mut length = 0;
+    let mut line = String::new();
+    while stream.read_line(&mut line).is_ok_and(|read| read > 2) {
+        if let Some(number) = line.to_ascii_lowercase().strip_prefix("content-length:") {
+            length = number.trim().parse().unwrap();
+        }
+        line.clear();
+    }
+    let mut body = vec![0; length];
+    let _ = stream.read_exact(&mut body);
+    String::from_utf8(body).unwrap()
 }
 
 #[test]
@@ -248,6 +255,33 @@ fn a_task_is_named_looked_at_and_waited_for() {
     let said = Said::of(&["task", "get", &url, "t-1", "--output", "json"], &[]);
     let task: Value = serde_json::from_str(&said.out).unwrap();
     assert_eq!(task["result"]["content"][0]["text"], "done", "{task}");
+}
+
+#[test]
+fn a_task_that_is_given_up_is_cancelled_at_the_server() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/mcp", listener.local_addr().unwrap());
+    let (send, methods) = channel();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = BufReader::new(stream.unwrap());
+            let request: Value = serde_json::from_str(&read_request(&mut stream)).unwrap();
+            send.send(request["method"].as_str().unwrap().to_owned()).unwrap();
+            let result = json!({
+                "resultType": if request["method"] == "tools/call" { "task" } else { "complete" },
+                "taskId": "t-1", "status": "working", "createdAt": "2026-11-20T10:00:00Z",
+                "lastUpdatedAt": "2026-11-20T10:00:00Z", "ttlMs": null, "pollIntervalMs": 1000,
+            });
+            let body = json!({ "jsonrpc": "2.0", "id": request["id"], "result": result }).to_string();
+            let head = format!("content-type: application/json\r\nconnection: close\r\ncontent-length: {}", body.len());
+            stream.get_mut().write_all(format!("HTTP/1.1 200 OK\r\n{head}\r\n\r\n{body}").as_bytes()).unwrap();
+        }
+    });
+    let said = Said::of(&["call", &url, "slow", "--json", "{}", "--timeout", "500ms"], &[]);
+    assert_eq!(said.code, Some(3), "{}", said.err);
+    let methods: Vec<String> = methods.try_iter().collect();
+    assert_eq!(methods.first().map(String::as_str), Some("tools/call"));
+    assert_eq!(methods.last().map(String::as_str), Some("tasks/cancel"), "{methods:?}");
 }
 
 #[test]
