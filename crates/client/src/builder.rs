@@ -8,6 +8,7 @@ use anypod_proto::implementation::Implementation;
 use anypod_proto::roots::Root;
 use anypod_proto::sampling::{CreateMessageRequestParams, CreateMessageResult};
 use anypod_proto::tasks;
+use anypod_proto::version::Era;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Uri};
 use http_body_util::Full;
@@ -15,16 +16,19 @@ use http_body_util::Full;
 use crate::answer::Answerers;
 use crate::client::{Client, Inner};
 use crate::credentials::Credentials;
+use crate::era::{EraStore, Eras, ServerName};
 use crate::error::{Result, Source};
 use crate::http::connect::{self, HttpVersion, Proxy, Target, Tls};
 use crate::http::modern::Modern;
 use crate::http::{Connection, Settings, Wire};
 use crate::identity::Identity;
+use crate::legacy::LegacyUpstream;
 use crate::limits::Limits;
 use crate::observe::Observe;
 use crate::outside::Outside;
+use crate::stdio;
 use crate::tools::Tools;
-use crate::upstream::Upstream;
+use crate::upstream::{Transport, Upstream};
 
 /// Builds a [`Client`].
 #[must_use]
@@ -37,6 +41,8 @@ pub struct ClientBuilder {
     settings: Settings,
     network: connect::Settings,
     follows_tasks: bool,
+    era: Option<Era>,
+    eras: Arc<dyn EraStore>,
 }
 
 impl ClientBuilder {
@@ -50,6 +56,8 @@ impl ClientBuilder {
             settings: Settings::default(),
             network: connect::Settings::default(),
             follows_tasks: true,
+            era: None,
+            eras: Arc::new(Eras::default()),
         }
     }
 
@@ -155,6 +163,18 @@ impl ClientBuilder {
         self
     }
 
+    /// The era of the server, which is then not found out.
+    pub const fn era(mut self, era: Era) -> Self {
+        self.era = Some(era);
+        self
+    }
+
+    /// Where the eras of servers are remembered. By default in this client alone.
+    pub fn eras(mut self, eras: impl EraStore) -> Self {
+        self.eras = Arc::new(eras);
+        self
+    }
+
     /// The proxy to go through. By default what the environment says.
     pub fn proxy(mut self, proxy: Proxy) -> Self {
         self.network.proxy = proxy;
@@ -181,7 +201,28 @@ impl ClientBuilder {
     pub fn connect(self, url: &str) -> Result<Client> {
         let target = Target::parse(url)?;
         let connection = Connection::new(&target, &self.network, &self.limits)?;
-        Ok(self.over(target.uri().clone(), connection))
+        let name = ServerName::url(target.uri());
+        Ok(self.over_http(target.uri().clone(), name, connection))
+    }
+
+    /// A client of a server in a child process, which is started by the first request, or at the other end of a pair
+    /// of pipes.
+    pub fn stdio(self, server: impl Into<stdio::Peer>) -> Client {
+        let parts = self.parts();
+        let server = server.into();
+        let name = match &server {
+            stdio::Peer::Command(command) => ServerName::command(command.program(), command.arguments()),
+            stdio::Peer::Pipes(_) => ServerName::command("pipes".as_ref(), []),
+        };
+        let wire = Arc::new(stdio::Wire::new(server, Arc::clone(&parts.limits), parts.settings.observer.clone()));
+        let legacy = LegacyUpstream::new(
+            Arc::clone(&wire),
+            Arc::clone(&parts.identity),
+            Arc::clone(&parts.limits),
+            parts.outside.clone(),
+        );
+        let identity = Arc::clone(&parts.identity);
+        parts.client(Transport::Stdio { wire, identity }, legacy, name)
     }
 
     /// A client of a service in this process, such as a `Server`: the same path as over HTTP, without a network.
@@ -197,19 +238,61 @@ impl ClientBuilder {
         B: http_body::Body<Data = Bytes> + Send + 'static,
         B::Error: Into<Source>,
     {
-        self.over(Uri::from_static("http://localhost/mcp"), Connection::service(service))
+        let uri = Uri::from_static("http://localhost/mcp");
+        let name = ServerName::url(&uri);
+        self.eras(Eras::default()).over_http(uri, name, Connection::service(service))
     }
 
-    fn over(self, uri: Uri, connection: Connection) -> Client {
-        let Self { info, mut capabilities, answerers, limits, outside, settings, network: _, follows_tasks } = self;
+    fn over_http(self, uri: Uri, name: ServerName, connection: Connection) -> Client {
+        let mut parts = self.parts();
+        let settings = std::mem::take(&mut parts.settings);
+        let wire = Arc::new(Wire::new(uri, connection, settings, Arc::clone(&parts.limits)));
+        let legacy = LegacyUpstream::over(
+            Arc::clone(&wire),
+            Arc::clone(&parts.identity),
+            Arc::clone(&parts.limits),
+            parts.outside.clone(),
+        );
+        let modern = Modern::new(wire, Arc::clone(&parts.identity));
+        parts.client(Transport::Http(modern), legacy, name)
+    }
+
+    fn parts(self) -> Parts {
+        let Self { info, mut capabilities, answerers, limits, outside, settings, network: _, follows_tasks, era, eras } =
+            self;
         answerers.declare(&mut capabilities);
         if follows_tasks {
             capabilities.extensions.get_or_insert_default().extend(tasks::capability());
         }
-        let limits = Arc::new(limits);
-        let identity = Arc::new(Identity::new(info, capabilities));
-        let wire = Arc::new(Wire::new(uri, connection, settings, Arc::clone(&limits)));
-        let upstream = Upstream::new(Modern::new(wire, identity));
+        Parts {
+            identity: Arc::new(Identity::new(info, capabilities)),
+            limits: Arc::new(limits),
+            answerers,
+            outside,
+            settings,
+            follows_tasks,
+            era,
+            eras,
+        }
+    }
+}
+
+/// What every client is made of, whatever its transport.
+struct Parts {
+    identity: Arc<Identity>,
+    limits: Arc<Limits>,
+    answerers: Answerers,
+    outside: Outside,
+    settings: Settings,
+    follows_tasks: bool,
+    era: Option<Era>,
+    eras: Arc<dyn EraStore>,
+}
+
+impl Parts {
+    fn client(self, transport: Transport, legacy: LegacyUpstream, name: ServerName) -> Client {
+        let Self { limits, answerers, outside, follows_tasks, era, eras, .. } = self;
+        let upstream = Upstream::new(transport, legacy, era, name, eras);
         let tools = Tools::new(limits.remembered_tools);
         Client::of(Inner { upstream, answerers, tools, limits, outside, follows_tasks })
     }

@@ -12,6 +12,7 @@ use anypod_proto::resources::{
 };
 use anypod_proto::subscriptions::SubscriptionFilter;
 use anypod_proto::tools::{CallToolResult, ListToolsResult, Tool};
+use anypod_proto::version::Era;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -68,6 +69,20 @@ impl Client {
 
     pub(crate) fn inner(&self) -> &Inner {
         &self.inner
+    }
+
+    /// The era of the server, as far as it has shown.
+    pub fn era(&self) -> Option<Era> {
+        self.inner.upstream.era()
+    }
+
+    /// Ends what is open towards the server: a legacy session, a child process. Requests under way fail. A client that
+    /// is dropped instead ends its child process at once, and leaves a legacy session to expire.
+    ///
+    /// # Errors
+    /// If the server could not be told.
+    pub async fn close(&self) -> Result<()> {
+        self.inner.upstream.close().await
     }
 
     /// Runs a tool. `arguments` is what serializes as a JSON object.

@@ -119,6 +119,14 @@ impl LegacyUpstream {
         Self::over(Arc::new(wire), identity, limits, outside)
     }
 
+    /// Opens the session, if none is open.
+    ///
+    /// # Errors
+    /// As [`LegacyUpstream::send`], if no session could be opened.
+    pub async fn open(&self) -> Result<()> {
+        self.shared.session().await.map(drop)
+    }
+
     /// Sends a call. Dropping the exchange, or the future of this function, cancels it.
     ///
     /// A call with the state of a round goes on with the call that was held for it. If the session is gone, a call is

@@ -20,6 +20,7 @@ mod outside;
 mod reply;
 mod request;
 mod rounds;
+pub mod stdio;
 mod tasks;
 mod tools;
 mod upstream;

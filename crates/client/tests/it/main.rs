@@ -2,5 +2,6 @@
 
 mod calls;
 mod legacy;
+mod era;
 mod scripted;
 mod tasks;
