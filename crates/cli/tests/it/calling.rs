@@ -227,6 +227,54 @@ fn a_token_on_the_command_line_is_warned_of() {
 }
 
 #[test]
+fn a_command_is_called_in_either_era_and_ends_with_us() {
+    let demo = [env!("CARGO_BIN_EXE_anypod"), "demo", "--stdio"];
+    for era in [&[][..], &["--era", "modern"], &["--era", "legacy"]] {
+        let said = Said::of(&[&["call", "add", "a=1", "b=2"], era, &["--"], &demo].concat(), &[]);
+        assert_eq!((said.code, said.out.as_str(), said.err.as_str()), (Some(0), "{\"sum\":3}\n", ""), "{era:?}");
+    }
+    let answers = ["--answer", "name=Ada", "--answer", "room=single", "--answer", "nights=2"];
+    for era in ["modern", "legacy"] {
+        let said =
+            Said::of(&[&["call", "book", "city=Oslo", "--era", era], &answers[..], &["--"], &demo].concat(), &[]);
+        assert!(said.out.contains("Ada"), "{era}: {} {}", said.out, said.err);
+    }
+}
+
+#[test]
+fn a_command_without_a_tool_lists_what_there_is() {
+    let demo = [env!("CARGO_BIN_EXE_anypod"), "demo", "--stdio"];
+    let said = Said::of(&[&["call", "--"], &demo[..]].concat(), &[]);
+    assert_eq!(said.code, Some(2), "{}", said.err);
+    assert!(said.out.contains("add") && said.err.contains("before --"), "{} {}", said.out, said.err);
+    let said = Said::of(&["tools", "--header", "a: b", "--", "server"], &[]);
+    assert_eq!(said.code, Some(2), "{}", said.err);
+    let said = Said::of(&["tools", "--", "no-such-program"], &[]);
+    assert_eq!(said.code, Some(3), "{}", said.err);
+    assert!(said.err.contains("no-such-program"), "{}", said.err);
+}
+
+#[test]
+fn what_a_command_writes_to_its_standard_error_is_named_and_cleaned() {
+    let script = r"printf '\033[31mred\033[0m \033]0;owned\007\n' >&2; exec anypod demo --stdio";
+    let path = std::path::Path::new(env!("CARGO_BIN_EXE_anypod")).parent().unwrap().to_str().unwrap();
+    let path = format!("{path}:/usr/bin:/bin");
+    let said = Said::of(&["call", "add", "a=1", "b=2", "--", "sh", "-c", script], &[("PATH", &path)]);
+    assert_eq!(said.out, "{\"sum\":3}\n", "{}", said.err);
+    assert_eq!(said.err, "sh: red \\u{1b}]0;owned\\u{7}\n");
+}
+
+#[test]
+fn a_legacy_server_is_called_like_any_other() {
+    let remote = Remote::start();
+    let said = call(&remote, &["add", "a=1", "b=2", "--era", "legacy"]);
+    assert_eq!((said.code, said.out.as_str()), (Some(0), "3\n"), "{}", said.err);
+    let answers = ["stay", "--era", "legacy", "--answer", "name=Ada", "--answer", "room=s"];
+    let said = call(&remote, &answers);
+    assert!(said.out.contains("Ada"), "{} {}", said.out, said.err);
+}
+
+#[test]
 fn a_call_that_takes_too_long_is_given_up() {
     let remote = Remote::start();
     let said = call(&remote, &["wait", "--timeout", "50ms"]);
