@@ -3,5 +3,6 @@
 mod calls;
 mod era;
 mod legacy;
+mod misbehave;
 mod scripted;
 mod tasks;
