@@ -1,7 +1,7 @@
 //! The client as its users see it.
 
 mod calls;
-mod legacy;
 mod era;
+mod legacy;
 mod scripted;
 mod tasks;
