@@ -18,16 +18,23 @@ mod trace;
 use std::collections::BTreeMap;
 use std::io::{self, Read};
 use std::process::ExitCode;
+use std::time::Duration;
 
+use anypod_client::Client;
 use anypod_client::proto::jsonrpc::JsonObject;
 
 use self::exit::Exit;
-use self::target::{Format, Target};
+use self::target::{Format, Target, TargetArgs};
 use crate::output::{self, clean};
 use crate::usage::Usage;
 
 /// The most that arguments from a file or from standard input may take, in bytes.
 const INPUT_LIMIT: u64 = 64 << 20;
+
+/// How long that may take: a little longer than a child process has to end by itself.
+const GOODBYE: Duration = Duration::from_secs(4);
+/// How often it is looked at.
+const GOODBYE_PACE: Duration = Duration::from_millis(2);
 
 /// The subcommands that call a server.
 #[derive(Debug, clap::Subcommand)]
@@ -59,12 +66,47 @@ pub(crate) enum CallingCommand {
 
 /// Does what the subcommand says, until it is done or Ctrl-C. What is under way then is cancelled.
 pub(crate) async fn run(command: CallingCommand) -> ExitCode {
+    let opened = command.target().opened();
     let done = tokio::select! {
         done = Box::pin(dispatch(command)) => done,
         Ok(()) = tokio::signal::ctrl_c() => Ok(Exit::Interrupted),
     };
     output::end_progress();
-    done.unwrap_or_else(|error| exit::fail(&error)).into()
+    let exit = done.unwrap_or_else(|error| exit::fail(&error));
+    say_goodbye(opened.get()).await;
+    exit.into()
+}
+
+/// Ends what the client has open, such as a session or a child process, and waits until it is done with what it does
+/// after its last use, such as cancelling what was given up.
+async fn say_goodbye(client: Option<&Client>) {
+    let metrics = tokio::runtime::Handle::current().metrics();
+    let done = async {
+        if let Some(client) = client
+            && let Err(error) = client.close().await
+        {
+            tracing::debug!(%error, "the server could not be told of the end");
+        }
+        while metrics.num_alive_tasks() > 0 {
+            tokio::time::sleep(GOODBYE_PACE).await;
+        }
+    };
+    let _ = tokio::time::timeout(GOODBYE, done).await;
+}
+
+impl CallingCommand {
+    fn target(&self) -> &TargetArgs {
+        match self {
+            Self::Call(args) => &args.target,
+            Self::Tools(args) | Self::Prompts(args) | Self::Resources(args) | Self::Templates(args) => &args.target,
+            Self::Read(args) => &args.target,
+            Self::Prompt(args) => &args.target,
+            Self::Complete(args) => &args.target,
+            Self::Discover(args) => &args.target,
+            Self::Listen(args) => &args.target,
+            Self::Task(command) => command.target(),
+        }
+    }
 }
 
 async fn dispatch(command: CallingCommand) -> anyhow::Result<Exit> {

@@ -16,7 +16,7 @@ use crate::usage::Usage;
     override_usage = "anypod call [OPTIONS] <URL> <TOOL> [ARGUMENT]...\n       \
                       anypod call [OPTIONS] <TOOL> [ARGUMENT]... -- <COMMAND>...",
     after_help = exit::help("Examples:\n  anypod call http://127.0.0.1:8080/mcp add a=1 b=2\n  \
-                  anypod call add a=1 b=2 -- ./server --stdio\n  \
+                  anypod call add a=1 b=2 -- anypod demo --stdio\n  \
                   anypod call https://pods.example/mcp import --json @orders.json --output json")
 )]
 pub(crate) struct CallArgs {
@@ -34,7 +34,7 @@ pub(crate) struct CallArgs {
     #[arg(long)]
     detach: bool,
     #[command(flatten)]
-    target: TargetArgs,
+    pub(super) target: TargetArgs,
 }
 
 /// Calls the tool and prints its result.

@@ -24,7 +24,7 @@ pub(crate) struct CompleteArgs {
     #[arg(value_name = "URL PROMPT NAME=BEGINNING NAME=TEXT")]
     words: Vec<String>,
     #[command(flatten)]
-    target: TargetArgs,
+    pub(super) target: TargetArgs,
 }
 
 /// Asks for the values and prints one per line.

@@ -13,14 +13,14 @@ use crate::usage::Usage;
 /// The flags of `anypod discover`.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = exit::help("Examples:\n  anypod discover https://pods.example/mcp\n  anypod discover --trace -- ./server --stdio")
+    after_help = exit::help("Examples:\n  anypod discover https://pods.example/mcp\n  anypod discover --trace -- anypod demo --stdio")
 )]
 pub(crate) struct DiscoverArgs {
     /// The URL of the server.
     #[arg(value_name = "URL")]
     words: Vec<String>,
     #[command(flatten)]
-    target: TargetArgs,
+    pub(super) target: TargetArgs,
 }
 
 /// Asks the server and prints what it says.

@@ -19,7 +19,7 @@ use crate::usage::Usage;
 /// The flags of the subcommands that list.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = exit::help("Examples, for tools:\n  anypod tools http://127.0.0.1:8080/mcp\n  anypod tools -- ./server --stdio\n  \
+    after_help = exit::help("Examples, for tools:\n  anypod tools http://127.0.0.1:8080/mcp\n  anypod tools -- anypod demo --stdio\n  \
                   anypod tools https://pods.example/mcp --output json")
 )]
 pub(crate) struct ListArgs {
@@ -27,7 +27,7 @@ pub(crate) struct ListArgs {
     #[arg(value_name = "URL")]
     words: Vec<String>,
     #[command(flatten)]
-    target: TargetArgs,
+    pub(super) target: TargetArgs,
 }
 
 impl ListArgs {

@@ -30,7 +30,7 @@ pub(crate) struct ListenArgs {
     #[arg(long)]
     resources: bool,
     #[command(flatten)]
-    target: TargetArgs,
+    pub(super) target: TargetArgs,
 }
 
 /// Listens and prints a line for each change.

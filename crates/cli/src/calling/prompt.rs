@@ -21,7 +21,7 @@ pub(crate) struct PromptArgs {
     #[arg(value_name = "URL PROMPT NAME=TEXT")]
     words: Vec<String>,
     #[command(flatten)]
-    target: TargetArgs,
+    pub(super) target: TargetArgs,
 }
 
 /// Fills in the prompt and prints its messages.

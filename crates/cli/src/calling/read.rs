@@ -9,14 +9,14 @@ use super::{show, single};
 #[command(
     override_usage = "anypod read [OPTIONS] <URL> <URI>\n       anypod read [OPTIONS] <URI> -- <COMMAND>...",
     after_help = exit::help("Examples:\n  anypod read http://127.0.0.1:8080/mcp demo://cities\n  \
-                  anypod read demo://cities -- ./server --stdio")
+                  anypod read demo://cities -- anypod demo --stdio")
 )]
 pub(crate) struct ReadArgs {
     /// The URL of the server, and the URI of the resource.
     #[arg(value_name = "URL URI")]
     words: Vec<String>,
     #[command(flatten)]
-    target: TargetArgs,
+    pub(super) target: TargetArgs,
 }
 
 /// Reads the resource and prints it.

@@ -2,11 +2,14 @@
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use anyhow::Context as _;
 use anypod_client::proto::implementation::Implementation;
 use anypod_client::proto::logging::LoggingLevel;
+use anypod_client::proto::version::Era;
+use anypod_client::stdio::{Command, Stderr};
 use anypod_client::{Bearer, CacheUse, Client, ClientBuilder, Proxy, Request, Tls};
 use clap::ValueEnum;
 use http::{HeaderName, HeaderValue, Uri, header};
@@ -14,7 +17,7 @@ use http::{HeaderName, HeaderValue, Uri, header};
 use super::questions::QuestionArgs;
 use super::trace::Trace;
 use crate::output::bar::Progress;
-use crate::output::{self, PlainProgress};
+use crate::output::{self, PlainProgress, clean};
 use crate::real;
 use crate::usage::{Usage, duration};
 
@@ -28,6 +31,15 @@ pub(crate) enum Format {
     Human,
     /// The result as the server sent it, as JSON in one line; several lines where there are several.
     Json,
+}
+
+/// What a server speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum EraChoice {
+    /// The revisions that need no handshake.
+    Modern,
+    /// The revisions that begin with one.
+    Legacy,
 }
 
 /// The options that all calling subcommands share.
@@ -48,6 +60,9 @@ pub(crate) struct TargetArgs {
     /// Ask the server for its log messages from this level up, such as `info`; they go to standard error.
     #[arg(long, value_name = "LEVEL", value_parser = level, help_heading = "Output")]
     log: Option<LoggingLevel>,
+    /// Which era the server speaks. Found out unless given.
+    #[arg(long, value_enum, help_heading = "Connection")]
+    era: Option<EraChoice>,
     /// How long the server may take, such as 10s or 500ms. Questions to you do not count.
     #[arg(long, value_name = "TIME", value_parser = duration, help_heading = "Connection")]
     timeout: Option<Duration>,
@@ -73,6 +88,9 @@ pub(crate) struct TargetArgs {
     no_cache: bool,
     #[command(flatten)]
     questions: QuestionArgs,
+    /// The client once there is one, for who ends what it has left open.
+    #[arg(skip)]
+    opened: Arc<OnceLock<Client>>,
 }
 
 /// A server, ready to be called.
@@ -102,10 +120,16 @@ impl TargetArgs {
             }
             ([..], Some(_) | None) => (self.spawn()?, words),
         };
+        let client = self.opened.get_or_init(|| client).clone();
         let progress = if self.progress { PlainProgress::Lines } else { PlainProgress::None };
         let cache = if self.no_cache { CacheUse::Bypass } else { CacheUse::Use };
         let target = Target { client, format: self.output, timeout: self.timeout, log: self.log, progress, cache };
         Ok((target, rest.to_vec()))
+    }
+
+    /// Where the client is once there is one.
+    pub(crate) fn opened(&self) -> Arc<OnceLock<Client>> {
+        Arc::clone(&self.opened)
     }
 
     fn builder(&self) -> Result<ClientBuilder, Usage> {
@@ -113,6 +137,11 @@ impl TargetArgs {
         if self.trace {
             builder = builder.observe(Trace);
         }
+        builder = match self.era {
+            Some(EraChoice::Modern) => builder.era(Era::Modern),
+            Some(EraChoice::Legacy) => builder.era(Era::Legacy),
+            None => builder,
+        };
         self.questions.register(builder)
     }
 
@@ -160,8 +189,23 @@ impl TargetArgs {
         Ok(builder)
     }
 
-    fn spawn(&self) -> anyhow::Result<Client> {
-        Err(Usage::new("servers over standard input and output cannot be called yet").into())
+    /// The server behind `--`. What it writes to its standard error is shown with its name before it.
+    fn spawn(&self) -> Result<Client, Usage> {
+        let over_http = [
+            (!self.headers.is_empty(), "--header"),
+            (self.bearer_file.is_some(), "--bearer-file"),
+            (self.unix.is_some(), "--unix"),
+            (self.proxy.is_some(), "--proxy"),
+            (self.cacert.is_some(), "--cacert"),
+        ];
+        if let Some((_, option)) = over_http.into_iter().find(|(given, _)| *given) {
+            return Err(Usage::new(format!("{option} is for servers with a URL, and a command is called here")));
+        }
+        let (program, arguments) = self.command.split_first().expect("a command is called");
+        let name = Path::new(program).file_name().unwrap_or(program).to_string_lossy().into_owned();
+        let lines = Stderr::Lines(Arc::new(move |line| output::note(&name, &clean::without_colours(line))));
+        let command = Command::new(program).args(arguments).stderr(lines);
+        Ok(self.builder()?.stdio(command))
     }
 
     fn token(&self) -> Result<Option<String>, Usage> {

@@ -24,6 +24,15 @@ pub(crate) enum TaskCommand {
     Update(UpdateArgs),
 }
 
+impl TaskCommand {
+    pub(super) const fn target(&self) -> &TargetArgs {
+        match self {
+            Self::Get(args) | Self::Wait(args) | Self::Cancel(args) => &args.target,
+            Self::Update(args) => &args.target,
+        }
+    }
+}
+
 /// The flags of most of them.
 #[derive(Debug, clap::Args)]
 #[command(

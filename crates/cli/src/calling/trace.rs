@@ -31,7 +31,9 @@ impl Observe for Trace {
     }
 
     fn received(&self, number: u64, text: &[u8]) {
-        output::traced(Way::Received, &format!("#{number}\n{}", body_text(text)));
+        // Lines of a child process have no number.
+        let head = if number == 0 { String::new() } else { format!("#{number}\n") };
+        output::traced(Way::Received, &format!("{head}{}", body_text(text)));
     }
 
     fn line(&self, text: &[u8]) {

@@ -24,6 +24,22 @@ pub(crate) fn quote(quoted: &str) -> String {
     text(quoted.trim_end()).lines().map(|line| format!("| {line}\n")).collect()
 }
 
+/// A line without the sequences that colour it, as programs log that know no terminal but their own.
+pub(crate) fn without_colours(line: &str) -> String {
+    let mut out = String::with_capacity(line.len());
+    let mut rest = line;
+    while let Some((before, after)) = rest.split_once("\x1b[") {
+        out.push_str(before);
+        let numbers = after.trim_start_matches(|char: char| char.is_ascii_digit() || char == ';');
+        rest = numbers.strip_prefix('m').unwrap_or_else(|| {
+            out.push('\x1b');
+            after
+        });
+    }
+    out.push_str(rest);
+    out
+}
+
 /// JSON text in one line: what is between the values is left out, and what is no text is escaped as JSON has it, so
 /// that the values stay the same.
 pub(crate) fn json(json: &str) -> String {
@@ -128,6 +144,15 @@ mod tests {
     #[test]
     fn no_line_of_a_quotation_looks_like_ours() {
         assert_eq!(quote("a\nhost: good.example\r\n"), "| a\n| host: good.example\n");
+    }
+
+    #[test]
+    fn colours_are_taken_away_and_nothing_else() {
+        assert_eq!(without_colours("\x1b[1;31mred\x1b[0m and \x1b[mplain"), "red and plain");
+        for kept in ["plain", "\x1b", "\x1b]0;x\x07"] {
+            assert_eq!(without_colours(kept), kept);
+        }
+        assert_eq!(line(&without_colours("\x1b[2Jx")), "\\u{1b}2Jx");
     }
 
     #[test]

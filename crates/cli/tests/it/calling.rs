@@ -3,6 +3,7 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
 use std::process::Stdio;
+use std::sync::mpsc::channel;
 
 use anypod_server::Event;
 use serde_json::{Value, json};
@@ -48,20 +49,26 @@ fn answers(bytes: impl Into<String>) -> String {
     std::thread::spawn(move || {
         for stream in listener.incoming() {
             let mut stream = BufReader::new(stream.unwrap());
-            let mut length = 0;
-            let mut line = String::new();
-            while stream.read_line(&mut line).is_ok_and(|read| read > 2) {
-                let lower = line.to_ascii_lowercase();
-                if let Some(number) = lower.strip_prefix("content-length:") {
-                    length = number.trim().parse().unwrap();
-                }
-                line.clear();
-            }
-            let _ = stream.read_exact(&mut vec![0; length]);
+            read_request(&mut stream);
             let _ = stream.get_mut().write_all(bytes.as_bytes());
         }
     });
     url
+}
+
+/// Reads a request and returns its body.
+fn read_request(stream: &mut impl BufRead) -> String {
+    let mut length = 0;
+    let mut line = String::new();
+    while stream.read_line(&mut line).is_ok_and(|read| read > 2) {
+        if let Some(number) = line.to_ascii_lowercase().strip_prefix("content-length:") {
+            length = number.trim().parse().unwrap();
+        }
+        line.clear();
+    }
+    let mut body = vec![0; length];
+    let _ = stream.read_exact(&mut body);
+    String::from_utf8(body).unwrap()
 }
 
 #[test]
@@ -220,6 +227,54 @@ fn a_token_on_the_command_line_is_warned_of() {
 }
 
 #[test]
+fn a_command_is_called_in_either_era_and_ends_with_us() {
+    let demo = [env!("CARGO_BIN_EXE_anypod"), "demo", "--stdio"];
+    for era in [&[][..], &["--era", "modern"], &["--era", "legacy"]] {
+        let said = Said::of(&[&["call", "add", "a=1", "b=2"], era, &["--"], &demo].concat(), &[]);
+        assert_eq!((said.code, said.out.as_str(), said.err.as_str()), (Some(0), "{\"sum\":3}\n", ""), "{era:?}");
+    }
+    let answers = ["--answer", "name=Ada", "--answer", "room=single", "--answer", "nights=2"];
+    for era in ["modern", "legacy"] {
+        let said =
+            Said::of(&[&["call", "book", "city=Oslo", "--era", era], &answers[..], &["--"], &demo].concat(), &[]);
+        assert!(said.out.contains("Ada"), "{era}: {} {}", said.out, said.err);
+    }
+}
+
+#[test]
+fn a_command_without_a_tool_lists_what_there_is() {
+    let demo = [env!("CARGO_BIN_EXE_anypod"), "demo", "--stdio"];
+    let said = Said::of(&[&["call", "--"], &demo[..]].concat(), &[]);
+    assert_eq!(said.code, Some(2), "{}", said.err);
+    assert!(said.out.contains("add") && said.err.contains("before --"), "{} {}", said.out, said.err);
+    let said = Said::of(&["tools", "--header", "a: b", "--", "server"], &[]);
+    assert_eq!(said.code, Some(2), "{}", said.err);
+    let said = Said::of(&["tools", "--", "no-such-program"], &[]);
+    assert_eq!(said.code, Some(3), "{}", said.err);
+    assert!(said.err.contains("no-such-program"), "{}", said.err);
+}
+
+#[test]
+fn what_a_command_writes_to_its_standard_error_is_named_and_cleaned() {
+    let script = r"printf '\033[31mred\033[0m \033]0;owned\007\n' >&2; exec anypod demo --stdio";
+    let path = std::path::Path::new(env!("CARGO_BIN_EXE_anypod")).parent().unwrap().to_str().unwrap();
+    let path = format!("{path}:/usr/bin:/bin");
+    let said = Said::of(&["call", "add", "a=1", "b=2", "--", "sh", "-c", script], &[("PATH", &path)]);
+    assert_eq!(said.out, "{\"sum\":3}\n", "{}", said.err);
+    assert_eq!(said.err, "sh: red \\u{1b}]0;owned\\u{7}\n");
+}
+
+#[test]
+fn a_legacy_server_is_called_like_any_other() {
+    let remote = Remote::start();
+    let said = call(&remote, &["add", "a=1", "b=2", "--era", "legacy"]);
+    assert_eq!((said.code, said.out.as_str()), (Some(0), "3\n"), "{}", said.err);
+    let answers = ["stay", "--era", "legacy", "--answer", "name=Ada", "--answer", "room=s"];
+    let said = call(&remote, &answers);
+    assert!(said.out.contains("Ada"), "{} {}", said.out, said.err);
+}
+
+#[test]
 fn a_call_that_takes_too_long_is_given_up() {
     let remote = Remote::start();
     let said = call(&remote, &["wait", "--timeout", "50ms"]);
@@ -248,6 +303,33 @@ fn a_task_is_named_looked_at_and_waited_for() {
     let said = Said::of(&["task", "get", &url, "t-1", "--output", "json"], &[]);
     let task: Value = serde_json::from_str(&said.out).unwrap();
     assert_eq!(task["result"]["content"][0]["text"], "done", "{task}");
+}
+
+#[test]
+fn a_task_that_is_given_up_is_cancelled_at_the_server() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/mcp", listener.local_addr().unwrap());
+    let (send, methods) = channel();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = BufReader::new(stream.unwrap());
+            let request: Value = serde_json::from_str(&read_request(&mut stream)).unwrap();
+            send.send(request["method"].as_str().unwrap().to_owned()).unwrap();
+            let result = json!({
+                "resultType": if request["method"] == "tools/call" { "task" } else { "complete" },
+                "taskId": "t-1", "status": "working", "createdAt": "2026-11-20T10:00:00Z",
+                "lastUpdatedAt": "2026-11-20T10:00:00Z", "ttlMs": null, "pollIntervalMs": 1000,
+            });
+            let body = json!({ "jsonrpc": "2.0", "id": request["id"], "result": result }).to_string();
+            let head = format!("content-type: application/json\r\nconnection: close\r\ncontent-length: {}", body.len());
+            stream.get_mut().write_all(format!("HTTP/1.1 200 OK\r\n{head}\r\n\r\n{body}").as_bytes()).unwrap();
+        }
+    });
+    let said = Said::of(&["call", &url, "slow", "--json", "{}", "--timeout", "500ms"], &[]);
+    assert_eq!(said.code, Some(3), "{}", said.err);
+    let methods: Vec<String> = methods.try_iter().collect();
+    assert_eq!(methods.first().map(String::as_str), Some("tools/call"));
+    assert_eq!(methods.last().map(String::as_str), Some("tasks/cancel"), "{methods:?}");
 }
 
 #[test]
