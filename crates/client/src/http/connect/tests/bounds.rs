@@ -14,9 +14,7 @@ use crate::http::connect::Settings;
 use crate::limits::Limits;
 
 fn limits(connections: usize) -> Limits {
-    let mut limits = Limits::default();
-    limits.connections = connections;
-    limits
+    Limits { connections, ..Limits::default() }
 }
 
 /// A request that waits for its answer.

@@ -93,8 +93,7 @@ async fn requests_need_no_connection_of_their_own() {
         }
     })
     .await;
-    let mut limits = Limits::default();
-    limits.connections = 1;
+    let limits = Limits { connections: 1, ..Limits::default() };
     burst(&Arc::new(Peer::new(&server.url("https"), &trusting(), &limits)), 10).await;
     assert_eq!(server.count(), 1);
 }
@@ -110,8 +109,7 @@ async fn a_burst_over_http1_goes_on_once_that_is_known() {
         }
     })
     .await;
-    let mut limits = Limits::default();
-    limits.connections = 10;
+    let limits = Limits { connections: 10, ..Limits::default() };
     burst(&Arc::new(Peer::new(&server.url("https"), &trusting(), &limits)), 10).await;
     assert_eq!(server.count(), 10);
 }
@@ -155,8 +153,7 @@ async fn a_header_section_beyond_the_bound_is_an_error() {
         answer
     })
     .await;
-    let mut limits = Limits::default();
-    limits.header_bytes = 1000;
+    let limits = Limits { header_bytes: 1000, ..Limits::default() };
     let error = Peer::new(&server.url("http"), &spoken(), &limits).echo("").await.unwrap_err();
     assert!(matches!(error, Error::Lost { .. }), "{error:?}");
 }
