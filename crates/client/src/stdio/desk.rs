@@ -1,0 +1,341 @@
+//! Who waits for what: requests by their ids, and what the server says to none of them.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use anypod_proto::jsonrpc::RequestId;
+use anypod_proto::meta::NotificationMeta;
+use anypod_proto::method::Notification;
+use anypod_proto::progress::ProgressToken;
+use serde::Deserialize;
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+use super::end::End;
+use super::slot::{Kept, Slot, Wants};
+use super::unasked::Unasked;
+use crate::error::{Broken, Error, Result};
+use crate::exchange::{Incoming, Notice};
+use crate::limits::Limits;
+use crate::message::Message;
+
+/// The requests of one connection.
+pub(super) struct Desk {
+    origin: String,
+    limits: Arc<Limits>,
+    state: Mutex<State>,
+    /// Woken when there is something to cancel.
+    pub(super) cancellations: Notify,
+}
+
+#[derive(Default)]
+struct State {
+    slots: HashMap<u64, Slot>,
+    unasked: Unasked,
+    /// Requests that the server is to be told about.
+    cancelled: Vec<u64>,
+    /// The bytes of all notifications that wait.
+    held: usize,
+    life: Life,
+}
+
+#[derive(Default)]
+enum Life {
+    #[default]
+    Running,
+    /// It has ended, and why is being found out.
+    Ending(Instant),
+    Ended(Instant, End),
+}
+
+/// How a request is left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Parting {
+    /// If it is not over, the server is told.
+    Cancels,
+    /// Silently.
+    Silent,
+}
+
+/// What there is for one who waits.
+pub(super) enum Next<T> {
+    /// This.
+    Message(T),
+    /// Nothing yet.
+    Nothing,
+    /// Nothing yet, and soon or never.
+    Soon,
+}
+
+/// What a notification says about whom it is for.
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Address {
+    progress_token: Option<ProgressToken>,
+    request_id: Option<RequestId>,
+    #[serde(rename = "_meta")]
+    meta: Option<NotificationMeta>,
+}
+
+impl Desk {
+    pub(super) fn new(origin: String, limits: Arc<Limits>) -> Self {
+        Self { origin, limits, state: Mutex::default(), cancellations: Notify::new() }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes a request in, which is about to be sent.
+    ///
+    /// # Errors
+    /// If the connection has ended, or the id is taken.
+    pub(super) fn open(&self, id: u64, wants: Wants) -> Result<Arc<Notify>> {
+        let mut state = self.state();
+        match &state.life {
+            Life::Running => {}
+            Life::Ending(_) => return Err(Error::unreachable(&self.origin, "the connection has ended")),
+            Life::Ended(_, end) => return Err(end.error(&self.origin, false, wants.repeat)),
+        }
+        if state.slots.contains_key(&id) {
+            return Err(Error::Misuse(format!("the id {id} is taken")));
+        }
+        let slot = Slot::new(wants);
+        let changed = Arc::clone(&slot.changed);
+        state.slots.insert(id, slot);
+        Ok(changed)
+    }
+
+    /// Whether a request is to be written: someone still waits for it. From here on it may run.
+    pub(super) fn begin(&self, id: u64) -> bool {
+        let mut state = self.state();
+        let Some(slot) = state.slots.get_mut(&id).filter(|slot| !slot.is_settled()) else { return false };
+        slot.sent = true;
+        slot.changed.notify_one();
+        true
+    }
+
+    /// Whether a request has begun to be written.
+    ///
+    /// # Errors
+    /// Why it never will.
+    pub(super) fn is_sent(&self, id: u64) -> Result<bool> {
+        let mut state = self.state();
+        let Some(slot) = state.slots.get_mut(&id) else { return Ok(false) };
+        match slot.sent {
+            true => Ok(true),
+            false => slot.take_outcome().map_or(Ok(false), |outcome| outcome.map(|_| true)),
+        }
+    }
+
+    /// Gives a request up.
+    pub(super) fn leave(&self, id: u64, parting: Parting) {
+        let mut state = self.state();
+        let Some(slot) = state.slots.remove(&id) else { return };
+        state.held -= slot.notices.iter().map(weight).sum::<usize>();
+        if parting == Parting::Cancels && slot.sent && !slot.is_settled() {
+            state.cancelled.push(id);
+            self.cancellations.notify_one();
+        }
+    }
+
+    /// What the server is to be told is no longer wanted.
+    pub(super) fn take_cancelled(&self) -> Vec<u64> {
+        std::mem::take(&mut self.state().cancelled)
+    }
+
+    /// What there is for a request.
+    pub(super) fn next(&self, id: u64) -> Next<Result<Incoming>> {
+        let mut state = self.state();
+        let state = &mut *state;
+        let Some(slot) = state.slots.get_mut(&id) else { return Next::Message(Err(Broken::NoAnswer.into())) };
+        if let Some(notice) = slot.notices.pop_front() {
+            state.held -= weight(&notice);
+            return Next::Message(Ok(Incoming::Notice(notice)));
+        }
+        match slot.take_outcome() {
+            Some(outcome) => Next::Message(outcome.map(Incoming::Answer)),
+            None if slot.torn_down => Next::Soon,
+            None => Next::Nothing,
+        }
+    }
+
+    /// Lets requests of the server and what belongs to no request of ours wait for [`Desk::next_unasked`], as the legacy
+    /// era has it.
+    pub(super) fn keep_unasked(&self) -> Arc<Notify> {
+        self.state().unasked.open()
+    }
+
+    /// What the server said unasked.
+    pub(super) fn next_unasked(&self) -> Next<Result<Message>> {
+        let mut state = self.state();
+        let state = &mut *state;
+        if let Some(message) = state.unasked.pop() {
+            state.held -= Unasked::weight(&message);
+            return Next::Message(Ok(message));
+        }
+        match &state.life {
+            Life::Running | Life::Ending(_) => Next::Nothing,
+            Life::Ended(_, end) => Next::Message(Err(end.error(&self.origin, true, crate::call::Repeat::Safe))),
+        }
+    }
+
+    /// Gives a message to whom it belongs.
+    ///
+    /// # Errors
+    /// If the server sends more than anyone can take and nothing of it may be dropped.
+    pub(super) fn deliver(&self, message: Message) -> Result<(), Broken> {
+        match message {
+            Message::Answer(id, answer) => {
+                self.answer(id, answer);
+                Ok(())
+            }
+            Message::Notice(notice) => self.notice(notice),
+            request @ Message::Request { .. } => self.unasked(request),
+        }
+    }
+
+    fn answer(&self, id: Option<RequestId>, answer: crate::exchange::Answer) {
+        let mut state = self.state();
+        let id = match &id {
+            Some(id) => ours(id),
+            // An error about a request whose id could not be read. Where only one waits, it is that.
+            None => only(state.slots.iter().filter(|(_, slot)| slot.sent && !slot.is_settled()).map(|(id, _)| *id)),
+        };
+        let slot = id.and_then(|id| state.slots.get_mut(&id));
+        if !slot.is_some_and(|slot| slot.sent && slot.settle(Ok(answer))) {
+            tracing::debug!(id, "an answer that nobody waits for");
+        }
+    }
+
+    /// Fails the request whose answer cannot be read.
+    pub(super) fn fail(&self, id: u64, broken: Broken) -> bool {
+        let mut state = self.state();
+        state.slots.get_mut(&id).is_some_and(|slot| slot.sent && slot.settle(Err(broken.into())))
+    }
+
+    fn notice(&self, notice: Notice) -> Result<(), Broken> {
+        let address: Address = serde_json::from_slice(notice.params.as_bytes()).unwrap_or_default();
+        let subscription = address.meta.and_then(|meta| meta.subscription_id);
+        let mut state = self.state();
+        match (Notification::parse(&notice.method), subscription, address.progress_token) {
+            (Some(Notification::Cancelled), _, _) => {
+                let id = address.request_id.as_ref().and_then(ours);
+                if let Some(id) = id.filter(|id| state.slots.get(id).is_some_and(|slot| slot.wants.changes)) {
+                    self.give(&mut state, id, notice);
+                    state.slots.entry(id).and_modify(|slot| slot.torn_down = true);
+                    return Ok(());
+                }
+            }
+            (_, Some(id), _) => {
+                if let Some(id) = ours(&id).filter(|id| state.slots.get(id).is_some_and(|slot| slot.wants.changes)) {
+                    self.give(&mut state, id, notice);
+                    return Ok(());
+                }
+            }
+            (Some(Notification::Progress), None, token) => {
+                if let Some(ProgressToken::Integer(token)) = token
+                    && let Ok(id) = u64::try_from(token)
+                    && state.slots.get(&id).is_some_and(|slot| slot.wants.progress)
+                {
+                    self.give(&mut state, id, notice);
+                    return Ok(());
+                }
+            }
+            (Some(Notification::Message), None, _) => {
+                // It does not say which request it is about; on one channel nothing else does either.
+                let wanted = state.slots.iter().filter(|(_, slot)| slot.wants.logs).map(|(id, _)| *id);
+                let wanted = wanted.collect::<Vec<_>>();
+                for id in &wanted {
+                    self.give(&mut state, *id, notice.clone());
+                }
+                if !wanted.is_empty() {
+                    return Ok(());
+                }
+            }
+            (_, None, _) => {}
+        }
+        drop(state);
+        self.unasked(Message::Notice(notice))
+    }
+
+    fn give(&self, state: &mut State, id: u64, notice: Notice) {
+        let weight = weight(&notice);
+        let room = state.held.saturating_add(weight) <= self.limits.event_bytes;
+        let Some(slot) = state.slots.get_mut(&id) else { return };
+        match slot.notice(notice, room, &self.limits) {
+            Kept::Yes => state.held += weight,
+            Kept::No => {}
+            Kept::Failed => {
+                state.cancelled.push(id);
+                self.cancellations.notify_one();
+            }
+        }
+    }
+
+    fn unasked(&self, message: Message) -> Result<(), Broken> {
+        let mut state = self.state();
+        let state = &mut *state;
+        state.unasked.push(message, &mut state.held, &self.limits)
+    }
+
+    /// Says that the connection has ended, before it is known why: no request is taken in any more.
+    pub(super) fn ending(&self) {
+        let mut state = self.state();
+        if matches!(state.life, Life::Running) {
+            state.life = Life::Ending(Instant::now());
+        }
+    }
+
+    /// Ends every request.
+    pub(super) fn end(&self, end: End) {
+        let mut state = self.state();
+        for slot in state.slots.values_mut() {
+            slot.settle(Err(end.error(&self.origin, slot.sent, slot.wants.repeat)));
+        }
+        let since = match &state.life {
+            Life::Running => Instant::now(),
+            Life::Ending(since) | Life::Ended(since, _) => *since,
+        };
+        state.life = Life::Ended(since, end);
+        state.unasked.wake();
+    }
+
+    /// Since when nothing more comes in.
+    pub(super) fn ended(&self) -> Option<Instant> {
+        match &self.state().life {
+            Life::Running => None,
+            Life::Ending(since) | Life::Ended(since, _) => Some(*since),
+        }
+    }
+
+    /// Whether it was we who closed it.
+    pub(super) fn was_closed(&self) -> bool {
+        matches!(self.state().life, Life::Ended(_, End::Closed))
+    }
+
+    /// What a request fails with that comes after the end.
+    pub(super) fn gone(&self) -> Error {
+        match &self.state().life {
+            Life::Ended(_, end) => end.error(&self.origin, false, crate::call::Repeat::Never),
+            Life::Running | Life::Ending(_) => Error::unreachable(&self.origin, "the connection has ended"),
+        }
+    }
+}
+
+/// The id as we count: from zero up.
+fn ours(id: &RequestId) -> Option<u64> {
+    match id {
+        RequestId::Integer(id) => u64::try_from(*id).ok(),
+        RequestId::String(_) => None,
+    }
+}
+
+fn only<T>(mut items: impl Iterator<Item = T>) -> Option<T> {
+    items.next().filter(|_| items.next().is_none())
+}
+
+/// What a notification takes up, in bytes.
+pub(super) fn weight(notice: &Notice) -> usize {
+    notice.method.len() + notice.params.as_bytes().len()
+}
