@@ -44,6 +44,8 @@ pub struct Call {
     /// The members of `params` as JSON in UTF-8 without the braces, such as `"name":"add","arguments":{"a":1}`. None of
     /// `_meta`, `inputResponses` and `requestState`, which have fields of their own.
     pub params: Vec<u8>,
+    /// Where in `params` the arguments of a tool begin, if it has any; they end where `params` does.
+    pub(crate) arguments_at: Option<usize>,
     /// What the last round asked for.
     pub answers: Option<Answers>,
     /// Mirrored arguments, for servers of the modern era over HTTP.
@@ -79,6 +81,11 @@ impl Call {
     /// The method, if the protocol defines it.
     pub fn known(&self) -> Option<Method> {
         Method::parse(&self.method)
+    }
+
+    /// The arguments of a tool, as JSON.
+    pub(crate) fn arguments(&self) -> &[u8] {
+        self.arguments_at.and_then(|at| self.params.get(at..)).unwrap_or(b"{}")
     }
 
     /// Adds a member to `params`: a key of the protocol and a value that is JSON already.

@@ -75,8 +75,15 @@ pub(crate) struct Answered {
     pub(crate) kind: Kind,
     body: Body,
     watch: Option<Watch>,
-    /// The longest body and the longest event.
-    bounds: (usize, usize),
+    bounds: Bounds,
+}
+
+/// What holds for the body of an answer, of [`Limits`].
+#[derive(Clone, Copy)]
+struct Bounds {
+    body: usize,
+    event: usize,
+    silence: Duration,
 }
 
 impl Wire {
@@ -226,7 +233,7 @@ impl Answered {
             return Err(Broken::ContentEncoding(printable(encoding.as_bytes())).into());
         }
         let kind = Kind::of(parts.headers.get(CONTENT_TYPE));
-        let bounds = (limits.body_bytes, limits.event_bytes);
+        let bounds = Bounds { body: limits.body_bytes, event: limits.event_bytes, silence: limits.silence_deadline };
         Ok(Self { status: parts.status, headers: parts.headers, kind, body, watch, bounds })
     }
 
@@ -235,7 +242,7 @@ impl Answered {
     /// # Errors
     /// If it is longer than [`Limits::body_bytes`], or the connection breaks.
     pub(crate) async fn whole(self) -> Result<Bytes> {
-        let body = self.body.whole(self.bounds.0).await?;
+        let body = self.body.whole(self.bounds.body).await?;
         if let Some(watch) = self.watch {
             watch.received(&body);
         }
@@ -244,7 +251,7 @@ impl Answered {
 
     /// The body as a stream of events.
     pub(crate) fn events(self) -> Events {
-        Events::new(self.body, self.bounds.1, self.watch)
+        Events::new(self.body, self.bounds.event, self.bounds.silence, self.watch)
     }
 
     /// At most the beginning of the body, which is about something else.

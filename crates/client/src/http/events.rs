@@ -1,5 +1,7 @@
 //! A body as a stream of events.
 
+use std::time::Duration;
+
 use anypod_proto::sse::{Decoder, Limits, Received};
 use bytes::Bytes;
 
@@ -12,20 +14,21 @@ pub(crate) struct Events {
     chunk: Bytes,
     decoder: Decoder,
     watch: Option<Watch>,
+    silence: Duration,
 }
 
 impl Events {
-    /// Reads `body`, event by event of at most `longest` bytes.
-    pub(crate) fn new(body: Body, longest: usize, watch: Option<Watch>) -> Self {
+    /// Reads `body`, event by event of at most `longest` bytes, as long as something comes every `silence`.
+    pub(crate) fn new(body: Body, longest: usize, silence: Duration, watch: Option<Watch>) -> Self {
         // A line is a field name and its value.
         let limits = Limits { line: longest.saturating_add(8), data: longest };
-        Self { body, chunk: Bytes::new(), decoder: Decoder::new(limits), watch }
+        Self { body, chunk: Bytes::new(), decoder: Decoder::new(limits), watch, silence }
     }
 
     /// The next event; `None` when the stream has ended. Cancel-safe.
     ///
     /// # Errors
-    /// If the connection breaks, or a line is too long or not UTF-8.
+    /// If the connection breaks or is silent for too long, or a line is too long or not UTF-8.
     pub(crate) async fn next(&mut self) -> Result<Option<Received>> {
         loop {
             let event = self
@@ -38,9 +41,12 @@ impl Events {
                 }
                 return Ok(Some(event));
             }
-            match self.body.chunk().await? {
-                Some(chunk) => self.chunk = chunk,
-                None => return Ok(None),
+            match tokio::time::timeout(self.silence, self.body.chunk()).await {
+                Ok(chunk) => match chunk? {
+                    Some(chunk) => self.chunk = chunk,
+                    None => return Ok(None),
+                },
+                Err(_) => return Err(Error::lost(format!("the stream was silent for {:?}", self.silence))),
             }
         }
     }
@@ -51,7 +57,7 @@ impl Events {
     }
 
     /// How long to wait before resuming, as the stream asked.
-    pub(crate) fn retry(&self) -> Option<std::time::Duration> {
+    pub(crate) fn retry(&self) -> Option<Duration> {
         self.decoder.retry()
     }
 }

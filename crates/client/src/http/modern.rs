@@ -12,7 +12,7 @@ use anypod_proto::version::Version;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method};
 
-use super::{Answered, Events, Kind, Turn, Wire};
+use super::{Answered, Events, Kind, Turn, Wire, printable};
 use crate::call::{Call, Repeat};
 use crate::credentials::BoxFuture;
 use crate::error::{Broken, Error, Result};
@@ -45,6 +45,23 @@ pub(crate) struct Refusal {
     pub(crate) body: Bytes,
     /// What its `Retry-After` said.
     pub(crate) retry_after: Option<Duration>,
+}
+
+impl Refusal {
+    /// The refusal as the error that it is, if nobody falls back.
+    pub(crate) fn into_error(self) -> Error {
+        match Message::read(&self.body) {
+            Ok(Message::Answer(_, Answer::Error(error))) => Error::Answered(error),
+            _ if self.status.is_success() => match self.kind {
+                Kind::Other(kind) => Broken::ContentType(kind).into(),
+                Kind::Json | Kind::Events => Broken::NotJsonRpc(printable(&self.body)).into(),
+            },
+            _ => {
+                let excerpt = printable(&self.body);
+                Error::Refused { status: self.status, excerpt, retry_after: self.retry_after }
+            }
+        }
+    }
 }
 
 impl Modern {
@@ -146,7 +163,6 @@ struct Stream {
     id: u64,
     events: Events,
     repeat: Repeat,
-    silence: Duration,
     left: usize,
     limit: usize,
 }
@@ -154,17 +170,12 @@ struct Stream {
 impl Stream {
     fn new(id: u64, events: Events, repeat: Repeat, wire: &Wire) -> Self {
         let limit = wire.limits.notifications;
-        Self { id, events, repeat, silence: wire.limits.silence_deadline, left: limit, limit }
+        Self { id, events, repeat, left: limit, limit }
     }
 
     async fn read(&mut self) -> Result<Incoming> {
         loop {
-            let next = tokio::time::timeout(self.silence, self.events.next()).await;
-            let event = match next {
-                Err(_) => return Err(Error::lost(format!("the stream was silent for {:?}", self.silence))),
-                Ok(event) => event?,
-            };
-            let Some(event) = event else { return Err(Error::lost(Broken::NoAnswer)) };
+            let Some(event) = self.events.next().await? else { return Err(Error::lost(Broken::NoAnswer)) };
             // Spec: HTML, "Event stream interpretation": events of other types are not for us.
             if event.data.is_empty() || event.event.as_deref().is_some_and(|kind| kind != "message") {
                 continue;

@@ -1,1 +1,3 @@
-//! t
+//! The client as its users see it.
+
+mod calls;

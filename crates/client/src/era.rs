@@ -1,0 +1,127 @@
+//! Which era a server is of, told from how it answers a modern request.
+//!
+//! A recognized modern error is never a reason to fall back; anything else is. The fallback is `initialize`.
+//! Spec: basic/versioning, "Backward Compatibility with Initialization-Based Versions", and "Backward Compatibility"
+//! of both transports.
+
+mod reply;
+mod store;
+
+use anypod_proto::code::Code;
+use anypod_proto::meta;
+use anypod_proto::version::Version;
+use http::StatusCode;
+
+use crate::exchange::Answer;
+use reply::{Fault, Marks, Reply, Said};
+
+pub use store::{EraStore, Eras, ServerName};
+
+/// What an answer to a modern request says about the server's era. An answer that is a result has run the request,
+/// whatever the verdict: it goes to the caller, and is not asked for again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// A modern server: the answer stands.
+    Modern,
+    /// A server that names the versions it speaks, none of them modern and known here: see [`newest_common`]. Without
+    /// a common one, there is nothing to fall back to.
+    Speaks(Vec<String>),
+    /// A legacy server: `initialize` comes next.
+    Legacy,
+    /// Servers of both eras answer so. Where it matters, `server/discover` tells: if [`judge`] calls its answer
+    /// anything but modern, `initialize` comes next, and if that fails too, the first answer stands.
+    Unclear,
+    /// The server takes no requests now, of whatever era: the answer stands, and says nothing.
+    NotNow,
+}
+
+/// Judges an HTTP answer to the modern request `id`. The body is read for what it is, whatever its content type
+/// says: as JSON, or as an event stream.
+pub fn judge(status: StatusCode, body: &[u8], id: u64) -> Verdict {
+    match Reply::find(body) {
+        Some(Reply { said: Said::Result(marks), .. }) => judge_result(marks).unwrap_or(Verdict::Unclear),
+        Some(Reply { said: Said::Error(fault), id: found }) => {
+            judge_fault(&fault).unwrap_or_else(|| judge_other_fault(status, &fault, found == Some(id)))
+        }
+        None => judge_status(status),
+    }
+}
+
+/// Judges an answer to `server/discover` of a server whose transport adds nothing to it, such as stdio. Where none comes
+/// within [`crate::Limits::probe_deadline`], the verdict is [`Verdict::Legacy`].
+///
+/// Spec: basic/transports/stdio, "Backward Compatibility": whichever error it is, so that -32601 is legacy here.
+pub fn judge_probe(answer: &Answer) -> Verdict {
+    let verdict = match answer {
+        Answer::Result(result) => result.read::<Marks>().ok().and_then(judge_result),
+        Answer::Error(error) => judge_fault(&Fault::from(error.clone())),
+    };
+    verdict.unwrap_or(Verdict::Legacy)
+}
+
+/// The newest revision that anypod speaks and `offered` names. A legacy one is reached by `initialize`.
+pub fn newest_common(offered: &[String]) -> Option<Version> {
+    let known = Version::MODERN.into_iter().chain(Version::LEGACY);
+    known.into_iter().find(|version| offered.iter().any(|offer| offer == version.as_str()))
+}
+
+/// What only a modern server says in a result.
+fn judge_result(marks: Marks) -> Option<Verdict> {
+    let modern = marks.result_type.is_some() || marks.meta.is_some_and(|meta| meta.contains_key(meta::SERVER_INFO));
+    match marks.supported_versions {
+        Some(versions) => Some(judge_versions(versions)),
+        None => modern.then_some(Verdict::Modern),
+    }
+}
+
+/// The errors that only a modern server sends, whatever the status and the id are.
+fn judge_fault(fault: &Fault) -> Option<Verdict> {
+    let is = |code: Code| fault.code == i64::from(code.number());
+    if is(Code::UnsupportedProtocolVersion) {
+        return Some(fault.supported().map_or(Verdict::Modern, judge_versions));
+    }
+    (is(Code::HeaderMismatch) || is(Code::MissingRequiredClientCapability)).then_some(Verdict::Modern)
+}
+
+fn judge_versions(versions: Vec<String>) -> Verdict {
+    let modern = versions.iter().any(|text| Version::MODERN.iter().any(|version| version.as_str() == text));
+    if modern { Verdict::Modern } else { Verdict::Speaks(versions) }
+}
+
+/// The errors of both eras. A modern server echoes the id of what it could read; legacy ones that stumble over the
+/// missing session send `null` or a word of their own.
+fn judge_other_fault(status: StatusCode, fault: &Fault, echoed: bool) -> Verdict {
+    if !echoed || is_busy(status) {
+        return judge_status(status);
+    }
+    let is = |code: Code| fault.code == i64::from(code.number());
+    // Spec: basic/transports/streamable-http, "Protocol Version Header": an unknown method is 404 with a body.
+    if is(Code::MethodNotFound) && status == StatusCode::NOT_FOUND {
+        return Verdict::Modern;
+    }
+    // Spec: basic/index, "`_meta`": a missing member is 400. No legacy server knows what it misses there.
+    let keys = [meta::PROTOCOL_VERSION, meta::CLIENT_CAPABILITIES, meta::CLIENT_INFO];
+    if is(Code::InvalidParams) && status == StatusCode::BAD_REQUEST {
+        if keys.iter().any(|key| fault.message.contains(key)) {
+            return Verdict::Modern;
+        }
+    }
+    // Spec: 2025-11-25, basic/lifecycle, "Error Handling": how `initialize` refuses a version.
+    if is(Code::InvalidParams) && fault.supported().is_some() {
+        return Verdict::Legacy;
+    }
+    Verdict::Unclear
+}
+
+/// What is left of an answer that is none of this protocol. Balancers send 5xx for servers of both eras.
+fn judge_status(status: StatusCode) -> Verdict {
+    match status {
+        status if is_busy(status) => Verdict::NotNow,
+        status if status.is_server_error() => Verdict::Unclear,
+        _ => Verdict::Legacy,
+    }
+}
+
+fn is_busy(status: StatusCode) -> bool {
+    matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE)
+}

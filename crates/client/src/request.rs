@@ -1,0 +1,200 @@
+//! A request with its options, before it is sent: awaiting it sends it, dropping it then cancels it.
+
+use std::future::{Future, IntoFuture};
+use std::marker::PhantomData;
+use std::pin::Pin;
+use std::time::Duration;
+
+use anypod_proto::logging::{LoggingLevel, LoggingMessageNotificationParams};
+use anypod_proto::progress::ProgressNotificationParams;
+use anypod_proto::rounds::{InputRequests, InputResponses};
+
+use crate::call::{Answers, Call, Repeat, push_member};
+use crate::client::Client;
+use crate::credentials::BoxFuture;
+use crate::error::Result;
+use crate::exchange::Raw;
+use crate::reply::Reply;
+
+/// How a request uses the client's cache. Only lists, reads and `server/discover` are ever kept.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum CacheUse {
+    /// A fresh result that is kept is as good as the server's.
+    #[default]
+    Use,
+    /// Asks the server, and keeps what it says.
+    Refresh,
+    /// Asks the server, and keeps nothing.
+    Bypass,
+}
+
+type OnProgress = Box<dyn FnMut(ProgressNotificationParams) + Send>;
+type OnLog = Box<dyn FnMut(LoggingMessageNotificationParams) + Send>;
+
+/// What a request may be told to do besides its defaults.
+#[derive(Default)]
+pub(crate) struct Options {
+    pub(crate) timeout: Option<Duration>,
+    pub(crate) on_progress: Option<OnProgress>,
+    pub(crate) on_log: Option<OnLog>,
+    pub(crate) cancel: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
+    pub(crate) cache: CacheUse,
+}
+
+/// A request that awaits to be sent.
+///
+/// ```no_run
+/// # async fn example(client: anypod_client::Client) -> anypod_client::Result<()> {
+/// use std::time::Duration;
+/// use serde_json::json;
+///
+/// let result = client
+///     .call("reindex", json!({ "shelf": 4 }))
+///     .timeout(Duration::from_secs(20))
+///     .on_progress(|progress| println!("{}", progress.progress))
+///     .await?;
+/// # let _ = result; Ok(())
+/// # }
+/// ```
+///
+/// Dropping the future that it becomes cancels the request: over HTTP by closing the stream, over stdio and towards
+/// legacy servers by a notification.
+#[must_use = "a request is sent when it is awaited"]
+pub struct Request<T> {
+    client: Client,
+    call: Result<Call>,
+    options: Options,
+    reply: PhantomData<fn() -> T>,
+}
+
+impl<T> Request<T> {
+    pub(crate) fn new(client: &Client, call: Result<Call>) -> Self {
+        Self { client: client.clone(), call, options: Options::default(), reply: PhantomData }
+    }
+
+    fn change(mut self, change: impl FnOnce(&mut Call)) -> Self {
+        if let Ok(call) = &mut self.call {
+            change(call);
+        }
+        self
+    }
+
+    /// How long the server may take, questions to the user not counted.
+    /// [`Limits::request_deadline`](crate::Limits::request_deadline) by default.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.options.timeout = Some(timeout);
+        self
+    }
+
+    /// Asks for progress, and hands on what comes.
+    pub fn on_progress(mut self, tell: impl FnMut(ProgressNotificationParams) + Send + 'static) -> Self {
+        self.options.on_progress = Some(Box::new(tell));
+        self.change(|call| call.progress = true)
+    }
+
+    /// Asks for log messages from this level up, and hands on what comes.
+    ///
+    /// Deprecated since 2026-07-28, as logging is, but servers still have it.
+    pub fn on_log(
+        mut self,
+        level: LoggingLevel,
+        tell: impl FnMut(LoggingMessageNotificationParams) + Send + 'static,
+    ) -> Self {
+        self.options.on_log = Some(Box::new(tell));
+        self.change(|call| call.log_level = Some(level))
+    }
+
+    /// Cancels the request when this future is ready; it then ends as [`Error::Cancelled`](crate::Error::Cancelled).
+    pub fn cancel_when(mut self, cancel: impl Future<Output = ()> + Send + 'static) -> Self {
+        self.options.cancel = Some(Box::pin(cancel));
+        self
+    }
+
+    /// How to use the cache.
+    pub fn cache(mut self, cache: CacheUse) -> Self {
+        self.options.cache = cache;
+        self
+    }
+
+    /// Says whether the request may be sent again when its stream breaks and nobody knows whether it ran. By default
+    /// what only reads may, and tools whose annotations say that they may.
+    pub fn repeatable(self, repeat: Repeat) -> Self {
+        self.change(|call| call.repeat = repeat)
+    }
+
+    /// Adds a member to `_meta`, such as `traceparent` or one of your own.
+    pub fn meta(self, key: &str, value: impl Into<serde_json::Value>) -> Self {
+        let (key, value) = (serde_json::Value::from(key).to_string(), value.into().to_string());
+        self.change(|call| push_member(&mut call.meta, key.trim_matches('"'), value.as_bytes()))
+    }
+
+    /// The same request whose result is left as JSON.
+    pub fn raw(self) -> Request<Raw> {
+        Request { client: self.client, call: self.call, options: self.options, reply: PhantomData }
+    }
+}
+
+impl<T: Reply> Request<T> {
+    /// Sends one round: questions come to the caller, not to the client's answerers.
+    ///
+    /// # Errors
+    /// As awaiting the request does.
+    pub async fn round(mut self) -> Result<Round<T>> {
+        let mut call = self.call?;
+        Ok(match self.client.inner().round(&mut call, &mut self.options).await? {
+            crate::rounds::Ended::Complete(raw) => Round::Done(T::read(raw, &self.client, &call)?),
+            crate::rounds::Ended::Asks { requests, state } => {
+                let next = Self { client: self.client, call: Ok(call), options: self.options, reply: PhantomData };
+                Round::Asks(Asked { requests, state, next })
+            }
+        })
+    }
+}
+
+impl<T: Reply> IntoFuture for Request<T> {
+    type Output = Result<T>;
+    type IntoFuture = BoxFuture<'static, Result<T>>;
+
+    fn into_future(mut self) -> Self::IntoFuture {
+        Box::pin(async move {
+            let mut call = self.call?;
+            let raw = self.client.inner().run(&mut call, &mut self.options).await?;
+            T::read(raw, &self.client, &call)
+        })
+    }
+}
+
+/// What one round gave.
+pub enum Round<T> {
+    /// The result.
+    Done(T),
+    /// Questions first.
+    Asks(Asked<T>),
+}
+
+/// The questions of a round, and the request that will bring their answers.
+#[must_use = "the server waits for answers"]
+pub struct Asked<T> {
+    requests: InputRequests,
+    state: Option<String>,
+    next: Request<T>,
+}
+
+impl<T> Asked<T> {
+    /// What the server asks, by keys of its choice.
+    pub const fn requests(&self) -> &InputRequests {
+        &self.requests
+    }
+
+    /// The next round, with these answers and the state that the server wants back.
+    pub fn answer(self, responses: InputResponses) -> Request<T> {
+        let Self { state, next, .. } = self;
+        next.change(|call| call.answers = Some(Answers { responses, state }))
+    }
+}
+
+impl<T> std::fmt::Debug for Request<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Request").field("method", &self.call.as_ref().map(|call| &call.method)).finish_non_exhaustive()
+    }
+}

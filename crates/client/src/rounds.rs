@@ -1,0 +1,212 @@
+//! Driving a request to its end: rounds of questions, lists again where headers were refused, repeats where a stream
+//! broke.
+//!
+//! Spec: basic/patterns/mrtr; basic/transports/streamable-http, "Server Validation".
+
+use std::borrow::Cow;
+use std::future::Future;
+use std::time::Duration;
+
+use anypod_proto::code::Code;
+use anypod_proto::jsonrpc::{ErrorObject, ResultType};
+use anypod_proto::method::{Method, Notification};
+use anypod_proto::rounds::{InputRequests, InputRequiredResult};
+use serde::Deserialize;
+use tokio::time::Instant;
+
+use crate::call::{Answers, Call, Repeat};
+use crate::client::Inner;
+use crate::error::{Broken, Error, Result};
+use crate::exchange::{Answer, Exchange, Incoming, Notice, Raw};
+use crate::request::Options;
+
+/// How often a request that may be repeated is sent again after its stream broke.
+const REPEATS: usize = 2;
+
+/// How one round ended.
+pub(crate) enum Ended {
+    /// With the result.
+    Complete(Raw),
+    /// With questions.
+    Asks {
+        /// The questions.
+        requests: InputRequests,
+        /// What goes back with the answers.
+        state: Option<String>,
+    },
+}
+
+/// The time that the server has left.
+struct Budget {
+    whole: Duration,
+    left: Duration,
+}
+
+impl Budget {
+    const fn new(whole: Duration) -> Self {
+        Self { whole, left: whole }
+    }
+
+    /// Lets `future` use up some of it.
+    async fn spend<T>(&mut self, future: impl Future<Output = Result<T>>) -> Result<T> {
+        let begun = Instant::now();
+        let spent = tokio::time::timeout(self.left, future).await;
+        self.left = self.left.saturating_sub(begun.elapsed());
+        spent.unwrap_or(Err(Error::TimedOut(self.whole)))
+    }
+}
+
+impl Inner {
+    /// Drives a request through all of its rounds.
+    pub(crate) async fn run(&self, call: &mut Call, options: &mut Options) -> Result<Raw> {
+        let mut budget = self.budget(options);
+        for _ in 0..=self.limits.rounds {
+            match self.one(call, options, &mut budget).await? {
+                Ended::Complete(raw) => return Ok(raw),
+                Ended::Asks { requests, state } => {
+                    let responses = cancellable(options, self.answerers.answer(requests)).await?;
+                    call.answers = Some(Answers { responses, state });
+                }
+            }
+        }
+        Err(Error::TooManyRounds(self.limits.rounds))
+    }
+
+    /// Drives a request through one round.
+    pub(crate) async fn round(&self, call: &mut Call, options: &mut Options) -> Result<Ended> {
+        let mut budget = self.budget(options);
+        self.one(call, options, &mut budget).await
+    }
+
+    fn budget(&self, options: &Options) -> Budget {
+        Budget::new(options.timeout.unwrap_or(self.limits.request_deadline))
+    }
+
+    /// One round, with what the client can repair by itself.
+    async fn one(&self, call: &mut Call, options: &mut Options, budget: &mut Budget) -> Result<Ended> {
+        let mut listed_again = false;
+        let mut repeats = 0;
+        loop {
+            let sent = budget.spend(self.attempt(call, options)).await;
+            match sent {
+                Ok(Answer::Result(raw)) => return self.read(raw),
+                Ok(Answer::Error(error)) if !listed_again && is_stale(call, &error) => {
+                    listed_again = true;
+                    budget.spend(self.list_again(call)).await?;
+                }
+                Ok(Answer::Error(error)) => return Err(Error::Answered(error)),
+                Err(Error::Lost { source }) if call.repeat == Repeat::Safe && repeats < REPEATS => {
+                    repeats += 1;
+                    tracing::debug!(%source, repeats, "sending a request again whose stream broke");
+                    budget.spend(self.pause(repeats)).await?;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// A pause that grows, never the same for two clients.
+    async fn pause(&self, repeats: usize) -> Result<()> {
+        const FIRST: Duration = Duration::from_millis(100);
+        tokio::time::sleep(self.outside.jitter(FIRST * u32::try_from(repeats).unwrap_or(u32::MAX))).await;
+        Ok(())
+    }
+
+    /// Sends the request once and waits for its answer.
+    async fn attempt(&self, call: &Call, options: &mut Options) -> Result<Answer> {
+        let Options { cancel, on_progress, on_log, .. } = options;
+        let mut tell = |notice: &Notice| {
+            self.noticed(notice);
+            match Notification::parse(&notice.method) {
+                Some(Notification::Progress) => {
+                    if let (Some(tell), Ok(params)) = (on_progress.as_mut(), notice.params.read()) {
+                        tell(params);
+                    }
+                }
+                Some(Notification::Message) => {
+                    if let (Some(tell), Ok(params)) = (on_log.as_mut(), notice.params.read()) {
+                        tell(params);
+                    }
+                }
+                Some(_) | None => {}
+            }
+        };
+        let answered = async {
+            let exchange = self.upstream.send(call).await?;
+            answer(exchange, &mut tell).await
+        };
+        match cancel {
+            None => answered.await,
+            Some(cancel) => tokio::select! {
+                biased;
+                () = cancel => Err(Error::Cancelled),
+                answered = answered => answered,
+            },
+        }
+    }
+
+    /// Tells results apart.
+    fn read(&self, raw: Raw) -> Result<Ended> {
+        match result_type(&raw)? {
+            ResultType::Complete => Ok(Ended::Complete(raw)),
+            ResultType::InputRequired => self.read_questions(&raw),
+            ResultType::Other(name) => Err(Broken::ResultType(name).into()),
+        }
+    }
+
+    fn read_questions(&self, raw: &Raw) -> Result<Ended> {
+        let result: InputRequiredResult = raw.read()?;
+        let requests = result.input_requests.unwrap_or_default();
+        if requests.len() > self.limits.round_questions {
+            return Err(Broken::TooMuch { what: "questions in one round", limit: self.limits.round_questions }.into());
+        }
+        if requests.is_empty() && result.request_state.is_none() {
+            return Err(Broken::Result("input_required without inputRequests and requestState".to_owned()).into());
+        }
+        Ok(Ended::Asks { requests, state: result.request_state })
+    }
+
+    /// Lists the tools until the one that was called has come by, and mirrors its arguments anew.
+    async fn list_again(&self, call: &mut Call) -> Result<()> {
+        self.relist().await?;
+        self.prepare(call)
+    }
+}
+
+/// Reads an exchange to its end.
+async fn answer(mut exchange: Exchange, tell: &mut (dyn FnMut(&Notice) + Send)) -> Result<Answer> {
+    loop {
+        match exchange.next().await? {
+            Incoming::Notice(notice) => tell(&notice),
+            Incoming::Answer(answer) => return Ok(answer),
+        }
+    }
+}
+
+/// Whether the arguments were mirrored by a schema that the server no longer has.
+fn is_stale(call: &Call, error: &ErrorObject) -> bool {
+    error.code == Code::HeaderMismatch.number() && call.known() == Some(Method::ToolsCall)
+}
+
+/// Reads `resultType`, which legacy servers leave out.
+fn result_type(raw: &Raw) -> Result<ResultType> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Head<'a> {
+        #[serde(borrow)]
+        result_type: Option<Cow<'a, str>>,
+    }
+    let head: Head<'_> = serde_json::from_slice(raw.as_bytes()).map_err(|error| Broken::Result(error.to_string()))?;
+    Ok(head.result_type.map_or(ResultType::Complete, |name| ResultType::from(name.as_ref())))
+}
+
+async fn cancellable<T>(options: &mut Options, future: impl Future<Output = Result<T>>) -> Result<T> {
+    match &mut options.cancel {
+        None => future.await,
+        Some(cancel) => tokio::select! {
+            biased;
+            () = cancel => Err(Error::Cancelled),
+            done = future => done,
+        },
+    }
+}
