@@ -18,6 +18,7 @@ mod outside;
 mod reply;
 mod request;
 mod rounds;
+pub mod stdio;
 mod tools;
 mod upstream;
 

@@ -2,6 +2,7 @@
 //!
 //! Spec: basic/transports/stdio of 2026-07-28 and of 2025-11-25.
 
+mod batch;
 mod command;
 mod connection;
 mod desk;
@@ -12,6 +13,7 @@ mod pending;
 mod process;
 mod read;
 mod slot;
+mod unasked;
 mod wire;
 mod write;
 

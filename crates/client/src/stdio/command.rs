@@ -116,6 +116,11 @@ impl Command {
         &self.program
     }
 
+    /// The arguments.
+    pub fn arguments(&self) -> impl Iterator<Item = &OsStr> {
+        self.args.iter().map(OsString::as_os_str)
+    }
+
     /// Starts it.
     ///
     /// # Errors

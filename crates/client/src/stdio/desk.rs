@@ -12,10 +12,11 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::end::End;
-use super::slot::{Kept, Slot, Wants};
+use super::slot::{Kept, Slot, Wants, weight};
 use super::unasked::Unasked;
+use crate::call::Repeat;
 use crate::error::{Broken, Error, Result};
-use crate::exchange::{Incoming, Notice};
+use crate::exchange::{Answer, Incoming, Notice};
 use crate::limits::Limits;
 use crate::message::Message;
 
@@ -75,6 +76,45 @@ struct Address {
     request_id: Option<RequestId>,
     #[serde(rename = "_meta")]
     meta: Option<NotificationMeta>,
+}
+
+/// Whom a notification is for.
+enum Audience {
+    One(u64),
+    Several(Vec<u64>),
+    /// A listen request that the server ends by it.
+    TornDown(u64),
+    Nobody,
+}
+
+impl State {
+    fn audience(&self, method: &str, address: Address) -> Audience {
+        let subscription = address.meta.and_then(|meta| meta.subscription_id);
+        match (Notification::parse(method), subscription, address.progress_token) {
+            (Some(Notification::Cancelled), _, _) => {
+                let id = address.request_id.as_ref().and_then(ours).filter(|id| self.wants(*id, |wants| wants.changes));
+                id.map_or(Audience::Nobody, Audience::TornDown)
+            }
+            (_, Some(id), _) => {
+                let id = ours(&id).filter(|id| self.wants(*id, |wants| wants.changes));
+                id.map_or(Audience::Nobody, Audience::One)
+            }
+            (Some(Notification::Progress), None, Some(ProgressToken::Integer(token))) => {
+                let id = u64::try_from(token).ok().filter(|id| self.wants(*id, |wants| wants.progress));
+                id.map_or(Audience::Nobody, Audience::One)
+            }
+            (Some(Notification::Message), None, _) => {
+                // It does not say which request it is about, and where all share a channel nothing else does.
+                let ids = self.slots.keys().copied().filter(|id| self.wants(*id, |wants| wants.logs));
+                Some(ids.collect()).filter(|ids: &Vec<_>| !ids.is_empty()).map_or(Audience::Nobody, Audience::Several)
+            }
+            (_, None, _) => Audience::Nobody,
+        }
+    }
+
+    fn wants(&self, id: u64, what: impl Fn(&Wants) -> bool) -> bool {
+        self.slots.get(&id).is_some_and(|slot| slot.sent && what(&slot.wants))
+    }
 }
 
 impl Desk {
@@ -176,7 +216,7 @@ impl Desk {
         }
         match &state.life {
             Life::Running | Life::Ending(_) => Next::Nothing,
-            Life::Ended(_, end) => Next::Message(Err(end.error(&self.origin, true, crate::call::Repeat::Safe))),
+            Life::Ended(_, end) => Next::Message(Err(end.error(&self.origin, true, Repeat::Safe))),
         }
     }
 
@@ -195,7 +235,7 @@ impl Desk {
         }
     }
 
-    fn answer(&self, id: Option<RequestId>, answer: crate::exchange::Answer) {
+    fn answer(&self, id: Option<RequestId>, answer: Answer) {
         let mut state = self.state();
         let id = match &id {
             Some(id) => ours(id),
@@ -216,47 +256,19 @@ impl Desk {
 
     fn notice(&self, notice: Notice) -> Result<(), Broken> {
         let address: Address = serde_json::from_slice(notice.params.as_bytes()).unwrap_or_default();
-        let subscription = address.meta.and_then(|meta| meta.subscription_id);
         let mut state = self.state();
-        match (Notification::parse(&notice.method), subscription, address.progress_token) {
-            (Some(Notification::Cancelled), _, _) => {
-                let id = address.request_id.as_ref().and_then(ours);
-                if let Some(id) = id.filter(|id| state.slots.get(id).is_some_and(|slot| slot.wants.changes)) {
-                    self.give(&mut state, id, notice);
-                    state.slots.entry(id).and_modify(|slot| slot.torn_down = true);
-                    return Ok(());
-                }
+        match state.audience(&notice.method, address) {
+            Audience::One(id) => self.give(&mut state, id, notice),
+            Audience::Several(ids) => ids.into_iter().for_each(|id| self.give(&mut state, id, notice.clone())),
+            Audience::TornDown(id) => {
+                state.slots.entry(id).and_modify(Slot::tear_down);
             }
-            (_, Some(id), _) => {
-                if let Some(id) = ours(&id).filter(|id| state.slots.get(id).is_some_and(|slot| slot.wants.changes)) {
-                    self.give(&mut state, id, notice);
-                    return Ok(());
-                }
+            Audience::Nobody => {
+                drop(state);
+                return self.unasked(Message::Notice(notice));
             }
-            (Some(Notification::Progress), None, token) => {
-                if let Some(ProgressToken::Integer(token)) = token
-                    && let Ok(id) = u64::try_from(token)
-                    && state.slots.get(&id).is_some_and(|slot| slot.wants.progress)
-                {
-                    self.give(&mut state, id, notice);
-                    return Ok(());
-                }
-            }
-            (Some(Notification::Message), None, _) => {
-                // It does not say which request it is about; on one channel nothing else does either.
-                let wanted = state.slots.iter().filter(|(_, slot)| slot.wants.logs).map(|(id, _)| *id);
-                let wanted = wanted.collect::<Vec<_>>();
-                for id in &wanted {
-                    self.give(&mut state, *id, notice.clone());
-                }
-                if !wanted.is_empty() {
-                    return Ok(());
-                }
-            }
-            (_, None, _) => {}
         }
-        drop(state);
-        self.unasked(Message::Notice(notice))
+        Ok(())
     }
 
     fn give(&self, state: &mut State, id: u64, notice: Notice) {
@@ -287,16 +299,17 @@ impl Desk {
         }
     }
 
-    /// Ends every request.
+    /// Ends every request. Only the first end counts.
     pub(super) fn end(&self, end: End) {
         let mut state = self.state();
+        let since = match &state.life {
+            Life::Running => Instant::now(),
+            Life::Ending(since) => *since,
+            Life::Ended(..) => return,
+        };
         for slot in state.slots.values_mut() {
             slot.settle(Err(end.error(&self.origin, slot.sent, slot.wants.repeat)));
         }
-        let since = match &state.life {
-            Life::Running => Instant::now(),
-            Life::Ending(since) | Life::Ended(since, _) => *since,
-        };
         state.life = Life::Ended(since, end);
         state.unasked.wake();
     }
@@ -309,7 +322,7 @@ impl Desk {
         }
     }
 
-    /// Whether it was we who closed it.
+    /// Whether nothing more comes in because we closed it.
     pub(super) fn was_closed(&self) -> bool {
         matches!(self.state().life, Life::Ended(_, End::Closed))
     }
@@ -317,7 +330,7 @@ impl Desk {
     /// What a request fails with that comes after the end.
     pub(super) fn gone(&self) -> Error {
         match &self.state().life {
-            Life::Ended(_, end) => end.error(&self.origin, false, crate::call::Repeat::Never),
+            Life::Ended(_, end) => end.error(&self.origin, false, Repeat::Never),
             Life::Running | Life::Ending(_) => Error::unreachable(&self.origin, "the connection has ended"),
         }
     }
@@ -333,9 +346,4 @@ fn ours(id: &RequestId) -> Option<u64> {
 
 fn only<T>(mut items: impl Iterator<Item = T>) -> Option<T> {
     items.next().filter(|_| items.next().is_none())
-}
-
-/// What a notification takes up, in bytes.
-pub(super) fn weight(notice: &Notice) -> usize {
-    notice.method.len() + notice.params.as_bytes().len()
 }

@@ -77,9 +77,6 @@ mod tests {
     #[test]
     fn shows_what_the_server_said_last() {
         let error = lost().error("server", true, Repeat::Safe).to_string();
-        assert_eq!(
-            error,
-            "the connection was lost: the server closed its output; the last it said was:\nno disk"
-        );
+        assert_eq!(error, "the connection was lost: the server closed its output; the last it said was:\nno disk");
     }
 }

@@ -110,6 +110,14 @@ impl Slot {
         Kept::Failed
     }
 
+    /// The server ends a listen request. The answer follows, or nothing.
+    ///
+    /// Spec: basic/patterns/cancellation, and basic/patterns/subscriptions, "Graceful Closure".
+    pub(super) fn tear_down(&mut self) {
+        self.torn_down = true;
+        self.changed.notify_one();
+    }
+
     /// What the request came to, once every notification has been taken.
     pub(super) fn take_outcome(&mut self) -> Option<Result<Answer>> {
         self.outcome.take().or_else(|| self.settled.then_some(Err(Error::Broken(Broken::NoAnswer))))
@@ -124,4 +132,9 @@ pub(super) fn is_dispensable(notice: &Notice) -> bool {
 /// Whether two notifications say the same.
 pub(super) fn same(one: &Notice, other: &Notice) -> bool {
     one.method == other.method && one.params == other.params
+}
+
+/// What a notification takes up, in bytes.
+pub(super) fn weight(notice: &Notice) -> usize {
+    notice.method.len() + notice.params.as_bytes().len()
 }

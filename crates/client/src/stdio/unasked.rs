@@ -1,0 +1,97 @@
+//! What a legacy server says that belongs to no request of ours: its own requests, log messages, changes.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use tokio::sync::Notify;
+
+use super::slot::{is_dispensable, same, weight};
+use crate::error::Broken;
+use crate::limits::Limits;
+use crate::message::Message;
+
+/// The queue of such messages, which is only kept once somebody reads it: in the modern era there are none.
+#[derive(Default)]
+pub(super) struct Unasked {
+    changed: Option<Arc<Notify>>,
+    waiting: VecDeque<Message>,
+}
+
+impl Unasked {
+    /// Keeps them from now on. The [`Notify`] is woken with each message.
+    pub(super) fn open(&mut self) -> Arc<Notify> {
+        Arc::clone(self.changed.get_or_insert_default())
+    }
+
+    pub(super) fn wake(&self) {
+        if let Some(changed) = &self.changed {
+            changed.notify_one();
+        }
+    }
+
+    pub(super) fn pop(&mut self) -> Option<Message> {
+        self.waiting.pop_front()
+    }
+
+    /// Takes a message in. `held` is what waits in all, in bytes.
+    ///
+    /// # Errors
+    /// If there is no room, and it may not be dropped.
+    pub(super) fn push(&mut self, message: Message, held: &mut usize, limits: &Limits) -> Result<(), Broken> {
+        let Some(changed) = &self.changed else {
+            ignore(&message);
+            return Ok(());
+        };
+        let weight = Self::weight(&message);
+        if self.waiting.len() < limits.waiting_messages && held.saturating_add(weight) <= limits.event_bytes {
+            *held += weight;
+            self.waiting.push_back(message);
+            changed.notify_one();
+            return Ok(());
+        }
+        if self.is_dispensable(&message) {
+            return Ok(());
+        }
+        if let Some(at) = self.waiting.iter().position(|waiting| self.is_dispensable(waiting))
+            && let Some(dropped) = self.waiting.remove(at)
+        {
+            *held -= Self::weight(&dropped);
+            return self.push(message, held, limits);
+        }
+        Err(Broken::TooMuch { what: "messages that nobody took", limit: limits.waiting_messages })
+    }
+
+    /// Whether nothing goes wrong without it: progress, log messages, and what another that waits says too.
+    fn is_dispensable(&self, message: &Message) -> bool {
+        let Message::Notice(notice) = message else { return false };
+        is_dispensable(notice) || {
+            let alike = |waiting: &&Message| matches!(waiting, Message::Notice(waiting) if same(waiting, notice));
+            self.waiting.iter().filter(alike).any(|waiting| !std::ptr::eq(waiting, message))
+        }
+    }
+
+    /// What a message takes up, in bytes.
+    pub(super) fn weight(message: &Message) -> usize {
+        match message {
+            Message::Notice(notice) => weight(notice),
+            Message::Request { method, params, .. } => method.len() + params.as_bytes().len(),
+            Message::Answer(..) => 0,
+        }
+    }
+}
+
+/// Says that nobody takes a message. A modern server must not send requests, and gets no answer to one: the client
+/// must not send any.
+///
+/// Spec: basic/transports/stdio, "Sending Messages" and "Receiving Messages".
+fn ignore(message: &Message) {
+    match message {
+        Message::Request { method, .. } => {
+            tracing::warn!(method = %method.escape_debug(), "the server sent a request, which is ignored");
+        }
+        Message::Notice(notice) => {
+            tracing::debug!(method = %notice.method.escape_debug(), "a notification that belongs to no request");
+        }
+        Message::Answer(..) => {}
+    }
+}
