@@ -53,6 +53,11 @@ unsafe impl GlobalAlloc for Counting {
     }
 }
 
+/// Calls that allocated or grew something so far, and the bytes they asked for.
+pub fn so_far() -> (u64, u64) {
+    (COUNT.load(Relaxed), BYTES.load(Relaxed))
+}
+
 /// From now on each `SIGUSR1` writes one [`REPORT`] line to standard error.
 ///
 /// # Errors

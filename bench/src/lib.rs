@@ -6,6 +6,7 @@
 
 pub mod allocations;
 pub mod limits;
+pub mod drive;
 pub mod load;
 pub mod peer;
 pub mod run;

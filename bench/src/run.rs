@@ -5,6 +5,7 @@
 //! from outside then meets all peers alike.
 
 mod callgrind;
+mod client;
 mod cost;
 mod machine;
 mod process;
@@ -13,7 +14,16 @@ mod server;
 
 use anyhow::Result;
 
-pub use self::server::{Effort, server};
+pub use self::{client::client, server::server};
+
+/// How long to measure.
+#[derive(Clone, Copy, Debug)]
+pub struct Effort {
+    /// Samples of each peer and workload.
+    pub rounds: usize,
+    /// Seconds that a sample counts.
+    pub seconds: f64,
+}
 
 /// Who is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::Result;
-use anypod_bench::run::{Effort, server};
+use anypod_bench::run::{Effort, client, server};
 use clap::{Parser, ValueEnum};
 
 #[derive(Debug, Parser)]
@@ -27,6 +27,8 @@ struct Options {
 enum Session {
     /// The `echo` tool on anypod, the official Rust SDK and two bare handlers.
     Server,
+    /// The same call by anypod's client, the official Rust SDK's and bare hyper.
+    Client,
 }
 
 fn main() -> Result<()> {
@@ -34,5 +36,6 @@ fn main() -> Result<()> {
     let effort = Effort { rounds: options.rounds, seconds: options.seconds };
     match options.session {
         Session::Server => server(effort, &options.directory),
+        Session::Client => client(effort, &options.directory),
     }
 }

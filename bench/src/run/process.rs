@@ -15,6 +15,7 @@ use anyhow::{Context, Result, bail, ensure};
 use serde::de::DeserializeOwned;
 
 use super::Peer;
+use crate::drive::ClientReport;
 use crate::{
     allocations::REPORT,
     load::{CallReport, FirstAnswerReport, ListenReport},
@@ -140,6 +141,13 @@ impl Server {
         let mut load = vec![beside("load")?.display().to_string(), "--url".to_owned(), self.url.clone()];
         load.extend(flags.iter().map(|&flag| flag.to_owned()));
         run_load(&load)
+    }
+
+    /// Lets a client call it, on a core of its own.
+    pub(super) fn called_by(&self, binary: &str, flags: &[String]) -> Result<ClientReport> {
+        let mut client = vec![beside(binary)?.display().to_string(), "--url".to_owned(), self.url.clone()];
+        client.extend_from_slice(flags);
+        run_load(&client)
     }
 
     /// Opens listen streams and holds them while `held` runs.

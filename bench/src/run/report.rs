@@ -1,10 +1,8 @@
 //! One table for people and one line per bar for machines.
 
-use std::fmt;
+use std::{fmt, fs, path::Path};
 
 use anyhow::{Result, bail};
-
-use super::Peer;
 
 /// What a figure must reach.
 #[derive(Clone, Copy, Debug)]
@@ -50,11 +48,11 @@ impl fmt::Display for Figure {
     }
 }
 
-/// One measure of all peers, in the order of [`Peer::ALL`].
+/// One measure of all peers, in the order of [`Table::peers`].
 #[derive(Clone, Debug)]
 pub(super) struct Row {
     pub(super) measure: String,
-    pub(super) values: [Option<f64>; Peer::ALL.len()],
+    pub(super) values: Vec<Option<f64>>,
 }
 
 /// What a session found out, as Markdown.
@@ -62,16 +60,30 @@ pub(super) struct Row {
 pub(super) struct Table {
     pub(super) title: &'static str,
     pub(super) machine: Vec<String>,
+    pub(super) peers: Vec<&'static str>,
     pub(super) rows: Vec<Row>,
     pub(super) figures: Vec<Figure>,
 }
 
 impl Table {
+    /// Prints the table, puts it into `RESULTS.md` in the place of its predecessor, and ends with the figures.
+    ///
+    /// # Errors
+    /// When the file cannot be written or a figure is missing.
+    pub(super) fn publish(&self, directory: &Path) -> Result<()> {
+        let text = self.to_string();
+        print!("{text}");
+        let path = directory.join("RESULTS.md");
+        let before = fs::read_to_string(&path).unwrap_or_default();
+        fs::write(&path, replace_section(&before, &text))?;
+        self.print_figures()
+    }
+
     /// Prints the figures, one a line and nothing after them.
     ///
     /// # Errors
     /// When one is missing.
-    pub(super) fn print_figures(&self) -> Result<()> {
+    fn print_figures(&self) -> Result<()> {
         for figure in &self.figures {
             println!("{figure}");
         }
@@ -88,11 +100,11 @@ impl fmt::Display for Table {
         for line in &self.machine {
             writeln!(f, "{line}")?;
         }
-        writeln!(f, "\n| measure | {} |", Peer::ALL.map(Peer::name).join(" | "))?;
-        writeln!(f, "|---|{}", "---:|".repeat(Peer::ALL.len()))?;
+        writeln!(f, "\n| measure | {} |", self.peers.join(" | "))?;
+        writeln!(f, "|---|{}", "---:|".repeat(self.peers.len()))?;
         for row in &self.rows {
-            let values =
-                row.values.map(|value| value.map_or_else(|| "–".to_owned(), |value| Number(value).to_string()));
+            let shown = |value: &Option<f64>| value.map_or_else(|| "–".to_owned(), |value| Number(value).to_string());
+            let values: Vec<_> = row.values.iter().map(shown).collect();
             writeln!(f, "| {} | {} |", row.measure, values.join(" | "))?;
         }
         writeln!(f)?;
@@ -106,6 +118,23 @@ impl fmt::Display for Table {
         }
         writeln!(f)
     }
+}
+
+/// `all` with the section that has the title of `section` replaced by it, or with it at the end.
+fn replace_section(all: &str, section: &str) -> String {
+    let title = section.lines().next().unwrap_or_default();
+    let mut sections: Vec<String> = Vec::new();
+    for line in all.lines() {
+        match sections.last_mut() {
+            Some(last) if !line.starts_with("# ") => last.push_str(&format!("{line}\n")),
+            _ => sections.push(format!("{line}\n")),
+        }
+    }
+    match sections.iter_mut().find(|own| own.lines().next() == Some(title)) {
+        Some(own) => section.clone_into(own),
+        None => sections.push(section.to_owned()),
+    }
+    sections.concat()
 }
 
 /// A number with as many decimals as its size deserves.
@@ -132,6 +161,13 @@ mod tests {
         assert_eq!(figure.to_string(), "missing speed (a peer was not built or failed)");
         let figure = Figure { value: Some(0.834), ..figure };
         assert_eq!(figure.to_string(), "figure speed 0.83 ratio");
+    }
+
+    #[test]
+    fn a_section_takes_the_place_of_its_predecessor_and_of_no_other() {
+        let all = replace_section("# A\n\nold\n# B\n\nkept\n", "# A\n\nnew\n");
+        assert_eq!(all, "# A\n\nnew\n# B\n\nkept\n");
+        assert_eq!(replace_section(&all, "# C\n"), format!("{all}# C\n"));
     }
 
     #[test]

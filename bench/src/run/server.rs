@@ -1,11 +1,11 @@
 //! The session of servers: throughput and latency, then what one call costs, then memory and start-up.
 
-use std::{fs, path::Path, time::Instant};
+use std::{path::Path, time::Instant};
 
 use anyhow::{Result, ensure};
 
 use super::{
-    Peer,
+    Effort, Peer,
     cost::Cost,
     machine, median, or_missing,
     process::{STEADY_HEAP, Server},
@@ -15,15 +15,6 @@ use crate::load::CallReport;
 
 /// The load keeps a server on its core but for its own start-up, unless other processes are in the way.
 const QUIET: f64 = 0.95;
-
-/// How long to measure.
-#[derive(Clone, Copy, Debug)]
-pub struct Effort {
-    /// Samples of each peer and workload.
-    pub rounds: usize,
-    /// Seconds that a sample counts.
-    pub seconds: f64,
-}
 
 struct Workload {
     payload: usize,
@@ -49,13 +40,11 @@ pub fn server(effort: Effort, directory: &Path) -> Result<()> {
     let table = Table {
         title: "Servers: `echo(text)` at `POST /mcp`, one core",
         machine: machine::describe().into_iter().chain([quietness(&samples)]).collect(),
+        peers: Peer::ALL.map(Peer::name).into(),
         rows: samples.iter().flat_map(Samples::rows).chain(cost_rows(&costs)).collect(),
         figures: figures(&samples, &costs),
     };
-    let text = table.to_string();
-    print!("{text}");
-    fs::write(directory.join("RESULTS.md"), text)?;
-    table.print_figures()
+    table.publish(directory)
 }
 
 /// All samples of one workload, by peer and round.
@@ -100,7 +89,7 @@ impl Samples {
     fn rows(&self) -> impl Iterator<Item = Row> {
         let row = |measure: &str, value: fn(&Sample) -> f64| Row {
             measure: format!("{}: {measure}", self.workload.label),
-            values: Peer::ALL.map(|peer| self.median(peer, value)),
+            values: Peer::ALL.map(|peer| self.median(peer, value)).into(),
         };
         [
             row("requests/s", rate),
@@ -161,7 +150,7 @@ fn quietness(samples: &[Samples]) -> String {
 fn cost_rows(costs: &[Cost]) -> impl Iterator<Item = Row> {
     let row = |measure: &str, value: fn(&Cost) -> Option<f64>| Row {
         measure: measure.to_owned(),
-        values: std::array::from_fn(|peer| costs.get(peer).and_then(value)),
+        values: costs.iter().map(value).collect(),
     };
     [
         row("instructions per call", |cost| cost.instructions),

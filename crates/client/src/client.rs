@@ -2,42 +2,31 @@
 
 use std::sync::Arc;
 
-use anypod_proto::capabilities::{ClientCapabilities, SamplingCapability};
 use anypod_proto::completion::{CompleteResult, CompletionArgument, CompletionContext, CompletionReference};
 use anypod_proto::discover::DiscoverResult;
-use anypod_proto::elicitation::{ElicitRequestFormParams, ElicitRequestUrlParams, ElicitResult};
-use anypod_proto::implementation::Implementation;
 use anypod_proto::jsonrpc::{Cursor, JsonObject};
 use anypod_proto::method::Method;
 use anypod_proto::prompts::{GetPromptResult, ListPromptsResult, Prompt};
 use anypod_proto::resources::{
     ListResourceTemplatesResult, ListResourcesResult, ReadResourceResult, Resource, ResourceTemplate,
 };
-use anypod_proto::roots::Root;
-use anypod_proto::sampling::{CreateMessageRequestParams, CreateMessageResult};
 use anypod_proto::subscriptions::SubscriptionFilter;
 use anypod_proto::tools::{CallToolResult, ListToolsResult, Tool};
-use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, Uri};
-use http_body_util::Full;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::answer::Answerers;
+use crate::builder::ClientBuilder;
 use crate::call::Call;
-use crate::credentials::Credentials;
-use crate::error::{Error, Result, Source};
+use crate::error::{Error, Result};
 use crate::exchange::{Notice, Raw};
-use crate::http::modern::Modern;
-use crate::http::{Connection, Settings, Wire};
-use crate::identity::Identity;
 use crate::limits::Limits;
 use crate::listen::Listen;
 use crate::lists::List;
-use crate::observe::Observe;
 use crate::outside::Outside;
-use crate::reply::Value;
-use crate::request::Request;
+use crate::reply::{Reply, Value};
+use crate::request::{CacheUse, Options, Request};
+use crate::tasks::Task;
 use crate::tools::Tools;
 use crate::upstream::Upstream;
 
@@ -56,6 +45,7 @@ pub(crate) struct Inner {
     pub(crate) tools: Tools,
     pub(crate) limits: Arc<Limits>,
     pub(crate) outside: Outside,
+    pub(crate) follows_tasks: bool,
 }
 
 impl Client {
@@ -70,6 +60,10 @@ impl Client {
     /// Begins a client with settings.
     pub fn builder() -> ClientBuilder {
         ClientBuilder::new()
+    }
+
+    pub(crate) fn of(inner: Inner) -> Self {
+        Self { inner: Arc::new(inner) }
     }
 
     pub(crate) fn inner(&self) -> &Inner {
@@ -150,11 +144,7 @@ impl Client {
     }
 
     pub(crate) fn page<T>(&self, method: Method, cursor: Option<&Cursor>) -> Request<T> {
-        let mut call = Call::new(method);
-        if let Some(Cursor(cursor)) = cursor {
-            call.push_text("cursor", cursor);
-        }
-        Request::new(self, Ok(call))
+        Request::new(self, Ok(page_call(method, cursor)))
     }
 
     /// Reads a resource.
@@ -199,6 +189,11 @@ impl Client {
         Listen::new(self, filter)
     }
 
+    /// A task by its id, whoever began it. `T` is what the request that has become it is answered with.
+    pub fn task<T: Reply>(&self, id: impl Into<String>) -> Task<T> {
+        Task::new(self, id.into(), Call::default())
+    }
+
     /// A request of any method, such as one of an extension. `name` is what `Mcp-Name` says, if the method has that.
     pub fn request(&self, method: &str, name: Option<&str>, params: &JsonObject) -> Request<Raw> {
         let mut call = Call { method: method.to_owned().into(), name: name.map(str::to_owned), ..Call::default() };
@@ -238,18 +233,42 @@ impl Inner {
         Ok(())
     }
 
-    pub(crate) async fn relist(&self) -> Result<()> {
+    /// Lists the tools anew until `tool` has come by.
+    pub(crate) async fn relist(&self, tool: &str) -> Result<()> {
+        let mut cursor = None;
+        let mut options = Options { cache: CacheUse::Refresh, ..Options::default() };
+        for _ in 0..self.limits.list_pages {
+            let mut call = page_call(Method::ToolsList, cursor.as_ref());
+            let raw = Box::pin(self.run(&mut call, &mut options)).await?.into_raw()?;
+            let mut page: ListToolsResult = raw.read()?;
+            self.tools.learn(&mut page.tools);
+            let found = page.tools.iter().any(|listed| listed.name == tool);
+            match page.next_cursor {
+                Some(next) if !found && cursor.as_ref() != Some(&next) => cursor = Some(next),
+                Some(_) | None => return Ok(()),
+            }
+        }
         Ok(())
+    }
+
+    /// Holds structured content against the schema that the tool was listed with.
+    pub(crate) fn check_output(&self, call: &Call, result: &CallToolResult) -> Result<()> {
+        let known = call.name.as_ref().and_then(|tool| self.tools.find(tool));
+        known.map_or(Ok(()), |known| known.check(result, &self.limits))
     }
 
     pub(crate) fn noticed(&self, _notice: &Notice) {}
 
     /// Changes may have been missed: nothing that is kept is known to be true.
     pub(crate) fn missed_changes(&self) {}
+}
 
-    pub(crate) fn check_output(&self, _call: &Call, _result: &CallToolResult) -> Result<()> {
-        Ok(())
+fn page_call(method: Method, cursor: Option<&Cursor>) -> Call {
+    let mut call = Call::new(method);
+    if let Some(Cursor(cursor)) = cursor {
+        call.push_text("cursor", cursor);
     }
+    call
 }
 
 fn push_json(call: &mut Call, key: &'static str, value: &impl Serialize) -> Result<()> {
@@ -274,161 +293,5 @@ mod erased {
 impl std::fmt::Debug for Client {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Client").finish_non_exhaustive()
-    }
-}
-
-/// Builds a [`Client`].
-#[must_use]
-pub struct ClientBuilder {
-    info: Implementation,
-    capabilities: ClientCapabilities,
-    answerers: Answerers,
-    limits: Limits,
-    outside: Outside,
-    settings: Settings,
-}
-
-impl ClientBuilder {
-    fn new() -> Self {
-        Self {
-            info: Implementation::new(env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION")),
-            capabilities: ClientCapabilities::default(),
-            answerers: Answerers::default(),
-            limits: Limits::default(),
-            outside: Outside::real(),
-            settings: Settings::default(),
-        }
-    }
-
-    /// Who calls: a name and a version. This crate's by default.
-    pub fn info(mut self, info: Implementation) -> Self {
-        self.info = info;
-        self
-    }
-
-    /// Declares capabilities besides those that follow from the answerers, such as extensions.
-    pub fn capabilities(mut self, capabilities: ClientCapabilities) -> Self {
-        self.capabilities = capabilities;
-        self
-    }
-
-    /// Other bounds than the default ones.
-    pub fn limits(mut self, limits: Limits) -> Self {
-        self.limits = limits;
-        self
-    }
-
-    /// Randomness of your own, for tests.
-    pub fn outside(mut self, outside: Outside) -> Self {
-        self.outside = outside;
-        self
-    }
-
-    /// A header that every HTTP request carries.
-    pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
-        self.settings.headers.append(name, value);
-        self
-    }
-
-    /// Headers that every HTTP request carries.
-    pub fn headers(mut self, headers: HeaderMap) -> Self {
-        self.settings.headers.extend(headers);
-        self
-    }
-
-    /// Who knows credentials, such as [`Bearer`](crate::Bearer).
-    pub fn credentials(mut self, credentials: impl Credentials) -> Self {
-        self.settings.credentials = Some(Arc::new(credentials));
-        self
-    }
-
-    /// Who watches what goes over the wire.
-    pub fn observe(mut self, observer: impl Observe) -> Self {
-        self.settings.observer = Some(Arc::new(observer));
-        self
-    }
-
-    /// Answers forms, and declares it.
-    pub fn on_form<E, F, Fut>(mut self, answer: F) -> Self
-    where
-        F: Fn(ElicitRequestFormParams) -> Fut + Send + Sync + 'static,
-        Fut: Future<Output = Result<ElicitResult, E>> + Send + 'static,
-        E: Into<Source>,
-    {
-        self.answerers.on_form(answer);
-        self
-    }
-
-    /// Sends the person to URLs, and declares it.
-    pub fn on_url<E, F, Fut>(mut self, answer: F) -> Self
-    where
-        F: Fn(ElicitRequestUrlParams) -> Fut + Send + Sync + 'static,
-        Fut: Future<Output = Result<ElicitResult, E>> + Send + 'static,
-        E: Into<Source>,
-    {
-        self.answerers.on_url(answer);
-        self
-    }
-
-    /// Asks a model, and declares it.
-    ///
-    /// Deprecated since 2026-07-28, but servers still ask.
-    pub fn on_sampling<E, F, Fut>(mut self, capability: SamplingCapability, answer: F) -> Self
-    where
-        F: Fn(CreateMessageRequestParams) -> Fut + Send + Sync + 'static,
-        Fut: Future<Output = Result<CreateMessageResult, E>> + Send + 'static,
-        E: Into<Source>,
-    {
-        self.answerers.on_sampling(capability, answer);
-        self
-    }
-
-    /// Names the roots, and declares it.
-    ///
-    /// Deprecated since 2026-07-28, but servers still ask.
-    pub fn on_roots<E, F, Fut>(mut self, answer: F) -> Self
-    where
-        F: Fn() -> Fut + Send + Sync + 'static,
-        Fut: Future<Output = Result<Vec<Root>, E>> + Send + 'static,
-        E: Into<Source>,
-    {
-        self.answerers.on_roots(answer);
-        self
-    }
-
-    /// A client of the server at `url`. Does no round trip.
-    ///
-    /// # Errors
-    /// [`Error::Misuse`] if it is no URL of a server.
-    pub fn connect(self, url: &str) -> Result<Client> {
-        let uri: Uri = url.parse().map_err(|error| Error::Misuse(format!("{url:?} is no URL: {error}")))?;
-        Ok(self.over(uri, Connection::new()))
-    }
-
-    /// A client of a service in this process, such as a `Server`: the same path as over HTTP, without a network.
-    pub fn service<S, B>(self, service: S) -> Client
-    where
-        S: tower_service::Service<http::Request<Full<Bytes>>, Response = http::Response<B>>
-            + Clone
-            + Send
-            + Sync
-            + 'static,
-        S::Future: Send,
-        S::Error: Into<Source>,
-        B: http_body::Body<Data = Bytes> + Send + 'static,
-        B::Error: Into<Source>,
-    {
-        self.over(Uri::from_static("http://localhost/mcp"), Connection::service(service))
-    }
-
-    fn over(self, uri: Uri, connection: Connection) -> Client {
-        let Self { info, mut capabilities, answerers, limits, outside, settings } = self;
-        answerers.declare(&mut capabilities);
-        let limits = Arc::new(limits);
-        let identity = Arc::new(Identity::new(info, capabilities));
-        let wire = Arc::new(Wire::new(uri, connection, settings, Arc::clone(&limits)));
-        let upstream = Upstream::new(Modern::new(wire, identity));
-        let tools = Tools::new(limits.remembered_tools);
-        Client { inner: Arc::new(Inner { upstream, answerers, tools, limits, outside }) }
     }
 }

@@ -47,6 +47,17 @@ pub fn judge(status: StatusCode, body: &[u8], id: u64) -> Verdict {
     }
 }
 
+/// Judges an answer to a modern request that came in an event stream with a status of success.
+pub(crate) fn judge_answer(answer: &Answer) -> Verdict {
+    match answer {
+        Answer::Result(result) => result.read::<Marks>().ok().and_then(judge_result).unwrap_or(Verdict::Unclear),
+        Answer::Error(error) => {
+            let fault = Fault::from(error.clone());
+            judge_fault(&fault).unwrap_or_else(|| judge_other_fault(StatusCode::OK, &fault, true))
+        }
+    }
+}
+
 /// Judges an answer to `server/discover` of a server whose transport adds nothing to it, such as stdio. Where none comes
 /// within [`crate::Limits::probe_deadline`], the verdict is [`Verdict::Legacy`].
 ///

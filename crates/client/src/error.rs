@@ -155,6 +155,25 @@ impl Error {
         matches!(self, Self::Unreachable { .. } | Self::Busy(_) | Self::Misuse(_) | Self::Unauthorized(_))
     }
 
+    /// Whether the same may go well a little later.
+    pub(crate) fn is_passing(&self) -> bool {
+        match self {
+            Self::Refused { status, .. } => status.is_server_error() || *status == StatusCode::TOO_MANY_REQUESTS,
+            Self::Lost { .. } | Self::Unreachable { .. } | Self::TimedOut(_) | Self::Busy(_) => true,
+            Self::Answered(_)
+            | Self::Unauthorized(_)
+            | Self::Broken(_)
+            | Self::OutcomeUnknown { .. }
+            | Self::Cancelled
+            | Self::TooManyRounds(_)
+            | Self::NoAnswerer(_)
+            | Self::Answerer(_)
+            | Self::Task { .. }
+            | Self::Tool(_)
+            | Self::Misuse(_) => false,
+        }
+    }
+
     pub(crate) fn unreachable(origin: impl Into<String>, source: impl Into<Source>) -> Self {
         Self::Unreachable { origin: origin.into(), source: source.into() }
     }

@@ -72,11 +72,15 @@ pub(crate) trait Messages: Send {
 }
 
 /// A request under way.
-pub struct Exchange(Kind);
+pub struct Exchange {
+    /// What comes before all else.
+    first: Option<Incoming>,
+    rest: Kind,
+}
 
 enum Kind {
-    /// The answer came at once, as plain JSON.
-    Answered(Option<Answer>),
+    /// There is no more.
+    Ended,
     /// Messages come one by one.
     Stream(Box<dyn Messages>),
 }
@@ -84,12 +88,19 @@ enum Kind {
 impl Exchange {
     /// One that has ended already.
     pub(crate) const fn answered(answer: Answer) -> Self {
-        Self(Kind::Answered(Some(answer)))
+        Self { first: Some(Incoming::Answer(answer)), rest: Kind::Ended }
     }
 
     /// One that goes on.
     pub(crate) fn stream(messages: impl Messages + 'static) -> Self {
-        Self(Kind::Stream(Box::new(messages)))
+        Self { first: None, rest: Kind::Stream(Box::new(messages)) }
+    }
+
+    /// The same, with a message put back that was read before all others.
+    #[must_use]
+    pub(crate) fn preceded(mut self, first: Incoming) -> Self {
+        self.first = Some(first);
+        self
     }
 
     /// The next message. Cancel-safe.
@@ -97,8 +108,11 @@ impl Exchange {
     /// # Errors
     /// If the stream breaks or the server breaks the protocol. Nothing comes after that, nor after the answer.
     pub async fn next(&mut self) -> Result<Incoming> {
-        match &mut self.0 {
-            Kind::Answered(answer) => answer.take().map(Incoming::Answer).ok_or(Error::Broken(Broken::NoAnswer)),
+        if let Some(first) = self.first.take() {
+            return Ok(first);
+        }
+        match &mut self.rest {
+            Kind::Ended => Err(Error::Broken(Broken::NoAnswer)),
             Kind::Stream(messages) => messages.next().await,
         }
     }

@@ -102,6 +102,11 @@ impl Wire {
         }
     }
 
+    /// Whether requests carry credentials.
+    pub(crate) fn has_credentials(&self) -> bool {
+        self.credentials.is_some() || self.headers.contains_key(AUTHORIZATION)
+    }
+
     /// Sends a request, with credentials where they are wanted, and follows it where it is sent.
     ///
     /// # Errors

@@ -1,6 +1,7 @@
 //! Calls to MCP servers of either era.
 
 mod answer;
+mod builder;
 mod call;
 mod client;
 mod credentials;
@@ -9,6 +10,7 @@ mod error;
 mod exchange;
 mod http;
 mod identity;
+mod legacy;
 mod limits;
 mod listen;
 mod lists;
@@ -19,16 +21,20 @@ mod reply;
 mod request;
 mod rounds;
 pub mod stdio;
+mod tasks;
 mod tools;
 mod upstream;
 
 pub use anypod_proto as proto;
+pub use builder::ClientBuilder;
 pub use call::{Answers, Call, Repeat};
-pub use client::{Client, ClientBuilder};
+pub use client::Client;
 pub use credentials::{Bearer, BoxFuture, Challenge, Credentials};
 pub use error::{Broken, Error, Result};
 pub use exchange::{Answer, Exchange, Incoming, Notice, Raw};
+pub use http::connect::{HttpVersion, Proxy, Tls};
 pub use identity::Identity;
+pub use legacy::LegacyUpstream;
 pub use limits::Limits;
 pub use listen::{End, Event, Listen, Subscription};
 pub use lists::{List, Listed};
@@ -36,3 +42,4 @@ pub use observe::Observe;
 pub use outside::{Entropy, Outside};
 pub use reply::{Reply, Value};
 pub use request::{Asked, CacheUse, Request, Round};
+pub use tasks::{Started, Task};

@@ -12,6 +12,7 @@ use anypod_proto::method::{Method, Notification};
 use anypod_proto::resources::ResourceUpdatedNotificationParams;
 use anypod_proto::subscriptions::{SubscriptionFilter, SubscriptionsAcknowledgedNotificationParams};
 
+use anypod_proto::tasks::{DetailedTask, TaskStatusNotificationParams};
 use tokio::time::Instant;
 
 use crate::call::Call;
@@ -41,6 +42,8 @@ pub enum Event {
         /// Which.
         uri: String,
     },
+    /// A task of the extension has changed, into this.
+    TaskChanged(Box<DetailedTask>),
     /// The stream was lost and has been begun again. What happened between is not known: everything that the filter
     /// holds may have changed.
     Gap,
@@ -237,7 +240,7 @@ impl Subscription {
                     self.waiting.push_back(Event::Gap);
                     return;
                 }
-                Err(error) if self.fruitless >= inner.limits.resumptions || !is_passing(&error) => {
+                Err(error) if self.fruitless >= inner.limits.resumptions || !error.is_passing() => {
                     self.finish(End::Lost(error));
                     return;
                 }
@@ -249,14 +252,6 @@ impl Subscription {
     }
 }
 
-/// Whether a later attempt may fare better.
-fn is_passing(error: &Error) -> bool {
-    match error {
-        Error::Refused { status, .. } => status.is_server_error() || *status == http::StatusCode::TOO_MANY_REQUESTS,
-        error => matches!(error, Error::Lost { .. } | Error::Unreachable { .. } | Error::TimedOut(_) | Error::Busy(_)),
-    }
-}
-
 fn event(notice: Notice) -> Event {
     match Notification::parse(&notice.method) {
         Some(Notification::ToolsListChanged) => Event::ToolsChanged,
@@ -264,6 +259,10 @@ fn event(notice: Notice) -> Event {
         Some(Notification::ResourcesListChanged) => Event::ResourcesChanged,
         Some(Notification::ResourceUpdated) => match notice.params.read::<ResourceUpdatedNotificationParams>() {
             Ok(params) => Event::ResourceUpdated { uri: params.uri },
+            Err(_) => Event::Other(notice),
+        },
+        Some(Notification::TaskStatus) => match notice.params.read::<TaskStatusNotificationParams>() {
+            Ok(params) => Event::TaskChanged(Box::new(params.task)),
             Err(_) => Event::Other(notice),
         },
         Some(

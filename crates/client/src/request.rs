@@ -15,6 +15,8 @@ use crate::credentials::BoxFuture;
 use crate::error::Result;
 use crate::exchange::Raw;
 use crate::reply::Reply;
+use crate::rounds::Ended;
+use crate::tasks::{Started, Task};
 
 /// How a request uses the client's cache. Only lists, reads and `server/discover` are ever kept.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -142,11 +144,26 @@ impl<T: Reply> Request<T> {
     pub async fn round(mut self) -> Result<Round<T>> {
         let mut call = self.call?;
         Ok(match self.client.inner().round(&mut call, &mut self.options).await? {
-            crate::rounds::Ended::Complete(raw) => Round::Done(T::read(raw, &self.client, &call)?),
-            crate::rounds::Ended::Asks { requests, state } => {
+            Ended::Complete(raw) => Round::Done(T::read(raw, &self.client, &call)?),
+            Ended::Task(task) => Round::Task(Task::new(&self.client, task.task.task_id, call)),
+            Ended::Asks { requests, state } => {
                 let next = Self { client: self.client, call: Ok(call), options: self.options, reply: PhantomData };
                 Round::Asks(Asked { requests, state, next })
             }
+        })
+    }
+}
+
+impl<T: Reply> Request<T> {
+    /// Sends the request, and does not wait where the server makes a task of it.
+    ///
+    /// # Errors
+    /// As awaiting the request does.
+    pub async fn detach(mut self) -> Result<Started<T>> {
+        let mut call = self.call?;
+        Ok(match self.client.inner().run(&mut call, &mut self.options).await? {
+            Ended::Task(task) => Started::Task(Task::new(&self.client, task.task.task_id, call)),
+            ended => Started::Done(T::read(ended.into_raw()?, &self.client, &call)?),
         })
     }
 }
@@ -158,7 +175,11 @@ impl<T: Reply> IntoFuture for Request<T> {
     fn into_future(mut self) -> Self::IntoFuture {
         Box::pin(async move {
             let mut call = self.call?;
-            let raw = self.client.inner().run(&mut call, &mut self.options).await?;
+            let inner = self.client.inner();
+            let raw = match inner.run(&mut call, &mut self.options).await? {
+                Ended::Task(task) => inner.follow(&self.client, *task, &mut self.options).await?,
+                ended => ended.into_raw()?,
+            };
             T::read(raw, &self.client, &call)
         })
     }
@@ -170,6 +191,8 @@ pub enum Round<T> {
     Done(T),
     /// Questions first.
     Asks(Asked<T>),
+    /// The server works on it, and questions may come from there.
+    Task(Task<T>),
 }
 
 /// The questions of a round, and the request that will bring their answers.

@@ -11,6 +11,7 @@ use anypod_proto::code::Code;
 use anypod_proto::jsonrpc::{ErrorObject, ResultType};
 use anypod_proto::method::{Method, Notification};
 use anypod_proto::rounds::{InputRequests, InputRequiredResult};
+use anypod_proto::tasks::{self, CreateTaskResult};
 use serde::Deserialize;
 use tokio::time::Instant;
 
@@ -34,6 +35,19 @@ pub(crate) enum Ended {
         /// What goes back with the answers.
         state: Option<String>,
     },
+    /// With a task that goes on.
+    Task(Box<CreateTaskResult>),
+}
+
+impl Ended {
+    /// The result, where there is nothing else that it may have ended with.
+    pub(crate) fn into_raw(self) -> Result<Raw> {
+        match self {
+            Self::Complete(raw) => Ok(raw),
+            Self::Asks { .. } => Err(Broken::ResultType(ResultType::InputRequired.to_string()).into()),
+            Self::Task(_) => Err(Broken::ResultType(tasks::RESULT_TYPE.to_owned()).into()),
+        }
+    }
 }
 
 /// The time that the server has left.
@@ -57,12 +71,12 @@ impl Budget {
 }
 
 impl Inner {
-    /// Drives a request through all of its rounds.
-    pub(crate) async fn run(&self, call: &mut Call, options: &mut Options) -> Result<Raw> {
+    /// Drives a request through all of its rounds. It never ends with questions.
+    pub(crate) async fn run(&self, call: &mut Call, options: &mut Options) -> Result<Ended> {
         let mut budget = self.budget(options);
         for _ in 0..=self.limits.rounds {
             match self.one(call, options, &mut budget).await? {
-                Ended::Complete(raw) => return Ok(raw),
+                ended @ (Ended::Complete(_) | Ended::Task(_)) => return Ok(ended),
                 Ended::Asks { requests, state } => {
                     let responses = cancellable(options, self.answerers.answer(requests)).await?;
                     call.answers = Some(Answers { responses, state });
@@ -150,6 +164,9 @@ impl Inner {
         match result_type(&raw)? {
             ResultType::Complete => Ok(Ended::Complete(raw)),
             ResultType::InputRequired => self.read_questions(&raw),
+            ResultType::Other(name) if name == tasks::RESULT_TYPE && self.follows_tasks => {
+                Ok(Ended::Task(Box::new(raw.read()?)))
+            }
             ResultType::Other(name) => Err(Broken::ResultType(name).into()),
         }
     }
@@ -157,18 +174,23 @@ impl Inner {
     fn read_questions(&self, raw: &Raw) -> Result<Ended> {
         let result: InputRequiredResult = raw.read()?;
         let requests = result.input_requests.unwrap_or_default();
-        if requests.len() > self.limits.round_questions {
-            return Err(Broken::TooMuch { what: "questions in one round", limit: self.limits.round_questions }.into());
-        }
+        self.check_questions(requests.len())?;
         if requests.is_empty() && result.request_state.is_none() {
             return Err(Broken::Result("input_required without inputRequests and requestState".to_owned()).into());
         }
         Ok(Ended::Asks { requests, state: result.request_state })
     }
 
+    pub(crate) fn check_questions(&self, count: usize) -> Result<()> {
+        match count > self.limits.round_questions {
+            true => Err(Broken::TooMuch { what: "questions in one round", limit: self.limits.round_questions }.into()),
+            false => Ok(()),
+        }
+    }
+
     /// Lists the tools until the one that was called has come by, and mirrors its arguments anew.
     async fn list_again(&self, call: &mut Call) -> Result<()> {
-        self.relist().await?;
+        self.relist(call.name.as_deref().unwrap_or_default()).await?;
         self.prepare(call)
     }
 }
@@ -200,7 +222,8 @@ fn result_type(raw: &Raw) -> Result<ResultType> {
     Ok(head.result_type.map_or(ResultType::Complete, |name| ResultType::from(name.as_ref())))
 }
 
-async fn cancellable<T>(options: &mut Options, future: impl Future<Output = Result<T>>) -> Result<T> {
+/// Does something that the caller may cancel.
+pub(crate) async fn cancellable<T>(options: &mut Options, future: impl Future<Output = Result<T>>) -> Result<T> {
     match &mut options.cancel {
         None => future.await,
         Some(cancel) => tokio::select! {

@@ -8,6 +8,7 @@ mod connection;
 mod desk;
 mod end;
 mod lines;
+mod link;
 mod owner;
 mod pending;
 mod process;

@@ -4,21 +4,25 @@
 //! Spec: server/tools, basic/transports/streamable-http, "Custom Headers from Tool Parameters".
 
 use std::collections::HashMap;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
 use anypod_proto::param_header::ParamHeaders;
-use anypod_proto::tools::Tool;
+use anypod_proto::schema::{self, Role, Schema};
+use anypod_proto::tools::{CallToolResult, Tool};
 use http::{HeaderName, HeaderValue};
 use serde_json::Value;
 
 use crate::call::Repeat;
-use crate::error::{Error, Result};
+use crate::error::{Broken, Error, Result};
+use crate::limits::Limits;
 
 /// A tool as it was last listed.
 #[derive(Debug)]
 pub(crate) struct Known {
     headers: ParamHeaders,
     pub(crate) repeat: Repeat,
+    output: Option<Value>,
+    compiled: OnceLock<Option<Schema>>,
 }
 
 impl Known {
@@ -32,6 +36,20 @@ impl Known {
         }
         let arguments: Value = serde_json::from_slice(arguments).map_err(|error| Error::Misuse(error.to_string()))?;
         self.headers.encode(&arguments).map_err(|error| Error::Misuse(error.to_string()))
+    }
+
+    /// Holds a result against the tool's output schema. A schema that is out of bounds or no schema checks nothing.
+    ///
+    /// # Errors
+    /// [`Broken::OutputSchema`] if it does not match.
+    pub(crate) fn check(&self, result: &CallToolResult, limits: &Limits) -> Result<(), Error> {
+        let Some(output) = self.output.as_ref().filter(|_| result.is_error != Some(true)) else { return Ok(()) };
+        let Some(schema) = self.compiled.get_or_init(|| compile(output, limits)) else { return Ok(()) };
+        let broken = |what: String| Err(Broken::OutputSchema(what).into());
+        match &result.structured_content {
+            None => broken("it is missing".to_owned()),
+            Some(content) => schema.validate_value(content).or_else(|violations| broken(violations.to_string())),
+        }
     }
 }
 
@@ -71,11 +89,24 @@ impl Tools {
     }
 }
 
+fn compile(output: &Value, limits: &Limits) -> Option<Schema> {
+    let mut bounds = schema::Limits::default();
+    bounds.depth = limits.schema_depth;
+    bounds.bytes = limits.schema_bytes;
+    Schema::compile(output, Role::Output, &bounds)
+        .inspect_err(
+            |error| tracing::warn!(%error, "structured content is not checked: the tool's output schema is unusable"),
+        )
+        .ok()
+}
+
 fn read(tool: &Tool) -> Result<Known, anypod_proto::param_header::ParamHeaderError> {
     let headers = ParamHeaders::from_schema(&Value::Object(tool.input_schema.clone()))?;
     let hint = |read: fn(&anypod_proto::tools::ToolAnnotations) -> Option<bool>| {
         tool.annotations.as_ref().and_then(read).unwrap_or(false)
     };
     let safe = hint(|annotations| annotations.read_only_hint) || hint(|annotations| annotations.idempotent_hint);
-    Ok(Known { headers, repeat: if safe { Repeat::Safe } else { Repeat::Never } })
+    let output = tool.output_schema.clone().map(Value::Object);
+    let repeat = if safe { Repeat::Safe } else { Repeat::Never };
+    Ok(Known { headers, repeat, output, compiled: OnceLock::new() })
 }

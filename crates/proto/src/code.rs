@@ -23,6 +23,8 @@ pub enum Code {
     UnsupportedProtocolVersion,
     /// -32002: resource not found, in legacy revisions only; modern ones say [`Code::InvalidParams`].
     LegacyResourceNotFound,
+    /// -32042: the person has to visit pages first, in 2025-11-25 only; modern servers ask in a round.
+    LegacyUrlElicitationRequired,
 }
 
 impl Code {
@@ -38,6 +40,7 @@ impl Code {
             Self::MissingRequiredClientCapability => -32021,
             Self::UnsupportedProtocolVersion => -32022,
             Self::LegacyResourceNotFound => -32002,
+            Self::LegacyUrlElicitationRequired => -32042,
         }
     }
 

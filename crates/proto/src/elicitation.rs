@@ -2,12 +2,16 @@
 //!
 //! Spec: client/elicitation.
 
+mod answer;
 mod choice;
 mod schema;
+mod typed;
+mod view;
 
 use serde::{Deserialize, Deserializer, Serialize, de};
 use serde_json::Value;
 
+pub use answer::{FieldError, FormError};
 pub use choice::{
     ChoiceItems, EnumSchema, LegacyTitledEnumSchema, MultiSelectEnumSchema, SingleSelectEnumSchema, TitledChoice,
     TitledChoiceItems, TitledMultiSelectEnumSchema, TitledSingleSelectEnumSchema, UntitledMultiSelectEnumSchema,
@@ -17,6 +21,7 @@ pub use schema::{
     BooleanSchema, NumberKind, NumberSchema, PrimitiveSchemaDefinition, Properties, RequestedSchema, StringFormat,
     StringSchema,
 };
+pub use view::Choice;
 
 use crate::{
     jsonrpc::JsonObject,

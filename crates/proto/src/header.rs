@@ -12,7 +12,7 @@ use http::HeaderName;
 pub const PROTOCOL_VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
 /// Mirrors `method`.
 pub const METHOD: HeaderName = HeaderName::from_static("mcp-method");
-/// Mirrors `params.name` or `params.uri`.
+/// Mirrors `params.name`, `params.uri` or, of the extension [`crate::tasks`], `params.taskId`.
 pub const NAME: HeaderName = HeaderName::from_static("mcp-name");
 /// The start of a header that mirrors a tool argument marked with `x-mcp-header`.
 pub const PARAM_PREFIX: &str = "mcp-param-";

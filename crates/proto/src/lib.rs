@@ -7,7 +7,8 @@
 //! Where to look:
 //! - the envelope: [`jsonrpc`], [`scan`], [`escape`], [`admit`], [`header`], [`method`], [`version`], [`code`], [`meta`]
 //! - what is said: [`discover`], [`tools`], [`prompts`], [`resources`], [`content`], [`completion`],
-//!   [`subscriptions`], [`progress`], [`cancellation`], [`logging`], [`caching`]
+//!   [`subscriptions`], [`progress`], [`cancellation`], [`logging`], [`caching`], [`schema`]
+//! - what may take long: [`tasks`]
 //! - what a server asks of a client: [`rounds`], [`elicitation`], [`sampling`], [`roots`]
 //! - sealed tokens: [`seal`]
 //! - what revisions up to 2025-11-25 said otherwise: [`legacy`]
@@ -39,9 +40,11 @@ pub mod roots;
 pub mod rounds;
 pub mod sampling;
 pub mod scan;
+pub mod schema;
 pub mod seal;
 pub mod sse;
 pub mod subscriptions;
+pub mod tasks;
 pub mod tools;
 pub mod trace;
 pub mod uri;

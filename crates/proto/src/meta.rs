@@ -41,6 +41,9 @@ pub const TRACESTATE: &str = "tracestate";
 /// W3C baggage.
 pub const BAGGAGE: &str = "baggage";
 
+/// No key of `_meta`, though named like one: the tasks extension, among the `extensions` of capabilities.
+pub const TASKS_EXTENSION: &str = "io.modelcontextprotocol/tasks";
+
 /// Where keys stand in a request, for refusals.
 pub(crate) mod path {
     pub(crate) const PROTOCOL_VERSION: &str = "params._meta.io.modelcontextprotocol/protocolVersion";

@@ -84,6 +84,18 @@ methods! {
 }
 
 methods! {
+    /// A request of the extension [`crate::tasks`]. The name header mirrors `params.taskId`.
+    TaskMethod {
+        /// How far a task is, and its result.
+        Get = "tasks/get",
+        /// Answers a task's questions.
+        Update = "tasks/update",
+        /// A task is no longer wanted.
+        Cancel = "tasks/cancel",
+    }
+}
+
+methods! {
     /// A one-way message.
     Notification {
         /// The sender no longer wants the answer to a request.
@@ -102,6 +114,8 @@ methods! {
         PromptsListChanged = "notifications/prompts/list_changed",
         /// The first message on a listen stream.
         SubscriptionsAcknowledged = "notifications/subscriptions/acknowledged",
+        /// Of the extension [`crate::tasks`]: a task has changed.
+        TaskStatus = "notifications/tasks",
         /// Legacy: the client is ready.
         Initialized = "notifications/initialized",
         /// Legacy: the client's roots have changed.

@@ -44,6 +44,9 @@ pub struct SubscriptionFilter {
     /// Changes of these resources, by URI.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub resource_subscriptions: Option<Vec<String>>,
+    /// Changes of these tasks, by id. Of the extension [`crate::tasks`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub task_ids: Option<Vec<String>>,
 }
 
 /// What a listen request carries.

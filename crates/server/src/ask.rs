@@ -7,13 +7,13 @@ use anypod_proto::elicitation::{ElicitAction, ElicitRequestFormParams, ElicitReq
 use anypod_proto::roots::{ListRootsRequestParams, ListRootsResult, Root};
 use anypod_proto::rounds::InputRequest;
 use anypod_proto::sampling::{CreateMessageRequestParams, CreateMessageResult};
+use anypod_proto::schema::{self, Role, Schema};
 use anypod_proto::uri::is_uri;
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
 use crate::error::{Error, Result};
-use crate::schema::{Role, Schema};
 
 /// Something that [`Cx::ask`](crate::Cx::ask) can ask.
 pub trait Question: Send {
@@ -143,7 +143,8 @@ impl<T: DeserializeOwned + JsonSchema + Send> Question for Form<T> {
     fn answer(&self, response: Value) -> std::result::Result<Self::Answer, String> {
         elicited(response, |content| {
             let content = Value::Object(content);
-            let schema = Schema::compile(self.form_schema(), Role::Form).map_err(|error| error.to_string())?;
+            let schema = Schema::compile(&self.form_schema(), Role::Form, &schema::Limits::default())
+                .map_err(|error| error.to_string())?;
             schema.validate_value(&content).map_err(|violations| violations.to_string())?;
             serde_json::from_value(content).map_err(|error| error.to_string())
         })

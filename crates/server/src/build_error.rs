@@ -1,8 +1,7 @@
 //! Why a server cannot be built: always a mistake of its author, found before the first request.
 
+use anypod_proto::schema::SchemaError;
 use anypod_proto::uri_template::TemplateError;
-
-use crate::schema::SchemaError;
 
 /// Why a server cannot be built.
 #[derive(Debug, thiserror::Error)]

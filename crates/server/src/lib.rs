@@ -92,7 +92,6 @@ mod rate;
 mod registry;
 mod resource;
 mod run;
-mod schema;
 mod serve;
 mod server;
 mod stdio;

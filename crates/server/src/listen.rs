@@ -147,6 +147,8 @@ fn honour(server: &Server, wanted: SubscriptionFilter) -> SubscriptionFilter {
         prompts_list_changed: keep(wanted.prompts_list_changed, capabilities.prompts.is_some()),
         resources_list_changed: keep(wanted.resources_list_changed, capabilities.resources.is_some()),
         resource_subscriptions: wanted.resource_subscriptions.filter(|_| capabilities.resources.is_some()),
+        // This server has no tasks.
+        task_ids: None,
     }
 }
 

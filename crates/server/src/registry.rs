@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use anypod_proto::caching::Caching;
 use anypod_proto::method::Method;
+use anypod_proto::schema::{self, Role, Schema};
 use anypod_proto::tools::CallToolResult;
 use anypod_proto::uri::is_uri;
 use anypod_proto::uri_template::UriTemplate;
@@ -16,7 +17,6 @@ use crate::handler::Boxed;
 use crate::listing::Listing;
 use crate::prompt::Prompt;
 use crate::resource::{Resource, ResourceTemplate};
-use crate::schema::{Role, Schema};
 use crate::tool::{Tool, Uses};
 use serde_json::Value;
 
@@ -139,7 +139,8 @@ fn named<T, U>(
 fn compile_schemas(tool: &mut Tool) -> Result<(Schema, Option<Schema>), BuildError> {
     let item = format!("tool `{}`", tool.definition.name);
     let compile = |schema: &Value, role| {
-        Schema::compile(schema.clone(), role).map_err(|error| BuildError::new(&item, Problem::Schema(error)))
+        Schema::compile(schema, role, &schema::Limits::default())
+            .map_err(|error| BuildError::new(&item, Problem::Schema(error)))
     };
     let input = compile(&tool.input, Role::Input)?;
     let output = tool.output.as_ref().map(|schema| compile(schema, Role::Output)).transpose()?;

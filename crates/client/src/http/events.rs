@@ -51,6 +51,11 @@ impl Events {
         }
     }
 
+    /// Sets how long the stream may be silent from now on.
+    pub(crate) const fn set_silence(&mut self, silence: Duration) {
+        self.silence = silence;
+    }
+
     /// The last id that the stream gave.
     pub(crate) fn last_event_id(&self) -> Option<&str> {
         self.decoder.last_event_id()

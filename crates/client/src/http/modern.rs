@@ -43,6 +43,8 @@ pub(crate) struct Refusal {
     pub(crate) kind: Kind,
     /// The body, as far as it is needed.
     pub(crate) body: Bytes,
+    /// The id of the request that it answers.
+    pub(crate) id: u64,
     /// What its `Retry-After` said.
     pub(crate) retry_after: Option<Duration>,
 }
@@ -68,6 +70,11 @@ impl Modern {
     /// A modern server behind `wire`.
     pub(crate) const fn new(wire: Arc<Wire>, identity: Arc<Identity>) -> Self {
         Self { wire, identity, ids: AtomicU64::new(1) }
+    }
+
+    /// Whether requests carry credentials.
+    pub(crate) fn has_credentials(&self) -> bool {
+        self.wire.has_credentials()
     }
 
     /// Sends a call.
@@ -98,14 +105,14 @@ impl Modern {
             Kind::Events | Kind::Other(_) => answered.beginning().await,
         };
         if !status.is_success() || kind != Kind::Json {
-            return Ok(Outcome::Refused(Refusal { status, kind, body, retry_after }));
+            return Ok(Outcome::Refused(Refusal { status, kind, body, id, retry_after }));
         }
         match Message::read(&body)? {
             Message::Answer(found, answer) => {
                 check_id(id, found.as_ref(), &answer)?;
                 match answer {
                     Answer::Result(_) => Ok(Outcome::Exchange(Exchange::answered(answer))),
-                    Answer::Error(_) => Ok(Outcome::Refused(Refusal { status, kind, body, retry_after })),
+                    Answer::Error(_) => Ok(Outcome::Refused(Refusal { status, kind, body, id, retry_after })),
                 }
             }
             Message::Notice(notice) => Err(Broken::NotJsonRpc(format!("the notification {}", notice.method)).into()),

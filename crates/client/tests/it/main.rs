@@ -1,3 +1,6 @@
 //! The client as its users see it.
 
 mod calls;
+mod legacy;
+mod scripted;
+mod tasks;

@@ -16,6 +16,7 @@ use crate::{
         ResourceUpdatedNotification,
     },
     subscriptions::{SubscriptionsAcknowledgedNotification, SubscriptionsListenRequest},
+    tasks::TaskStatusNotification,
     tools::{CallToolRequest, ListToolsRequest, ToolListChangedNotification},
 };
 
@@ -97,6 +98,8 @@ pub enum ServerNotification {
     PromptListChanged(PromptListChangedNotification),
     /// `notifications/subscriptions/acknowledged`
     SubscriptionsAcknowledged(SubscriptionsAcknowledgedNotification),
+    /// `notifications/tasks`, of the extension [`crate::tasks`]
+    TaskStatus(TaskStatusNotification),
 }
 
 /// Fails if no modern server sends such a notification or the parameters do not fit.
@@ -117,6 +120,7 @@ impl TryFrom<JsonRpcNotification> for ServerNotification {
             Notification::ToolsListChanged => Self::ToolListChanged(notification.try_into()?),
             Notification::PromptsListChanged => Self::PromptListChanged(notification.try_into()?),
             Notification::SubscriptionsAcknowledged => Self::SubscriptionsAcknowledged(notification.try_into()?),
+            Notification::TaskStatus => Self::TaskStatus(notification.try_into()?),
             Notification::Initialized | Notification::RootsListChanged | Notification::ElicitationComplete => {
                 return Err(unknown(method.as_str()));
             }

@@ -9,6 +9,7 @@ use crate::{
     },
     implementation::Implementation,
     jsonrpc::JsonObject,
+    meta,
     version::Version,
 };
 
@@ -163,6 +164,28 @@ impl From<capabilities::ServerCapabilities> for ServerCapabilities {
             tools: modern.tools,
             tasks: None,
             extra: modern.extra,
+        }
+    }
+}
+
+/// The same capabilities as `server/discover` would list them. Tasks are left out: the modern extension is another
+/// protocol, which a legacy session cannot speak. Extensions that legacy servers name all the same are taken over.
+impl From<ServerCapabilities> for capabilities::ServerCapabilities {
+    fn from(legacy: ServerCapabilities) -> Self {
+        let mut extra = legacy.extra;
+        let extensions = extra.remove("extensions").and_then(|named| NamedSettings::deserialize(named).ok());
+        Self {
+            experimental: legacy.experimental,
+            logging: legacy.logging,
+            completions: legacy.completions,
+            prompts: legacy.prompts,
+            resources: legacy.resources,
+            tools: legacy.tools,
+            extensions: extensions.map(|mut named| {
+                named.remove(meta::TASKS_EXTENSION);
+                named
+            }),
+            extra,
         }
     }
 }

@@ -63,4 +63,10 @@ impl ElicitRequestUrlParams {
         let elicitation::ElicitRequestUrlParams { mode, message, url } = modern;
         Self { mode, message, elicitation_id: elicitation_id.into(), url }
     }
+
+    /// The id, and the modern question.
+    pub fn split(self) -> (String, elicitation::ElicitRequestUrlParams) {
+        let Self { mode, message, elicitation_id, url } = self;
+        (elicitation_id, elicitation::ElicitRequestUrlParams { mode, message, url })
+    }
 }

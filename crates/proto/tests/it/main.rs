@@ -3,6 +3,7 @@
 mod admit;
 mod capabilities;
 mod elicitation;
+mod form;
 mod header;
 mod json;
 mod jsonrpc;
@@ -14,5 +15,7 @@ mod scan;
 mod seal;
 mod smoke;
 mod sse;
+mod tasks;
+mod upgrade;
 mod uri_template;
 mod vectors;

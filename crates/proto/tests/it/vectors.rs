@@ -8,9 +8,27 @@ use std::{
 };
 
 use anypod_proto::{
-    cancellation::*, capabilities::*, completion::*, content::*, discover::*, elicitation::*, implementation::*,
-    jsonrpc::*, legacy::downgrade, logging::*, meta::*, method::Method, progress::*, prompts::*, resources::*,
-    roots::*, rounds::*, sampling::*, subscriptions::*, tools::*, version::Version,
+    cancellation::*,
+    capabilities::*,
+    completion::*,
+    content::*,
+    discover::*,
+    elicitation::*,
+    implementation::*,
+    jsonrpc::*,
+    legacy::{downgrade, upgrade},
+    logging::*,
+    meta::*,
+    method::Method,
+    progress::*,
+    prompts::*,
+    resources::*,
+    roots::*,
+    rounds::*,
+    sampling::*,
+    subscriptions::*,
+    tools::*,
+    version::Version,
 };
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
@@ -291,25 +309,27 @@ fn what_the_constructors_build_is_valid_by_the_schema() {
     }
 }
 
+/// Methods that both eras have, and their results.
+const RESULTS: [(Method, &str); 8] = [
+    (Method::ToolsCall, "CallToolResult"),
+    (Method::ToolsList, "ListToolsResult"),
+    (Method::PromptsGet, "GetPromptResult"),
+    (Method::PromptsList, "ListPromptsResult"),
+    (Method::ResourcesList, "ListResourcesResult"),
+    (Method::ResourceTemplatesList, "ListResourceTemplatesResult"),
+    (Method::ResourcesRead, "ReadResourceResult"),
+    (Method::Complete, "CompleteResult"),
+];
+
 /// Official results and ours, as each legacy revision gets them.
 #[test]
 fn every_downgraded_result_is_valid_by_the_legacy_schema() {
-    let results = [
-        (Method::ToolsCall, "CallToolResult"),
-        (Method::ToolsList, "ListToolsResult"),
-        (Method::PromptsGet, "GetPromptResult"),
-        (Method::PromptsList, "ListPromptsResult"),
-        (Method::ResourcesList, "ListResourcesResult"),
-        (Method::ResourceTemplatesList, "ListResourceTemplatesResult"),
-        (Method::ResourcesRead, "ReadResourceResult"),
-        (Method::Complete, "CompleteResult"),
-    ];
     let Some(modern) = specification() else { return };
     let examples = examples(&modern);
     for version in Version::LEGACY {
         let Some(legacy) = specification_of(version) else { return };
         let schema = json_file(&legacy.join("schema.json"));
-        for (method, name) in results {
+        for (method, name) in RESULTS {
             let official = examples.iter().filter(|(of, _)| of == name).map(|(_, file)| json_file(file));
             let ours = built().into_iter().filter(|(of, _)| *of == name).map(|(_, value)| value);
             let validator = validator(&schema, name);
@@ -320,6 +340,31 @@ fn every_downgraded_result_is_valid_by_the_legacy_schema() {
                 if let Err(error) = validator.validate(&result) {
                     panic!("{name} at {version}: {error} at {} in {result}", error.instance_path());
                 }
+            }
+        }
+    }
+}
+
+/// Official results and ours, as each legacy revision has them, and as modern clients then know them.
+#[test]
+fn every_upgraded_result_is_valid_by_the_schema() {
+    let Some(modern) = specification() else { return };
+    let schema = json_file(&modern.join("schema.json"));
+    let examples = examples(&modern);
+    for (method, name) in RESULTS {
+        let validator = validator(&schema, name);
+        let official = examples.iter().filter(|(of, _)| of == name).map(|(_, file)| json_file(file));
+        let ours = built().into_iter().filter(|(of, _)| *of == name).map(|(_, value)| value);
+        for result in official.chain(ours) {
+            for version in Version::LEGACY {
+                let Value::Object(mut legacy) = result.clone() else { panic!("{name} is an object") };
+                downgrade(method, version, &mut legacy);
+                let upgraded = upgrade::result(method, &Value::Object(legacy).to_string()).expect("an object");
+                let upgraded: Value = serde_json::from_str(&upgraded).expect("JSON");
+                if let Err(error) = validator.validate(&upgraded) {
+                    panic!("{name} of {version}: {error} at {} in {upgraded}", error.instance_path());
+                }
+                assert_eq!((typed(name).round_trip)(&upgraded).expect("it decodes"), upgraded, "{name}");
             }
         }
     }

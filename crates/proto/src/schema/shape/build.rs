@@ -1,6 +1,6 @@
 //! From a schema to its shape, if it stays within the subset.
 
-use anypod_proto::scan::Kind;
+use crate::scan::Kind;
 use serde_json::{Map, Value};
 
 use super::{Bounds, Format, Items, Lengths, Literal, MAX_MEMBERS, Member, Members, Shape, Types};

@@ -1,4 +1,4 @@
-//! JSON Schemas, compiled when they are registered and checked against every call.
+//! JSON Schemas: compiled once within bounds, then checked against every value.
 //!
 //! Spec: basic, "JSON Schema Usage", and server/tools, "Tool". Most schemas are plain enough for a shape,
 //! which tells from the raw text that a value is certainly valid; whatever it cannot tell is decided by the
@@ -6,9 +6,10 @@
 
 use std::fmt;
 
-use anypod_proto::param_header::{ParamHeaderErrorKind, ParamHeaders};
 use jsonschema::{PatternOptions, Validator};
 use serde_json::Value;
+
+use crate::param_header::{ParamHeaderError, ParamHeaderErrorKind, ParamHeaders};
 
 mod bounds;
 mod dialect;
@@ -16,10 +17,10 @@ mod expansion;
 mod shape;
 mod violation;
 
-pub(crate) use bounds::{MAX_DEPTH, MAX_SUBSCHEMAS, MAX_TEXT};
-pub(crate) use dialect::Dialect;
-pub(crate) use expansion::{MAX_EXPANDED, MAX_NAMED_REFERENCES, MAX_REACH};
-pub(crate) use violation::{MAX_MESSAGE, Violations};
+pub use bounds::Limits;
+pub use dialect::Dialect;
+pub use expansion::{MAX_EXPANDED, MAX_NAMED_REFERENCES, MAX_REACH};
+pub use violation::{MAX_MESSAGE, MAX_VIOLATIONS, Violation, Violations};
 
 use expansion::Recursion;
 use shape::Shape;
@@ -51,7 +52,7 @@ impl Keys {
 
 /// What a schema is for, which decides the rules it has to keep.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Role {
+pub enum Role {
     /// A tool's arguments: the root must be an object, and its arguments may be mirrored into headers.
     Input,
     /// A tool's structured result, of any type.
@@ -63,7 +64,7 @@ pub(crate) enum Role {
 
 /// A schema that is ready to validate.
 #[derive(Debug)]
-pub(crate) struct Schema {
+pub struct Schema {
     params: ParamHeaders,
     shape: Option<Shape>,
     validator: Validator,
@@ -74,18 +75,18 @@ impl Schema {
     /// Compiles a schema. Nothing is ever fetched: references have to resolve within the document.
     ///
     /// # Errors
-    /// If the schema is no valid JSON Schema of a supported [`Dialect`], is too large, refers to anything
-    /// outside itself, or breaks a rule of its role.
-    pub(crate) fn compile(value: Value, role: Role) -> Result<Self, SchemaError> {
-        bounds::check(&value)?;
-        let dialect = Dialect::of(&value)?;
+    /// If the schema is no valid JSON Schema of a supported [`Dialect`], is larger than `limits` allow, refers
+    /// to anything outside itself, or breaks a rule of its role.
+    pub fn compile(value: &Value, role: Role, limits: &Limits) -> Result<Self, SchemaError> {
+        bounds::check(value, limits)?;
+        let dialect = Dialect::of(value)?;
         if role != Role::Output && value.get("type") != Some(&Value::from("object")) {
             return Err(SchemaError::at_root(SchemaErrorKind::NotAnObject));
         }
-        dialect::check_references(&value)?;
-        let recursion = expansion::check(&value)?;
+        dialect::check_references(value)?;
+        let recursion = expansion::check(value)?;
         let params = match role {
-            Role::Input => ParamHeaders::from_schema(&value)?,
+            Role::Input => ParamHeaders::from_schema(value)?,
             Role::Output | Role::Form => ParamHeaders::default(),
         };
         let formats = role == Role::Form;
@@ -94,14 +95,14 @@ impl Schema {
             .with_pattern_options(PatternOptions::fancy_regex().backtrack_limit(MAX_BACKTRACKS))
             .should_validate_formats(formats)
             .offline()
-            .build(&value)
+            .build(value)
             .map_err(|error| SchemaError::invalid(&error))?;
-        let shape = Shape::of(&value, if formats { shape::Format::Assertion } else { shape::Format::Annotation });
+        let shape = Shape::of(value, if formats { shape::Format::Assertion } else { shape::Format::Annotation });
         Ok(Self { params, shape, validator, recursion })
     }
 
     /// The arguments that are mirrored into headers; none unless the role is [`Role::Input`].
-    pub(crate) fn params(&self) -> &ParamHeaders {
+    pub fn params(&self) -> &ParamHeaders {
         &self.params
     }
 
@@ -109,7 +110,7 @@ impl Schema {
     ///
     /// # Errors
     /// If the text is not JSON or not valid against the schema.
-    pub(crate) fn validate_raw(&self, raw: &str) -> Result<(), Violations> {
+    pub fn validate_raw(&self, raw: &str) -> Result<(), Violations> {
         if self.shape.as_ref().is_some_and(|shape| shape.accepts(raw)) {
             return Ok(());
         }
@@ -121,7 +122,7 @@ impl Schema {
     ///
     /// # Errors
     /// If the value is not valid against the schema.
-    pub(crate) fn validate_value(&self, value: &Value) -> Result<(), Violations> {
+    pub fn validate_value(&self, value: &Value) -> Result<(), Violations> {
         match self.validator.is_valid(value) {
             true => Ok(()),
             false => Err(Violations::find(&self.validator, self.recursion, value)),
@@ -129,10 +130,10 @@ impl Schema {
     }
 }
 
-/// Why a schema cannot be used, and where. The fault is in the definition that was registered.
+/// Why a schema cannot be used, and where. The fault is in the schema, whoever wrote it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("schema is unusable at {}: {kind}", if pointer.is_empty() { "its root" } else { pointer })]
-pub(crate) struct SchemaError {
+pub struct SchemaError {
     /// JSON pointer into the schema; empty for its root.
     pub pointer: String,
     /// What is wrong there.
@@ -141,22 +142,25 @@ pub(crate) struct SchemaError {
 
 /// What is wrong with a schema.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum SchemaErrorKind {
+pub enum SchemaErrorKind {
     /// The root of an input or a form does not say `"type": "object"`.
     #[error("the root must have `\"type\": \"object\"`")]
     NotAnObject,
     /// `$schema` names a dialect that is not supported.
     #[error("the dialect `{0}` is not supported, only 2020-12 and draft-07")]
     Dialect(String),
-    /// More than [`MAX_DEPTH`] levels, or more than [`MAX_REACH`] with references followed.
-    #[error("nested more than {MAX_DEPTH} levels deep, or {MAX_REACH} with its references")]
-    TooDeep,
-    /// More than [`MAX_SUBSCHEMAS`] objects.
-    #[error("more than {MAX_SUBSCHEMAS} subschemas")]
-    TooManySubschemas,
-    /// More than [`MAX_TEXT`] bytes of JSON.
-    #[error("longer than {MAX_TEXT} bytes")]
-    TooLong,
+    /// More levels than this, which is [`Limits::depth`].
+    #[error("nested more than {0} levels deep")]
+    TooDeep(usize),
+    /// More than [`MAX_REACH`] levels when references are followed.
+    #[error("nested more than {MAX_REACH} levels deep when its references are followed")]
+    TooFar,
+    /// More objects than this, which is [`Limits::subschemas`].
+    #[error("more than {0} subschemas")]
+    TooManySubschemas(usize),
+    /// More bytes of JSON than this, which is [`Limits::bytes`].
+    #[error("longer than {0} bytes")]
+    TooLong(usize),
     /// More than [`MAX_EXPANDED`] subschemas when references are followed, or more than
     /// [`MAX_NAMED_REFERENCES`] that cannot be.
     #[error(
@@ -185,8 +189,8 @@ impl SchemaError {
     }
 }
 
-impl From<anypod_proto::param_header::ParamHeaderError> for SchemaError {
-    fn from(error: anypod_proto::param_header::ParamHeaderError) -> Self {
+impl From<ParamHeaderError> for SchemaError {
+    fn from(error: ParamHeaderError) -> Self {
         Self { pointer: error.path, kind: SchemaErrorKind::ParamHeader(error.kind) }
     }
 }

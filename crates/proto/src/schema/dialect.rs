@@ -10,7 +10,7 @@ use super::{DATA, Keys, SchemaError, SchemaErrorKind, step};
 
 /// A supported dialect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Dialect {
+pub enum Dialect {
     /// JSON Schema 2020-12, also where a schema does not say what it is.
     Draft202012,
     /// JSON Schema draft-07, which many existing tools still declare.
@@ -22,7 +22,7 @@ impl Dialect {
     ///
     /// # Errors
     /// If it declares another one.
-    pub(super) fn of(schema: &Value) -> Result<Self, SchemaError> {
+    pub fn of(schema: &Value) -> Result<Self, SchemaError> {
         let Some(declared) = schema.get("$schema") else { return Ok(Self::Draft202012) };
         let unsupported = || SchemaError {
             pointer: "/$schema".to_owned(),

@@ -10,13 +10,13 @@ use serde_json::Value;
 use super::{DATA, Keys, SchemaError, SchemaErrorKind};
 
 /// How many subschemas a schema may amount to.
-pub(crate) const MAX_EXPANDED: usize = 20_000;
+pub const MAX_EXPANDED: usize = 20_000;
 /// How deep a schema may nest, counted in JSON values, with its references followed. The validator recurses
 /// as deep.
-pub(crate) const MAX_REACH: usize = 256;
+pub const MAX_REACH: usize = 256;
 /// How many references may name their target by `$anchor` or `$id`. Those are not followed here; so few
 /// cannot multiply to much.
-pub(crate) const MAX_NAMED_REFERENCES: usize = 32;
+pub const MAX_NAMED_REFERENCES: usize = 32;
 
 /// Whether a schema refers to itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,7 +53,7 @@ impl<'a> Expansion<'a> {
     fn measure(&mut self, value: &'a Value, keys: Keys, depth: usize) -> Result<Size, SchemaErrorKind> {
         let mut size = Size { objects: usize::from(value.is_object()), height: 1 };
         if depth + size.height > MAX_REACH {
-            return Err(SchemaErrorKind::TooDeep);
+            return Err(SchemaErrorKind::TooFar);
         }
         match value {
             Value::Object(members) => {
@@ -86,7 +86,7 @@ impl<'a> Expansion<'a> {
             return if few { Ok(Size { objects: 1, height: 1 }) } else { Err(SchemaErrorKind::TooExpansive) };
         };
         match self.targets.get(reference) {
-            Some(Some(size)) if depth + size.height > MAX_REACH => Err(SchemaErrorKind::TooDeep),
+            Some(Some(size)) if depth + size.height > MAX_REACH => Err(SchemaErrorKind::TooFar),
             Some(Some(size)) => Ok(*size),
             Some(None) => {
                 self.recursion = Recursion::Yes;

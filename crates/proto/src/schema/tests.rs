@@ -5,11 +5,10 @@ use schemars::JsonSchema;
 use serde_json::json;
 
 use super::shape::Format;
-use super::violation::MAX_VIOLATIONS;
 use super::*;
 
 fn compile(value: &Value, role: Role) -> Result<Schema, SchemaError> {
-    Schema::compile(value.clone(), role)
+    Schema::compile(value, role, &Limits::default())
 }
 
 fn refusal(value: &Value) -> SchemaErrorKind {
@@ -224,12 +223,33 @@ fn resolves_references_within_the_document() {
 #[test]
 fn bounds_depth_number_and_length() {
     let deep = |levels: usize| (0..levels).fold(json!({}), |schema, _| json!({"not": schema}));
-    assert!(compile(&deep(MAX_DEPTH), Role::Output).is_ok());
-    assert_eq!(refusal(&deep(MAX_DEPTH + 1)), SchemaErrorKind::TooDeep);
+    let default = Limits::default();
+    assert!(compile(&deep(default.depth), Role::Output).is_ok());
+    assert_eq!(refusal(&deep(default.depth + 1)), SchemaErrorKind::TooDeep(default.depth));
     let wide = |count: usize| json!({"allOf": vec![json!({}); count]});
-    assert!(compile(&wide(MAX_SUBSCHEMAS - 1), Role::Output).is_ok());
-    assert_eq!(refusal(&wide(MAX_SUBSCHEMAS)), SchemaErrorKind::TooManySubschemas);
-    assert_eq!(refusal(&json!({"title": "x".repeat(MAX_TEXT)})), SchemaErrorKind::TooLong);
+    assert!(compile(&wide(default.subschemas - 1), Role::Output).is_ok());
+    assert_eq!(refusal(&wide(default.subschemas)), SchemaErrorKind::TooManySubschemas(default.subschemas));
+    assert_eq!(refusal(&json!({"title": "x".repeat(default.bytes)})), SchemaErrorKind::TooLong(default.bytes));
+}
+
+#[test]
+fn takes_other_bounds_than_its_own() {
+    let refusal = |schema: &Value, limits: Limits| {
+        assert!(compile(schema, Role::Output).is_ok(), "{schema}");
+        Schema::compile(schema, Role::Output, &limits).expect_err("the schema is to be refused")
+    };
+    let error = refusal(&json!({"items": {"items": {}}}), Limits { depth: 1, ..Limits::default() });
+    assert_eq!(error, SchemaError { pointer: "/items/items".to_owned(), kind: SchemaErrorKind::TooDeep(1) });
+    let error = refusal(&json!({"items": {}}), Limits { subschemas: 1, ..Limits::default() });
+    assert_eq!(error.kind, SchemaErrorKind::TooManySubschemas(1));
+    let text = json!({"title": "x"});
+    let length = text.to_string().len();
+    let error = refusal(&text, Limits { bytes: length - 1, ..Limits::default() });
+    assert_eq!(error.kind, SchemaErrorKind::TooLong(length - 1));
+    assert!(Schema::compile(&text, Role::Output, &Limits { bytes: length, ..Limits::default() }).is_ok());
+
+    let long = json!({"title": "x".repeat(512 * 1024)});
+    assert!(Schema::compile(&long, Role::Output, &Limits { bytes: 1 << 20, ..Limits::default() }).is_ok());
 }
 
 #[test]
@@ -523,7 +543,7 @@ fn bounds_what_references_add_up_to() {
     assert_eq!(refusal(&chain(30, hidden)), SchemaErrorKind::TooExpansive);
 
     assert!(compile(&chain(MAX_REACH / 2 - 2, |next| next), Role::Output).is_ok());
-    assert_eq!(refusal(&chain(MAX_REACH, |next| next)), SchemaErrorKind::TooDeep);
+    assert_eq!(refusal(&chain(MAX_REACH, |next| next)), SchemaErrorKind::TooFar);
 
     let anchored =
         |count: usize| json!({"$defs": {"a": {"$anchor": "a"}}, "allOf": vec![json!({"$ref": "#a"}); count]});

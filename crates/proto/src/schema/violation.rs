@@ -9,9 +9,9 @@ use super::cut;
 use super::expansion::Recursion;
 
 /// How many violations are reported at once.
-pub(super) const MAX_VIOLATIONS: usize = 8;
+pub const MAX_VIOLATIONS: usize = 8;
 /// How long a message may be, in characters.
-pub(crate) const MAX_MESSAGE: usize = 200;
+pub const MAX_MESSAGE: usize = 200;
 
 /// Strings up to this many bytes are quoted in messages.
 const MAX_QUOTE: usize = 64;
@@ -21,7 +21,7 @@ const MAX_PARTS: usize = 4_096;
 
 /// One rule that a value breaks.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Violation {
+pub struct Violation {
     /// JSON pointer to the offending part of the value; empty for the whole.
     pub path: String,
     /// What is wrong with it, at most [`MAX_MESSAGE`] characters. Large values are not repeated.
@@ -36,7 +36,7 @@ impl fmt::Display for Violation {
 
 /// What a value breaks: at least one and at most [`MAX_VIOLATIONS`] violations, displayed one per line.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Violations(Vec<Violation>);
+pub struct Violations(Vec<Violation>);
 
 impl Violations {
     /// The violation of not being readable at all.
@@ -60,8 +60,13 @@ impl Violations {
         Self(found)
     }
 
+    /// The violations, one by one.
+    pub fn iter(&self) -> impl Iterator<Item = &Violation> {
+        self.0.iter()
+    }
+
     /// Where the value is wrong, without what stands there: for logs.
-    pub(crate) fn paths(&self) -> String {
+    pub fn paths(&self) -> String {
         let paths: Vec<_> = self.0.iter().map(Violation::place).collect();
         paths.join(", ")
     }

@@ -3,7 +3,7 @@
 //! A shape knows two answers, "certainly valid" and "don't know". It may be ignorant but never wrong, so
 //! wherever its reading could differ from the validator's by a rounded digit it does not know.
 
-use anypod_proto::scan::{Kind, Scanner, Str};
+use crate::scan::{Kind, Scanner, Str};
 
 mod build;
 mod number;

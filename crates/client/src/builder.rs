@@ -1,0 +1,216 @@
+//! How a client is made: who it is, who answers for it, how it reaches its server.
+
+use std::sync::Arc;
+
+use anypod_proto::capabilities::{ClientCapabilities, SamplingCapability};
+use anypod_proto::elicitation::{ElicitRequestFormParams, ElicitRequestUrlParams, ElicitResult};
+use anypod_proto::implementation::Implementation;
+use anypod_proto::roots::Root;
+use anypod_proto::sampling::{CreateMessageRequestParams, CreateMessageResult};
+use anypod_proto::tasks;
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, Uri};
+use http_body_util::Full;
+
+use crate::answer::Answerers;
+use crate::client::{Client, Inner};
+use crate::credentials::Credentials;
+use crate::error::{Result, Source};
+use crate::http::connect::{self, HttpVersion, Proxy, Target, Tls};
+use crate::http::modern::Modern;
+use crate::http::{Connection, Settings, Wire};
+use crate::identity::Identity;
+use crate::limits::Limits;
+use crate::observe::Observe;
+use crate::outside::Outside;
+use crate::tools::Tools;
+use crate::upstream::Upstream;
+
+/// Builds a [`Client`].
+#[must_use]
+pub struct ClientBuilder {
+    info: Implementation,
+    capabilities: ClientCapabilities,
+    answerers: Answerers,
+    limits: Limits,
+    outside: Outside,
+    settings: Settings,
+    network: connect::Settings,
+    follows_tasks: bool,
+}
+
+impl ClientBuilder {
+    pub(crate) fn new() -> Self {
+        Self {
+            info: Implementation::new(env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION")),
+            capabilities: ClientCapabilities::default(),
+            answerers: Answerers::default(),
+            limits: Limits::default(),
+            outside: Outside::real(),
+            settings: Settings::default(),
+            network: connect::Settings::default(),
+            follows_tasks: true,
+        }
+    }
+
+    /// Who calls: a name and a version. This crate's by default.
+    pub fn info(mut self, info: Implementation) -> Self {
+        self.info = info;
+        self
+    }
+
+    /// Declares capabilities besides those that follow from the answerers, such as extensions.
+    pub fn capabilities(mut self, capabilities: ClientCapabilities) -> Self {
+        self.capabilities = capabilities;
+        self
+    }
+
+    /// Takes part in no tasks: servers then answer at once, or refuse what they can only do as a task.
+    pub const fn without_tasks(mut self) -> Self {
+        self.follows_tasks = false;
+        self
+    }
+
+    /// Other bounds than the default ones.
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// Randomness of your own, for tests.
+    pub fn outside(mut self, outside: Outside) -> Self {
+        self.outside = outside;
+        self
+    }
+
+    /// A header that every HTTP request carries.
+    pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.settings.headers.append(name, value);
+        self
+    }
+
+    /// Headers that every HTTP request carries.
+    pub fn headers(mut self, headers: HeaderMap) -> Self {
+        self.settings.headers.extend(headers);
+        self
+    }
+
+    /// Who knows credentials, such as [`Bearer`](crate::Bearer).
+    pub fn credentials(mut self, credentials: impl Credentials) -> Self {
+        self.settings.credentials = Some(Arc::new(credentials));
+        self
+    }
+
+    /// Who watches what goes over the wire.
+    pub fn observe(mut self, observer: impl Observe) -> Self {
+        self.settings.observer = Some(Arc::new(observer));
+        self
+    }
+
+    /// Answers forms, and declares it.
+    pub fn on_form<E, F, Fut>(mut self, answer: F) -> Self
+    where
+        F: Fn(ElicitRequestFormParams) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<ElicitResult, E>> + Send + 'static,
+        E: Into<Source>,
+    {
+        self.answerers.on_form(answer);
+        self
+    }
+
+    /// Sends the person to URLs, and declares it.
+    pub fn on_url<E, F, Fut>(mut self, answer: F) -> Self
+    where
+        F: Fn(ElicitRequestUrlParams) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<ElicitResult, E>> + Send + 'static,
+        E: Into<Source>,
+    {
+        self.answerers.on_url(answer);
+        self
+    }
+
+    /// Asks a model, and declares it.
+    ///
+    /// Deprecated since 2026-07-28, but servers still ask.
+    pub fn on_sampling<E, F, Fut>(mut self, capability: SamplingCapability, answer: F) -> Self
+    where
+        F: Fn(CreateMessageRequestParams) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<CreateMessageResult, E>> + Send + 'static,
+        E: Into<Source>,
+    {
+        self.answerers.on_sampling(capability, answer);
+        self
+    }
+
+    /// Names the roots, and declares it.
+    ///
+    /// Deprecated since 2026-07-28, but servers still ask.
+    pub fn on_roots<E, F, Fut>(mut self, answer: F) -> Self
+    where
+        F: Fn() -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<Vec<Root>, E>> + Send + 'static,
+        E: Into<Source>,
+    {
+        self.answerers.on_roots(answer);
+        self
+    }
+
+    /// The proxy to go through. By default what the environment says.
+    pub fn proxy(mut self, proxy: Proxy) -> Self {
+        self.network.proxy = proxy;
+        self
+    }
+
+    /// Whom to trust, and as whom to appear.
+    pub fn tls(mut self, tls: Tls) -> Self {
+        self.network.tls = tls;
+        self
+    }
+
+    /// The version of HTTP. By default what the server offers.
+    pub const fn http_version(mut self, version: HttpVersion) -> Self {
+        self.network.version = version;
+        self
+    }
+
+    /// A client of the server at `http://HOST/PATH`, `https://HOST/PATH` or `unix:SOCKET:/PATH`, where the path of a
+    /// socket is `/mcp` if it is left out. Does no round trip.
+    ///
+    /// # Errors
+    /// [`Error::Misuse`](crate::Error::Misuse) if it is no URL of a server, or the proxy or certificates cannot be used.
+    pub fn connect(self, url: &str) -> Result<Client> {
+        let target = Target::parse(url)?;
+        let connection = Connection::new(&target, &self.network, &self.limits)?;
+        Ok(self.over(target.uri().clone(), connection))
+    }
+
+    /// A client of a service in this process, such as a `Server`: the same path as over HTTP, without a network.
+    pub fn service<S, B>(self, service: S) -> Client
+    where
+        S: tower_service::Service<http::Request<Full<Bytes>>, Response = http::Response<B>>
+            + Clone
+            + Send
+            + Sync
+            + 'static,
+        S::Future: Send,
+        S::Error: Into<Source>,
+        B: http_body::Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<Source>,
+    {
+        self.over(Uri::from_static("http://localhost/mcp"), Connection::service(service))
+    }
+
+    fn over(self, uri: Uri, connection: Connection) -> Client {
+        let Self { info, mut capabilities, answerers, limits, outside, settings, network: _, follows_tasks } = self;
+        answerers.declare(&mut capabilities);
+        if follows_tasks {
+            capabilities.extensions.get_or_insert_default().extend(tasks::capability());
+        }
+        let limits = Arc::new(limits);
+        let identity = Arc::new(Identity::new(info, capabilities));
+        let wire = Arc::new(Wire::new(uri, connection, settings, Arc::clone(&limits)));
+        let upstream = Upstream::new(Modern::new(wire, identity));
+        let tools = Tools::new(limits.remembered_tools);
+        Client::of(Inner { upstream, answerers, tools, limits, outside, follows_tasks })
+    }
+}

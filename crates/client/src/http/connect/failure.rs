@@ -1,0 +1,58 @@
+//! What became of a request that has no answer: whether it can have run, and why.
+
+use std::error::Error as _;
+use std::fmt;
+
+use h2::Reason;
+use hyper_util::client::legacy;
+
+use crate::error::{Broken, Error};
+
+/// Sorts a failure by whether the request can have run.
+pub(super) fn sort(error: legacy::Error, origin: &str, header_bytes: usize) -> Error {
+    let hyper = error.source().and_then(|source| source.downcast_ref::<hyper::Error>());
+    if hyper.is_some_and(hyper::Error::is_parse_too_large) {
+        return Broken::TooMuch { what: "header section", limit: header_bytes }.into();
+    }
+    // Without a connection nothing was sent. And hyper calls canceled what it gives back as it was.
+    let unsent = error.connect_info().is_none() || hyper.is_some_and(|error| error.is_canceled() || is_refused(error));
+    match unsent {
+        true => Error::unreachable(origin, Chain(error)),
+        false => Error::lost(Chain(error)),
+    }
+}
+
+/// Whether an HTTP/2 server said that it did nothing with the request. Spec: RFC 9113, sections 6.8 and 8.7.
+fn is_refused(error: &hyper::Error) -> bool {
+    let h2 = error.source().and_then(|source| source.downcast_ref::<h2::Error>());
+    h2.is_some_and(|error| {
+        let refused = error.is_reset() && error.reason() == Some(Reason::REFUSED_STREAM);
+        // A server that goes away finishes what it has begun: this much reaches only streams that it will not look at.
+        let gone = error.is_go_away() && error.reason() == Some(Reason::NO_ERROR);
+        error.is_remote() && (refused || gone)
+    })
+}
+
+/// An error and what caused it, in one line.
+#[derive(Debug)]
+struct Chain(legacy::Error);
+
+impl fmt::Display for Chain {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The outermost says no more than in which of its states the library failed.
+        let Some(mut cause) = self.0.source() else { return self.0.fmt(f) };
+        let mut last = cause.to_string();
+        f.write_str(&last)?;
+        while let Some(next) = cause.source() {
+            let text = next.to_string();
+            // Some show their cause themselves.
+            if !last.contains(&text) {
+                write!(f, ": {text}")?;
+            }
+            (cause, last) = (next, text);
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Chain {}

@@ -1,0 +1,156 @@
+//! Servers for one test each. They end with it.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use hyper::server::conn::{http1, http2};
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::WebPkiClientVerifier;
+use rustls::{RootCertStore, ServerConfig};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
+use tokio_rustls::TlsAcceptor;
+
+use super::AUTHORITY;
+
+const SERVER: &[u8] = include_bytes!("../../../../tests/tls/server.pem");
+
+pub(super) type Answer = Response<UnsyncBoxBody<Bytes, Infallible>>;
+
+/// An answer of this text.
+pub(super) fn text(text: impl Into<Bytes>) -> Answer {
+    Response::new(Full::new(text.into()).boxed_unsync())
+}
+
+/// Answers what it was sent.
+pub(super) async fn echo(request: Request<Incoming>) -> Answer {
+    text(request.into_body().collect().await.unwrap().to_bytes())
+}
+
+/// A server that accepts until it is dropped.
+pub(super) struct Running {
+    pub(super) address: SocketAddr,
+    pub(super) accepted: Arc<AtomicUsize>,
+    _accepting: JoinSet<()>,
+}
+
+impl Running {
+    /// Gives each connection to `serve`.
+    pub(super) async fn raw<F>(serve: impl Fn(TcpStream) -> F + Send + 'static) -> Self
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let accepted = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&accepted);
+        let mut accepting = JoinSet::new();
+        accepting.spawn(async move {
+            let mut connections = JoinSet::new();
+            loop {
+                let (stream, _) = listener.accept().await.unwrap();
+                count.fetch_add(1, Ordering::SeqCst);
+                connections.spawn(serve(stream));
+            }
+        });
+        Self { address, accepted, _accepting: accepting }
+    }
+
+    /// HTTP/1.1.
+    pub(super) async fn http1<F>(answer: impl Fn(Request<Incoming>) -> F + Clone + Send + 'static) -> Self
+    where
+        F: Future<Output = Answer> + Send + 'static,
+    {
+        Self::raw(move |stream| serve(stream, false, answer.clone())).await
+    }
+
+    /// HTTP/2 without TLS.
+    pub(super) async fn http2<F>(answer: impl Fn(Request<Incoming>) -> F + Clone + Send + 'static) -> Self
+    where
+        F: Future<Output = Answer> + Send + 'static,
+    {
+        Self::raw(move |stream| serve(stream, true, answer.clone())).await
+    }
+
+    /// TLS with the first of these protocols that the client offers too.
+    pub(super) async fn tls<F>(
+        config: ServerConfig,
+        answer: impl Fn(Request<Incoming>) -> F + Clone + Send + 'static,
+    ) -> Self
+    where
+        F: Future<Output = Answer> + Send + 'static,
+    {
+        let acceptor = TlsAcceptor::from(Arc::new(config));
+        Self::raw(move |stream| {
+            let (acceptor, answer) = (acceptor.clone(), answer.clone());
+            async move {
+                // A client that does not trust this server goes away.
+                let Ok(stream) = acceptor.accept(stream).await else { return };
+                let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+                serve(stream, http2, answer).await;
+            }
+        })
+        .await
+    }
+
+    pub(super) fn count(&self) -> usize {
+        self.accepted.load(Ordering::SeqCst)
+    }
+
+    pub(super) fn url(&self, scheme: &str) -> String {
+        format!("{scheme}://{}/mcp", self.address)
+    }
+}
+
+/// Speaks HTTP.
+pub(super) async fn serve<S, F>(stream: S, http2: bool, answer: impl Fn(Request<Incoming>) -> F + Send + 'static)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    F: Future<Output = Answer> + Send + 'static,
+{
+    let service = service_fn(move |request| {
+        let answering = answer(request);
+        async move { Ok::<_, Infallible>(answering.await) }
+    });
+    // Connections end when the test does, or as it wants.
+    let _ = match http2 {
+        true => http2::Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(stream), service).await,
+        false => http1::Builder::new().serve_connection(TokioIo::new(stream), service).await,
+    };
+}
+
+/// The test's certificate, for `localhost` and 127.0.0.1.
+pub(super) fn certified(protocols: &[&[u8]]) -> ServerConfig {
+    let builder = ServerConfig::builder().with_no_client_auth();
+    with_certificate(builder, protocols)
+}
+
+/// The same, for clients that the test's authority vouches for.
+pub(super) fn demanding() -> ServerConfig {
+    let mut roots = RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_slice(AUTHORITY).unwrap()).unwrap();
+    let verifier = WebPkiClientVerifier::builder(Arc::new(roots)).build().unwrap();
+    with_certificate(ServerConfig::builder().with_client_cert_verifier(verifier), &[])
+}
+
+fn with_certificate(
+    builder: rustls::ConfigBuilder<ServerConfig, rustls::server::WantsServerCert>,
+    protocols: &[&[u8]],
+) -> ServerConfig {
+    let chain = CertificateDer::pem_slice_iter(SERVER).collect::<Result<_, _>>().unwrap();
+    let mut config = builder.with_single_cert(chain, PrivateKeyDer::from_pem_slice(SERVER).unwrap()).unwrap();
+    config.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
+    config
+}

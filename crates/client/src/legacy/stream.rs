@@ -1,0 +1,369 @@
+//! A call under way at a legacy server: its own stream, and what else is for it.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use anypod_proto::jsonrpc::RequestId;
+use anypod_proto::logging::LoggingMessageNotificationParams;
+use anypod_proto::method::Method;
+use anypod_proto::rounds::InputResponses;
+use bytes::Bytes;
+use futures_util::FutureExt as _;
+
+use super::calls::{Heard, Wants};
+use super::link::{Inbox, Reply, Told, Waits};
+use super::notices::{About, progressing};
+use super::questions::{self, Question, Verdict};
+use super::session::Session;
+use super::{Shared, held, modern, wording};
+use crate::call::{Call, Repeat};
+use crate::credentials::BoxFuture;
+use crate::error::{Broken, Error, Result};
+use crate::exchange::{Answer, Incoming, Messages, Notice, Raw};
+use crate::http::modern::{broke, check_id};
+use crate::message::Message;
+
+/// A call under way. Dropping it before its answer cancels the call, and gives up its questions.
+pub(super) struct Reading {
+    pub(super) shared: Arc<Shared>,
+    pub(super) session: Arc<Session>,
+    pub(super) method: Method,
+    pub(super) name: Option<String>,
+    /// What the server has asked, and nobody has answered yet.
+    pub(super) questions: Vec<Question>,
+    id: u64,
+    repeat: Repeat,
+    wants: Wants,
+    heard: Heard,
+    source: Source,
+    /// What was read ahead.
+    ahead: VecDeque<Result<Message>>,
+    /// How many more messages it may get before the answer.
+    left: usize,
+    /// How many questions it has asked so far.
+    asked: usize,
+    /// Nothing more can come, so that there is nothing to cancel.
+    is_over: bool,
+}
+
+enum Source {
+    Sending(BoxFuture<'static, Result<Reply>>),
+    Open(Box<dyn Inbox>),
+    Ended,
+}
+
+/// What comes of reading on.
+enum Step {
+    Notice(Notice),
+    Answer(Answer),
+    /// There are questions.
+    Asked,
+}
+
+impl Reading {
+    /// Sends the call. `None` if the session is gone, and the call did not run.
+    ///
+    /// Returns once the server has begun to answer, or has asked something by another way.
+    ///
+    /// # Errors
+    /// As the link.
+    pub(super) async fn start(
+        shared: &Arc<Shared>,
+        session: &Arc<Session>,
+        method: Method,
+        call: &Call,
+    ) -> Result<Option<Box<Self>>> {
+        let id = shared.next_id();
+        let wants = wants(method, call);
+        let text = Bytes::from(call.legacy(id, method.as_str()));
+        let heard = session.calls.register(id, wants, shared.limits.waiting_messages);
+        let (link, place) = (Arc::clone(shared), Arc::clone(session));
+        let sending = Box::pin(async move { link.link.request(&place.place, id, text).await });
+        let mut reading = Box::new(Self {
+            shared: Arc::clone(shared),
+            session: Arc::clone(session),
+            method,
+            name: call.name.clone(),
+            questions: Vec::new(),
+            id,
+            repeat: call.repeat,
+            wants,
+            heard,
+            source: Source::Sending(sending),
+            ahead: VecDeque::new(),
+            left: shared.limits.notifications,
+            asked: 0,
+            is_over: false,
+        });
+        match reading.sent().await {
+            Ok(true) => Ok(Some(reading)),
+            Ok(false) => Ok(None),
+            Err(error) => Err(reading.fails(error)),
+        }
+    }
+
+    /// Whether the session is there, as far as is known when something has come.
+    async fn sent(&mut self) -> Result<bool> {
+        let Source::Sending(sending) = &mut self.source else { return Ok(true) };
+        let reply = tokio::select! {
+            biased;
+            reply = sending => reply,
+            message = self.heard.next() => {
+                self.ahead.push_back(Ok(message));
+                return Ok(true);
+            }
+        };
+        match reply? {
+            Reply::Taken { inbox, .. } => {
+                self.source = Source::Open(inbox);
+                Ok(true)
+            }
+            Reply::Gone => {
+                self.is_over = true;
+                Ok(false)
+            }
+        }
+    }
+
+    /// Reads on, to what the caller has to know.
+    async fn step(&mut self) -> Result<Step> {
+        loop {
+            let message = match self.ahead.pop_front() {
+                Some(message) => message?,
+                None => self.arrival().await?,
+            };
+            let limit = self.shared.limits.notifications;
+            let too_much = Broken::TooMuch { what: "notifications for one request", limit };
+            self.left = self.left.checked_sub(1).ok_or(too_much)?;
+            match message {
+                Message::Answer(found, answer) => {
+                    check_id(self.id, found.as_ref(), &answer)?;
+                    self.is_over = true;
+                    return modern::answer(&self.session, self.method, answer).map(Step::Answer);
+                }
+                Message::Notice(notice) => {
+                    if self.takes(&notice) {
+                        return Ok(Step::Notice(notice));
+                    }
+                }
+                Message::Request { id, method, params } => {
+                    if self.is_asked(&id, &method, &params) {
+                        self.gather();
+                        return Ok(Step::Asked);
+                    }
+                }
+            }
+        }
+    }
+
+    /// The next message, on the call's own stream or elsewhere. Cancel-safe.
+    async fn arrival(&mut self) -> Result<Message> {
+        tokio::select! {
+            biased;
+            message = self.heard.next() => Ok(message),
+            message = self.source.next() => message,
+        }
+    }
+
+    /// Whether a notification is for the caller. Changes are for those who listen.
+    fn takes(&self, notice: &Notice) -> bool {
+        match About::of(&notice.method) {
+            About::Other => true,
+            About::Progress => self.wants.progress && progressing(&notice.params) == Some(self.id),
+            About::Log => {
+                notice.params.read::<LoggingMessageNotificationParams>().is_ok_and(|log| self.wants.logs(log.level))
+            }
+            About::Change => {
+                self.session.hub.tell(notice);
+                false
+            }
+            About::Nothing => false,
+        }
+    }
+
+    /// Whether a request of the server is a question for the caller. If not, the server is answered.
+    fn is_asked(&mut self, id: &RequestId, method: &str, params: &Raw) -> bool {
+        let refusal = match questions::judge(&self.shared.identity, id, method, params) {
+            Verdict::Ask(request) if self.wants.questions => {
+                self.asked += 1;
+                let key = format!("question-{}", self.asked);
+                self.questions.push(Question { key, id: id.clone(), request });
+                return true;
+            }
+            Verdict::Ask(_) => wording::error(id, &questions::nobody()),
+            Verdict::Reply(text) => text,
+        };
+        self.shared.tell(&self.session, vec![refusal]);
+        false
+    }
+
+    /// Adds to the first question those that have come already, so that they need no round of their own.
+    fn gather(&mut self) {
+        let limits = Arc::clone(&self.shared.limits);
+        let mut later = VecDeque::new();
+        while self.questions.len() < limits.round_questions && later.len() < limits.waiting_messages {
+            let next = self.ahead.pop_front().or_else(|| self.arrival().now_or_never());
+            match next {
+                Some(Ok(Message::Request { id, method, params })) => {
+                    self.is_asked(&id, &method, &params);
+                }
+                Some(Ok(notice @ Message::Notice(_))) => later.push_back(Ok(notice)),
+                Some(end @ (Ok(Message::Answer(_, _)) | Err(_))) => {
+                    later.push_back(end);
+                    break;
+                }
+                None => break,
+            }
+        }
+        later.append(&mut self.ahead);
+        self.ahead = later;
+    }
+
+    /// Says whether the call waits for answers.
+    pub(super) fn wait(&mut self, waits: Waits) {
+        self.heard.set_held(waits == Waits::ForAnswers);
+        if let Source::Open(inbox) = &mut self.source {
+            inbox.waits(waits);
+        }
+    }
+
+    /// Whether reading ahead makes sense: the call has not ended, and not too much is kept already.
+    pub(super) fn reads_ahead(&self) -> bool {
+        let ended = matches!(self.ahead.back(), Some(Ok(Message::Answer(_, _)) | Err(_)));
+        !ended && self.ahead.len() < self.shared.limits.waiting_messages
+    }
+
+    /// Reads one message ahead, so that a server that checks whether its client is there finds it. Cancel-safe.
+    pub(super) async fn read_ahead(&mut self) {
+        let message = match self.arrival().await {
+            Ok(Message::Request { id, method, params }) => {
+                match questions::judge(&self.shared.identity, &id, &method, &params) {
+                    Verdict::Reply(text) => return self.shared.tell(&self.session, vec![text]),
+                    Verdict::Ask(_) => Ok(Message::Request { id, method, params }),
+                }
+            }
+            message @ (Ok(Message::Notice(_) | Message::Answer(_, _)) | Err(_)) => message,
+        };
+        self.ahead.push_back(message);
+    }
+
+    /// Gives the server the answers that there are.
+    ///
+    /// # Errors
+    /// If the answers could not be sent.
+    pub(super) async fn answer(&mut self, responses: &InputResponses) -> Result<()> {
+        for question in std::mem::take(&mut self.questions) {
+            let Some(response) = responses.get(&question.key) else {
+                self.questions.push(question);
+                continue;
+            };
+            let text = question.answered(response.clone(), self.session.version);
+            match self.shared.link.tell(&self.session.place, text).await {
+                Ok(Told::Taken) => {}
+                Ok(Told::Gone) => {
+                    self.shared.forget(&self.session);
+                    return Err(self.fails(Error::lost("the session ended while the server waited for answers")));
+                }
+                Err(error @ Error::Refused { .. }) => {
+                    // The server may have given up the question, and still answers the call.
+                    tracing::debug!(%error, "an answer to a question of a legacy server was refused");
+                }
+                Err(error) => return Err(self.fails(error)),
+            }
+        }
+        Ok(())
+    }
+
+    /// The error as the caller sees it. Where the connection broke there is nobody to cancel the call with.
+    fn fails(&mut self, error: Error) -> Error {
+        let error = broke(error, self.repeat);
+        self.is_over |= matches!(error, Error::Lost { .. } | Error::OutcomeUnknown { .. } | Error::Unreachable { .. });
+        error
+    }
+}
+
+impl Drop for Reading {
+    fn drop(&mut self) {
+        if self.is_over {
+            return;
+        }
+        let mut texts = vec![wording::cancelled(self.id)];
+        texts.extend(self.questions.iter().map(Question::given_up));
+        self.shared.tell(&self.session, texts);
+    }
+}
+
+impl Source {
+    async fn next(&mut self) -> Result<Message> {
+        loop {
+            let error = match self {
+                Self::Ended => Error::lost(Broken::NoAnswer),
+                Self::Sending(sending) => match sending.await {
+                    Ok(Reply::Taken { inbox, .. }) => {
+                        *self = Self::Open(inbox);
+                        continue;
+                    }
+                    Ok(Reply::Gone) => Error::lost("the session ended while the request was under way"),
+                    Err(error) => error,
+                },
+                Self::Open(inbox) => match inbox.next().await {
+                    Ok(Some(message)) => return Ok(message),
+                    Ok(None) => Error::lost(Broken::NoAnswer),
+                    Err(error) => error,
+                },
+            };
+            *self = Self::Ended;
+            return Err(error);
+        }
+    }
+}
+
+/// Modern servers ask in the course of these methods only, and so may this one.
+/// Spec: basic/patterns/mrtr, "Supported Requests".
+fn wants(method: Method, call: &Call) -> Wants {
+    let questions = match method {
+        Method::ToolsCall | Method::PromptsGet | Method::ResourcesRead => true,
+        Method::Discover
+        | Method::ToolsList
+        | Method::PromptsList
+        | Method::ResourcesList
+        | Method::ResourceTemplatesList
+        | Method::Complete
+        | Method::SubscriptionsListen => false,
+    };
+    Wants { questions, progress: call.progress, log: call.log_level }
+}
+
+/// The messages of a call, for its caller.
+pub(super) struct Stream(Option<Box<Reading>>);
+
+impl Stream {
+    pub(super) const fn new(reading: Box<Reading>) -> Self {
+        Self(Some(reading))
+    }
+}
+
+impl Messages for Stream {
+    fn next(&mut self) -> BoxFuture<'_, Result<Incoming>> {
+        Box::pin(async move {
+            let Some(reading) = &mut self.0 else { return Err(Broken::NoAnswer.into()) };
+            let step = reading.step().await;
+            match step {
+                Ok(Step::Notice(notice)) => Ok(Incoming::Notice(notice)),
+                Ok(Step::Answer(answer)) => {
+                    self.0 = None;
+                    Ok(Incoming::Answer(answer))
+                }
+                Ok(Step::Asked) => {
+                    let reading = self.0.take().ok_or(Broken::NoAnswer)?;
+                    Ok(Incoming::Answer(held::hold(reading)))
+                }
+                Err(error) => {
+                    let error = reading.fails(error);
+                    self.0 = None;
+                    Err(error)
+                }
+            }
+        })
+    }
+}

@@ -1,0 +1,196 @@
+//! Reading what a server says unasked, and finding out whom it is for.
+//!
+//! Over HTTP that costs a GET, which is kept open for as long as someone needs it.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use anypod_proto::logging::LoggingMessageNotificationParams;
+use tokio::sync::watch;
+use tokio::task::AbortHandle;
+use tokio::time::Instant;
+
+use super::Shared;
+use super::link::{Flow, Inbox, Unasked};
+use super::notices::{About, progressing};
+use super::questions::{self, Verdict};
+use super::session::Session;
+use super::wording;
+use crate::exchange::Notice;
+use crate::message::Message;
+
+/// The pause before a stream that ended is opened anew.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// A stream that lasted this long was no failure.
+const LASTING: Duration = Duration::from_secs(30);
+
+/// Whether the stream is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Hearing {
+    /// It is being opened.
+    Opening,
+    /// It is open.
+    Open,
+    /// The server has none.
+    None,
+    /// It broke again and again, or the session has ended.
+    Failed,
+}
+
+/// The reader of one session's unasked stream. It runs while someone wants it.
+pub(super) struct Reader {
+    wanted: Mutex<Wanted>,
+    hearing: watch::Sender<Hearing>,
+}
+
+#[derive(Default)]
+struct Wanted {
+    by: usize,
+    task: Option<AbortHandle>,
+}
+
+impl Default for Reader {
+    fn default() -> Self {
+        Self { wanted: Mutex::default(), hearing: watch::Sender::new(Hearing::Opening) }
+    }
+}
+
+/// The reader runs at least as long as this lives.
+pub(super) struct Want(Arc<Session>);
+
+impl Reader {
+    /// Lets the reader run.
+    pub(super) fn want(shared: &Arc<Shared>, session: &Arc<Session>) -> Want {
+        let reader = &session.reader;
+        let mut wanted = reader.lock();
+        wanted.by += 1;
+        let runs = wanted.task.as_ref().is_some_and(|task| !task.is_finished());
+        if !runs && *reader.hearing.borrow() != Hearing::None {
+            reader.hearing.send_replace(Hearing::Opening);
+            wanted.task = shared.background.last(read(Arc::clone(shared), Arc::clone(session)));
+        }
+        drop(wanted);
+        Want(Arc::clone(session))
+    }
+
+    /// Waits until it is known whether there is a stream. Servers that send no head before the first message are
+    /// believed to have one after `patience`.
+    pub(super) async fn hearing(&self, patience: Duration) -> Hearing {
+        let mut hearing = self.hearing.subscribe();
+        let known = hearing.wait_for(|hearing| *hearing != Hearing::Opening);
+        let known = tokio::time::timeout(patience, known).await;
+        known.map_or(Hearing::Open, |known| known.map_or(Hearing::Failed, |hearing| *hearing))
+    }
+
+    /// Ends the reader, whoever wants it.
+    pub(super) fn stop(&self) {
+        if let Some(task) = self.lock().task.take() {
+            task.abort();
+        }
+        self.hearing.send_replace(Hearing::Failed);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Wanted> {
+        self.wanted.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Want {
+    fn drop(&mut self) {
+        let mut wanted = self.0.reader.lock();
+        wanted.by -= 1;
+        if wanted.by == 0
+            && let Some(task) = wanted.task.take()
+        {
+            task.abort();
+        }
+    }
+}
+
+/// Reads the stream, and opens it again where it ends.
+async fn read(shared: Arc<Shared>, session: Arc<Session>) {
+    let mut fruitless = 0;
+    while fruitless <= shared.limits.resumptions {
+        let begun = Instant::now();
+        match shared.link.unasked(&session.place).await {
+            Ok(Unasked::Inbox(inbox)) => {
+                session.reader.hearing.send_replace(Hearing::Open);
+                let heard = follow(&shared, &session, inbox).await;
+                // Nobody knows what was said since: whoever listens has to begin again, and to look anew.
+                session.hub.lose_all();
+                fruitless = if heard || begun.elapsed() >= LASTING { 0 } else { fruitless + 1 };
+            }
+            Ok(Unasked::None) => {
+                session.reader.hearing.send_replace(Hearing::None);
+                return;
+            }
+            Ok(Unasked::Gone) => {
+                shared.forget(&session);
+                return;
+            }
+            Err(error) => {
+                tracing::debug!(%error, "the stream of a legacy session could not be opened");
+                fruitless += 1;
+            }
+        }
+        if shared.link.flow() == Flow::Always {
+            break;
+        }
+        tokio::time::sleep(shared.outside.jitter(PAUSE)).await;
+    }
+    session.reader.hearing.send_replace(Hearing::Failed);
+    session.hub.lose_all();
+}
+
+/// Reads until the stream ends; says whether there was any message.
+async fn follow(shared: &Arc<Shared>, session: &Arc<Session>, mut inbox: Box<dyn Inbox>) -> bool {
+    let mut heard = false;
+    loop {
+        match inbox.next().await {
+            Ok(Some(message)) => {
+                heard = true;
+                route(shared, session, message);
+            }
+            Ok(None) => return heard,
+            Err(error) => {
+                tracing::debug!(%error, "the stream of a legacy session broke");
+                return heard;
+            }
+        }
+    }
+}
+
+fn route(shared: &Arc<Shared>, session: &Arc<Session>, message: Message) {
+    match message {
+        // Over HTTP it belongs to a call that was given up; over pipes it has found its call already.
+        Message::Answer(_, _) => {}
+        Message::Notice(notice) => notify(session, notice),
+        Message::Request { id, method, params } => match questions::judge(&shared.identity, &id, &method, &params) {
+            Verdict::Reply(text) => shared.tell(session, vec![text]),
+            Verdict::Ask(_) => {
+                let asked = session.calls.question(Message::Request { id: id.clone(), method, params });
+                if asked.is_err() {
+                    shared.tell(session, vec![wording::error(&id, &questions::nobody())]);
+                }
+            }
+        },
+    }
+}
+
+fn notify(session: &Session, notice: Notice) {
+    match About::of(&notice.method) {
+        About::Progress => {
+            if let Some(id) = progressing(&notice.params) {
+                session.calls.progress(id, Message::Notice(notice));
+            }
+        }
+        About::Log => {
+            if let Ok(LoggingMessageNotificationParams { level, .. }) = notice.params.read() {
+                session.calls.log(level, || Message::Notice(notice.clone()));
+            }
+        }
+        About::Change => session.hub.tell(&notice),
+        About::Nothing | About::Other => {}
+    }
+}
