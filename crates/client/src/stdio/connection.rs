@@ -2,7 +2,6 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::{Mutex, PoisonError};
 
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, timeout};
@@ -36,7 +35,7 @@ pub(super) struct Connection {
     stop: watch::Sender<bool>,
     over: watch::Receiver<()>,
     started: Instant,
-    unasked: Mutex<bool>,
+    number: u64,
 }
 
 impl Connection {
@@ -57,7 +56,18 @@ impl Connection {
             }
             .instrument(span),
         );
-        Self { desk, urgent, requests, stop, over, started: Instant::now(), unasked: Mutex::new(false) }
+        Self { desk, urgent, requests, stop, over, started: Instant::now(), number: 0 }
+    }
+
+    /// The same connection, as one of several of its wire.
+    pub(super) const fn numbered(mut self, number: u64) -> Self {
+        self.number = number;
+        self
+    }
+
+    /// Which of the connections of its wire it is.
+    pub(super) const fn number(&self) -> u64 {
+        self.number
     }
 
     pub(super) fn desk(&self) -> &Desk {
@@ -103,15 +113,6 @@ impl Connection {
     pub(super) fn over(&self) -> impl Future<Output = ()> + Send + 'static {
         let mut over = self.over.clone();
         async move { while over.changed().await.is_ok() {} }
-    }
-
-    /// Takes the one place of who reads what the server says unasked, until [`Connection::leave_unasked`].
-    pub(super) fn take_unasked(&self) -> bool {
-        !std::mem::replace(&mut *self.unasked.lock().unwrap_or_else(PoisonError::into_inner), true)
-    }
-
-    pub(super) fn leave_unasked(&self) {
-        *self.unasked.lock().unwrap_or_else(PoisonError::into_inner) = false;
     }
 }
 
