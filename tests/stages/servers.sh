@@ -34,13 +34,14 @@ build_rmcp() {
 
 # serve SERVER COMMAND...: tries the client on a fixture that prints where it listens, or serves with --stdio.
 serve() {
-    local server=$1 era eras
+    local server=$1 before=$failed era eras
     shift
     eras=$(eras "$server")
     start "servers-$server" "$@"
     if started "servers-$server" '^listening on (http://[^ ]+)$'; then
         local url=$REPLY
         for era in $eras; do exercise "$server" "$era" http "$url"; done
+        survived servers "$before"
     fi
     stop_all
     for era in $eras; do exercise "$server" "$era" stdio -- "$@" --stdio; done
@@ -48,12 +49,13 @@ serve() {
 
 # The server chooses no port by itself.
 serve_everything() {
-    local port command=("$node" tests/peers/node_modules/@modelcontextprotocol/server-everything/dist/index.js)
+    local port before=$failed command=("$node" tests/peers/node_modules/@modelcontextprotocol/server-everything/dist/index.js)
     free_port
     port=$REPLY
     start servers-everything env "PORT=$port" "${command[@]}" streamableHttp
     if started servers-everything '.*listening on port ([0-9]+)$'; then
         exercise everything legacy http "http://127.0.0.1:$port/mcp"
+        survived servers "$before"
     fi
     stop_all
     exercise everything legacy stdio -- "${command[@]}" stdio

@@ -14,6 +14,7 @@ use anypod_client::proto::jsonrpc::{JsonObject, JsonValue};
 use anypod_client::proto::roots::Root;
 use anypod_client::proto::rounds::{InputResponse, InputResponses};
 use anypod_client::proto::sampling::CreateMessageResult;
+use anypod_client::proto::version::Version;
 use anypod_client::{Asked, Client, Round};
 use serde::Deserialize;
 use serde_json::json;
@@ -23,7 +24,12 @@ async fn main() -> Result<()> {
     tracing_subscriber::fmt().with_max_level(tracing::Level::WARN).with_writer(std::io::stderr).init();
     let url = std::env::args().nth(1).context("usage: conformance_client URL")?;
     let scenario = variable("MCP_CONFORMANCE_SCENARIO").context("MCP_CONFORMANCE_SCENARIO names the scenario")?;
+    let revision =
+        variable("MCP_CONFORMANCE_PROTOCOL_VERSION").context("MCP_CONFORMANCE_PROTOCOL_VERSION names the revision")?;
+    let version = Version::parse(&revision).with_context(|| format!("{revision} is no revision"))?;
     let client = Client::builder()
+        // Some of the servers take whatever comes, and would never show that they are legacy.
+        .era(version.era())
         .on_form(accept_defaults)
         .on_sampling(SamplingCapability::default(), |_| async {
             Ok::<_, Infallible>(CreateMessageResult::new("conformance", "nothing"))
@@ -45,6 +51,7 @@ async fn main() -> Result<()> {
         scenario if scenario.starts_with("auth/") => call_once(&client, "test-tool", json!({})).await?,
         scenario => bail!("the scenario {scenario} is not known"),
     }
+    client.close().await?;
     Ok(())
 }
 

@@ -120,10 +120,17 @@ impl Upstream {
             return Ok(());
         }
         match &self.modern {
-            Transport::Http(_) => match Box::pin(self.send_modern(&Call::new(Method::Discover), None)).await {
-                Ok(_) | Err(Error::Refused { .. } | Error::Broken(_)) => Ok(()),
-                Err(error) => Err(error),
-            },
+            Transport::Http(_) => {
+                match Box::pin(self.send_modern(&Call::new(Method::Discover), None)).await {
+                    Ok(_) | Err(Error::Refused { .. } | Error::Broken(_)) => {}
+                    Err(error) => return Err(error),
+                }
+                // A result that says nothing of this era, as servers give that look at no version, is in doubt legacy.
+                if self.era().is_none() && self.legacy.open().await.is_ok() {
+                    self.settle(Era::Legacy);
+                }
+                Ok(())
+            }
             Transport::Stdio { wire, identity } => {
                 let verdict = match wire.probe(identity).await? {
                     stdio::Probe::Answered(answer) => era::judge_probe(&answer),

@@ -290,6 +290,7 @@ async def serve_stdio() -> None:
 def serve_http() -> None:
     listener = socket.socket()
     listener.bind(("127.0.0.1", 0))
+    listener.listen()
     print(f"listening on http://127.0.0.1:{listener.getsockname()[1]}/mcp", flush=True)
     uvicorn.Server(uvicorn.Config(new_server().streamable_http_app(), log_level="error")).run([listener])
 

@@ -1,6 +1,8 @@
 //! The command line.
 
 use anyhow::{Context as _, Result, bail};
+use anypod_client::proto::version::Era;
+use anypod_client::stdio::Command;
 use anypod_client::{Client, ClientBuilder};
 
 use crate::script::Script;
@@ -14,14 +16,14 @@ enum Place {
 /// The command line, read.
 pub(crate) struct Arguments {
     place: Place,
-    era: &'static str,
+    era: Era,
     pinned: bool,
     script: String,
 }
 
 impl Arguments {
     pub(crate) fn parse(mut given: impl Iterator<Item = String>) -> Result<Self> {
-        let (mut era, mut pinned, mut script) = ("modern", false, "peer".to_owned());
+        let (mut era, mut pinned, mut script) = (Era::Modern, false, "peer".to_owned());
         let place = loop {
             match given.next().context("a URL or a command is missing")?.as_str() {
                 "--era" => era = read_era(&given.next().context("--era is modern or legacy")?)?,
@@ -35,7 +37,7 @@ impl Arguments {
         Ok(Self { place, era, pinned, script })
     }
 
-    pub(crate) const fn era(&self) -> &'static str {
+    pub(crate) const fn era(&self) -> Era {
         self.era
     }
 
@@ -44,20 +46,21 @@ impl Arguments {
     }
 
     pub(crate) fn connect(&self, builder: ClientBuilder) -> Result<Client> {
-        if self.pinned {
-            bail!("no legacy client yet");
-        }
+        let builder = if self.pinned { builder.era(self.era) } else { builder };
         match &self.place {
             Place::Url(url) => Ok(builder.connect(url)?),
-            Place::Command(_) => bail!("no stdio client yet"),
+            Place::Command(words) => {
+                let (program, arguments) = words.split_first().context("a command is missing")?;
+                Ok(builder.stdio(Command::new(program).args(arguments)))
+            }
         }
     }
 }
 
-fn read_era(name: &str) -> Result<&'static str> {
+fn read_era(name: &str) -> Result<Era> {
     match name {
-        "modern" => Ok("modern"),
-        "legacy" => Ok("legacy"),
+        "modern" => Ok(Era::Modern),
+        "legacy" => Ok(Era::Legacy),
         other => bail!("{other} is no era"),
     }
 }

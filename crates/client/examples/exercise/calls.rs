@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, ensure};
 use anypod_client::Error;
 use anypod_client::proto::logging::LoggingLevel;
+use anypod_client::proto::version::Era;
 use serde_json::json;
 use tokio::sync::Notify;
 
@@ -95,8 +96,8 @@ impl Exercise {
         self.take(step).await?;
         let sent = self.watch.param_headers() - before;
         match (self.watch.is_http(), self.watch.era()) {
-            (true, "modern") => ensure!(sent == 1, "{sent} requests had the header"),
-            (true, _) => return absent("its revision has no such headers"),
+            (true, Era::Modern) => ensure!(sent == 1, "{sent} requests had the header"),
+            (true, Era::Legacy) => return absent("its revision has no such headers"),
             (false, _) => return absent("stdio has no headers"),
         }
         Ok(())

@@ -25,6 +25,7 @@ use anyhow::{Result, ensure};
 use anypod_client::Client;
 use anypod_client::proto::capabilities::ServerCapabilities;
 use anypod_client::proto::tools::CallToolResult;
+use anypod_client::proto::version::Era;
 use serde_json::json;
 
 use crate::answers::Questions;
@@ -57,7 +58,7 @@ struct Exercise {
     script: Script,
     questions: Questions,
     watch: Watch,
-    era: &'static str,
+    era: Era,
 }
 
 impl Exercise {
@@ -86,8 +87,13 @@ impl Exercise {
         let found = self.client.discover().await?;
         ensure!(!found.supported_versions.is_empty(), "it speaks no version");
         ensure!(found.capabilities.tools.is_some(), "it has no tools");
-        ensure!(self.watch.era() == self.era, "the {} era was spoken", self.watch.era());
+        ensure!(self.client.era() == Some(self.era), "the client found {:?}", self.client.era());
+        ensure!(self.watch.era() == self.era, "the {:?} era was spoken", self.watch.era());
         Ok(())
+    }
+
+    async fn close(&self) -> Result<()> {
+        Ok(self.client.close().await?)
     }
 }
 
@@ -111,7 +117,7 @@ async fn main() -> Result<ExitCode> {
         discover, list, call, structured, progress, cancel, headers,
         elicitation, rounds, sampling, roots,
         pagination, listen_lists, listen_resources,
-        resources, templates, prompts, completion, logging,
+        resources, templates, prompts, completion, logging, close,
     );
     Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

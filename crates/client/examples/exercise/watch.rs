@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use anypod_client::Observe;
+use anypod_client::proto::version::Era;
 use bytes::Bytes;
 use http::{request, response};
 use serde_json::Value;
@@ -21,8 +22,8 @@ struct Seen {
 
 impl Watch {
     /// The era in which the server was spoken to: only legacy servers are initialized.
-    pub(crate) fn era(&self) -> &'static str {
-        if self.0.initialized.load(Ordering::SeqCst) { "legacy" } else { "modern" }
+    pub(crate) fn era(&self) -> Era {
+        if self.0.initialized.load(Ordering::SeqCst) { Era::Legacy } else { Era::Modern }
     }
 
     /// Whether the server was spoken to over HTTP.

@@ -166,7 +166,7 @@ fn route(shared: &Arc<Shared>, session: &Arc<Session>, message: Message) {
         // Over HTTP it belongs to a call that was given up; over pipes it has found its call already.
         Message::Answer(_, _) => {}
         Message::Notice(notice) => notify(session, notice),
-        Message::Request { id, method, params } => match questions::judge(&shared.identity, &id, &method, &params) {
+        Message::Request { id, method, params } => match questions::judge(&shared.declared, &id, &method, &params) {
             Verdict::Reply(text) => shared.tell(session, vec![text]),
             Verdict::Ask(_) => {
                 let asked = session.calls.question(Message::Request { id: id.clone(), method, params });
