@@ -1,6 +1,6 @@
 //! The calling subcommands in pipes, as scripts use them.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
 use std::process::Stdio;
 use std::sync::mpsc::channel;
