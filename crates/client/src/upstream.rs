@@ -17,6 +17,7 @@ use crate::http::modern::{Modern, Outcome};
 use crate::identity::Identity;
 use crate::legacy::LegacyUpstream;
 use crate::stdio;
+use crate::tools::Mirroring;
 
 /// One server.
 pub(crate) struct Upstream {
@@ -76,8 +77,11 @@ impl Upstream {
     }
 
     /// Whether arguments are mirrored into headers.
-    pub(crate) fn has_param_headers(&self) -> bool {
-        matches!(self.modern, Transport::Http(_)) && self.era() != Some(Era::Legacy)
+    pub(crate) fn mirroring(&self) -> Mirroring {
+        match (&self.modern, self.era()) {
+            (Transport::Http(_), Some(Era::Modern) | None) => Mirroring::Headers,
+            (Transport::Http(_), Some(Era::Legacy)) | (Transport::Stdio { .. }, _) => Mirroring::None,
+        }
     }
 
     /// Ends what is open towards the server.
@@ -97,10 +101,10 @@ impl Upstream {
     /// As the transport has it. An answer that says no is an answer, unless it is plain HTTP.
     pub(crate) async fn send(&self, call: &Call) -> Result<Exchange> {
         if self.era().is_none() && self.must_ask_first(call) {
-            self.ask().await?;
+            Box::pin(self.ask()).await?;
         }
         match self.era() {
-            Some(Era::Legacy) => self.send_legacy(call).await,
+            Some(Era::Legacy) => Box::pin(self.send_legacy(call)).await,
             known @ (Some(Era::Modern) | None) => self.send_modern(call, known).await,
         }
     }
@@ -158,7 +162,7 @@ impl Upstream {
     async fn send_modern(&self, call: &Call, known: Option<Era>) -> Result<Exchange> {
         match self.attempt(call, known).await? {
             Tried::Exchange(exchange) => Ok(exchange),
-            Tried::Refused { verdict, error, ran } => self.judge(call, known, verdict, error, ran).await,
+            Tried::Refused { verdict, error, ran } => Box::pin(self.judge(call, known, verdict, error, ran)).await,
         }
     }
 
