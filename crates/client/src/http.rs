@@ -129,7 +129,7 @@ impl Wire {
         }
         let mut challenges = 0;
         loop {
-            let answered = self.follow(&method, headers.clone(), &body, turn).await?;
+            let answered = self.follow(&method, &headers, &body, turn).await?;
             let Some(challenge) = self.challenge(&answered) else { return Ok(answered) };
             let Some(credentials) = self.credentials.as_ref().filter(|_| challenges < CHALLENGES) else {
                 return Err(Error::Unauthorized(Box::new(challenge)));
@@ -160,10 +160,10 @@ impl Wire {
         wanted.then(|| Challenge { status: answered.status, www_authenticate, url: self.uri.to_string() })
     }
 
-    async fn follow(&self, method: &Method, headers: HeaderMap, body: &Bytes, turn: Turn) -> Result<Answered> {
+    async fn follow(&self, method: &Method, headers: &HeaderMap, body: &Bytes, turn: Turn) -> Result<Answered> {
         let mut uri = self.place();
         for _ in 0..=self.limits.redirects {
-            let answered = self.once(&uri, method, headers.clone(), body, turn).await?;
+            let answered = self.once(&uri, method, headers, body, turn).await?;
             match redirect(&uri, &answered)? {
                 None => return Ok(answered),
                 Some((target, permanent)) => {
@@ -183,11 +183,18 @@ impl Wire {
         moved.as_ref().unwrap_or(&self.uri).clone()
     }
 
-    async fn once(&self, uri: &Uri, method: &Method, headers: HeaderMap, body: &Bytes, turn: Turn) -> Result<Answered> {
+    async fn once(
+        &self,
+        uri: &Uri,
+        method: &Method,
+        headers: &HeaderMap,
+        body: &Bytes,
+        turn: Turn,
+    ) -> Result<Answered> {
         let mut request = Request::new(Full::new(body.clone()));
         *request.method_mut() = method.clone();
         *request.uri_mut() = uri.clone();
-        *request.headers_mut() = headers;
+        *request.headers_mut() = headers.clone();
         if let Some(credentials) = &self.credentials
             && let Some(value) = credentials.authorization().await.map_err(Error::Answerer)?
         {

@@ -177,7 +177,7 @@ impl<T: Reply> IntoFuture for Request<T> {
             let mut call = self.call?;
             let inner = self.client.inner();
             let raw = match inner.run(&mut call, &mut self.options).await? {
-                Ended::Task(task) => inner.follow(&self.client, *task, &mut self.options).await?,
+                Ended::Task(task) => Box::pin(inner.follow(&self.client, *task, &mut self.options)).await?,
                 ended => ended.into_raw()?,
             };
             T::read(raw, &self.client, &call)

@@ -5,6 +5,7 @@
 
 use std::borrow::Cow;
 use std::future::Future;
+use std::pin::{Pin, pin};
 use std::time::Duration;
 
 use anypod_proto::code::Code;
@@ -62,7 +63,9 @@ impl Budget {
     }
 
     /// Lets `future` use up some of it.
-    async fn spend<T>(&mut self, future: impl Future<Output = Result<T>>) -> Result<T> {
+    ///
+    /// It is lent, as a future that is moved into another is stored twice.
+    async fn spend<T>(&mut self, future: Pin<&mut impl Future<Output = Result<T>>>) -> Result<T> {
         let begun = Instant::now();
         let spent = tokio::time::timeout(self.left, future).await;
         self.left = self.left.saturating_sub(begun.elapsed());
@@ -101,18 +104,18 @@ impl Inner {
         let mut listed_again = false;
         let mut repeats = 0;
         loop {
-            let sent = budget.spend(self.attempt(call, options)).await;
+            let sent = budget.spend(pin!(self.attempt(call, options))).await;
             match sent {
                 Ok(Answer::Result(raw)) => return self.read(raw),
                 Ok(Answer::Error(error)) if !listed_again && is_stale(call, &error) => {
                     listed_again = true;
-                    budget.spend(self.list_again(call)).await?;
+                    budget.spend(pin!(Box::pin(self.list_again(call)))).await?;
                 }
                 Ok(Answer::Error(error)) => return Err(Error::Answered(error)),
                 Err(Error::Lost { source }) if call.repeat == Repeat::Safe && repeats < REPEATS => {
                     repeats += 1;
                     tracing::debug!(%source, repeats, "sending a request again whose stream broke");
-                    budget.spend(self.pause(repeats)).await?;
+                    budget.spend(pin!(self.pause(repeats))).await?;
                 }
                 Err(error) => return Err(error),
             }
@@ -145,16 +148,16 @@ impl Inner {
                 Some(_) | None => {}
             }
         };
-        let answered = async {
+        let mut answered = pin!(async {
             let exchange = self.upstream.send(call).await?;
             answer(exchange, &mut tell).await
-        };
+        });
         match cancel {
             None => answered.await,
             Some(cancel) => tokio::select! {
                 biased;
                 () = cancel => Err(Error::Cancelled),
-                answered = answered => answered,
+                answered = answered.as_mut() => answered,
             },
         }
     }

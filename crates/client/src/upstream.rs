@@ -97,10 +97,10 @@ impl Upstream {
     /// As the transport has it. An answer that says no is an answer, unless it is plain HTTP.
     pub(crate) async fn send(&self, call: &Call) -> Result<Exchange> {
         if self.era().is_none() && self.must_ask_first(call) {
-            self.ask().await?;
+            Box::pin(self.ask()).await?;
         }
         match self.era() {
-            Some(Era::Legacy) => self.send_legacy(call).await,
+            Some(Era::Legacy) => Box::pin(self.send_legacy(call)).await,
             known @ (Some(Era::Modern) | None) => self.send_modern(call, known).await,
         }
     }
@@ -158,7 +158,7 @@ impl Upstream {
     async fn send_modern(&self, call: &Call, known: Option<Era>) -> Result<Exchange> {
         match self.attempt(call, known).await? {
             Tried::Exchange(exchange) => Ok(exchange),
-            Tried::Refused { verdict, error, ran } => self.judge(call, known, verdict, error, ran).await,
+            Tried::Refused { verdict, error, ran } => Box::pin(self.judge(call, known, verdict, error, ran)).await,
         }
     }
 

@@ -57,7 +57,7 @@ pub(crate) enum Unasked {
 /// When the unasked stream is to be opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Flow {
-    /// It flows by itself and has to be read from the start: lines over pipes.
+    /// It flows by itself and has to be read from the start: lines over pipes. Where it ends, the session has ended.
     Always,
     /// It costs a connection, and is opened when someone needs it.
     OnDemand,

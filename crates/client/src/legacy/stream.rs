@@ -292,11 +292,20 @@ impl Reading {
         Ok(())
     }
 
-    /// The error as the caller sees it. Where the connection broke there is nobody to cancel the call with.
+    /// The error as the caller sees it.
     fn fails(&mut self, error: Error) -> Error {
         let error = broke(error, self.repeat);
-        self.is_over |= matches!(error, Error::Lost { .. } | Error::OutcomeUnknown { .. } | Error::Unreachable { .. });
+        self.is_over |= !may_run_on(&error);
         error
+    }
+}
+
+/// Whether the call may be running still, at a server that can be told to cancel it. Where the connection broke, nobody
+/// is there to be told; where the request was refused, nothing runs.
+fn may_run_on(error: &Error) -> bool {
+    match error {
+        Error::Refused { status, .. } => status.is_server_error(),
+        error => matches!(error, Error::Broken(_)),
     }
 }
 

@@ -151,6 +151,19 @@ async fn what_is_no_answer_of_the_protocol_is_an_error_that_says_so() {
     let error = server.upstream().send(&tool("a")).await.unwrap_err();
     assert!(matches!(error, Error::Refused { status: StatusCode::BAD_GATEWAY, .. }), "{error}");
     let server = Server::new(|heard| heard.is("tools/call").then(|| status(StatusCode::OK)));
-    let error = server.upstream().send(&tool("a")).await.unwrap_err();
+    let upstream = server.upstream();
+    let error = upstream.send(&tool("a")).await.unwrap_err();
     assert!(matches!(error, Error::Broken(Broken::ContentType(_))), "{error}");
+    server.hears(1, |heard| heard.is("notifications/cancelled")).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_was_refused_is_not_cancelled() {
+    for refusal in [StatusCode::FORBIDDEN, StatusCode::UNAUTHORIZED, StatusCode::TOO_MANY_REQUESTS] {
+        let server = Server::new(move |heard| heard.is("tools/call").then(|| status(refusal)));
+        let upstream = server.upstream();
+        upstream.send(&tool("a")).await.unwrap_err();
+        upstream.close().await.unwrap();
+        assert!(server.heard(|heard| heard.is("notifications/cancelled")).is_empty());
+    }
 }
