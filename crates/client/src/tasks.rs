@@ -175,7 +175,11 @@ impl Inner {
                     failures += 1;
                     tracing::debug!(%error, failures, "a task could not be looked at");
                     let pause = self.outside.jitter(self.bounded(pace) * u32::try_from(failures.min(8)).unwrap_or(8));
-                    cancellable(options, async { Ok(tokio::time::sleep(pause).await) }).await?;
+                    cancellable(options, async {
+                        tokio::time::sleep(pause).await;
+                        Ok(())
+                    })
+                    .await?;
                     continue;
                 }
                 Err(error) => return Err(error),
@@ -202,7 +206,11 @@ impl Inner {
                 TaskState::Working => {}
             }
             let pause = self.bounded(pace);
-            cancellable(options, async { Ok(tokio::time::sleep(pause).await) }).await?;
+            cancellable(options, async {
+                tokio::time::sleep(pause).await;
+                Ok(())
+            })
+            .await?;
         }
     }
 
