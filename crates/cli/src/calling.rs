@@ -18,6 +18,7 @@ mod trace;
 use std::collections::BTreeMap;
 use std::io::{self, Read};
 use std::process::ExitCode;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use anypod_client::Client;
@@ -73,19 +74,22 @@ pub(crate) async fn run(command: CallingCommand) -> ExitCode {
     };
     output::end_progress();
     let exit = done.unwrap_or_else(|error| exit::fail(&error));
-    say_goodbye(opened.get()).await;
+    // The subcommand is gone, so nobody else holds it.
+    say_goodbye(Arc::into_inner(opened).and_then(OnceLock::into_inner)).await;
     exit.into()
 }
 
 /// Ends what the client has open, such as a session or a child process, and waits until it is done with what it does
 /// after its last use, such as cancelling what was given up.
-async fn say_goodbye(client: Option<&Client>) {
+async fn say_goodbye(client: Option<Client>) {
     let metrics = tokio::runtime::Handle::current().metrics();
     let done = async {
-        if let Some(client) = client
-            && let Err(error) = client.close().await
-        {
-            tracing::debug!(%error, "the server could not be told of the end");
+        if let Some(client) = client {
+            if let Err(error) = client.close().await {
+                tracing::debug!(%error, "the server could not be told of the end");
+            }
+            // Idle connections stay open for as long as there is a client.
+            drop(client);
         }
         while metrics.num_alive_tasks() > 0 {
             tokio::time::sleep(GOODBYE_PACE).await;

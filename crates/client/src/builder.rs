@@ -215,7 +215,7 @@ impl ClientBuilder {
             stdio::Peer::Pipes(_) => ServerName::command("pipes".as_ref(), []),
         };
         let wire = Arc::new(stdio::Wire::new(server, Arc::clone(&parts.limits), parts.settings.observer.clone()));
-        let legacy = LegacyUpstream::new(
+        let legacy = LegacyUpstream::stdio(
             Arc::clone(&wire),
             Arc::clone(&parts.identity),
             Arc::clone(&parts.limits),

@@ -17,6 +17,7 @@ use crate::http::modern::{Modern, Outcome};
 use crate::identity::Identity;
 use crate::legacy::LegacyUpstream;
 use crate::stdio;
+use crate::tools::Mirroring;
 
 /// One server.
 pub(crate) struct Upstream {
@@ -76,8 +77,11 @@ impl Upstream {
     }
 
     /// Whether arguments are mirrored into headers.
-    pub(crate) fn has_param_headers(&self) -> bool {
-        matches!(self.modern, Transport::Http(_)) && self.era() != Some(Era::Legacy)
+    pub(crate) fn mirroring(&self) -> Mirroring {
+        match (&self.modern, self.era()) {
+            (Transport::Http(_), Some(Era::Modern) | None) => Mirroring::Headers,
+            (Transport::Http(_), Some(Era::Legacy)) | (Transport::Stdio { .. }, _) => Mirroring::None,
+        }
     }
 
     /// Ends what is open towards the server.
