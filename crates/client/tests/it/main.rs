@@ -3,4 +3,5 @@
 mod calls;
 mod legacy;
 mod scripted;
+mod stdio;
 mod tasks;
