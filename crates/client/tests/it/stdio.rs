@@ -25,8 +25,8 @@ impl Peer {
     /// The next message of the client; `None` if it has closed its end.
     async fn line(&mut self) -> Option<Value> {
         let mut line = String::new();
-        self.reader.read_line(&mut line).await.unwrap();
-        (!line.is_empty()).then(|| serde_json::from_str(&line).unwrap())
+        self.reader.read_line(&mut line).await.expect("UTF-8");
+        (!line.is_empty()).then(|| serde_json::from_str(&line).expect("JSON"))
     }
 
     async fn receive(&mut self) -> Value {
@@ -34,7 +34,7 @@ impl Peer {
     }
 
     async fn write(&mut self, text: &str) {
-        self.writer.write_all(text.as_bytes()).await.unwrap();
+        self.writer.write_all(text.as_bytes()).await.expect("a client that reads");
     }
 
     async fn send(&mut self, message: Value) {
@@ -92,7 +92,7 @@ fn progressing(tool: &str) -> Call {
 }
 
 async fn send(wire: &Wire, call: &Call) -> Exchange {
-    wire.send(call, &identity()).await.unwrap()
+    wire.send(call, &identity()).await.expect("a server")
 }
 
 /// Sends a call, and has the peer take it.
@@ -103,16 +103,16 @@ async fn begin(wire: &Wire, peer: &mut Peer, call: &Call) -> (Exchange, Value) {
 
 /// The result, which must come next.
 async fn result(exchange: &mut Exchange) -> Value {
-    match exchange.next().await.unwrap() {
-        Incoming::Answer(Answer::Result(result)) => result.read().unwrap(),
+    match exchange.next().await.expect("a message") {
+        Incoming::Answer(Answer::Result(result)) => result.read().expect("JSON"),
         other => panic!("{other:?}"),
     }
 }
 
 /// The notification that must come next: its method and its parameters.
 async fn notice(exchange: &mut Exchange) -> (String, Value) {
-    match exchange.next().await.unwrap() {
-        Incoming::Notice(notice) => (notice.method, notice.params.read().unwrap()),
+    match exchange.next().await.expect("a message") {
+        Incoming::Notice(notice) => (notice.method, notice.params.read().expect("JSON")),
         other => panic!("{other:?}"),
     }
 }

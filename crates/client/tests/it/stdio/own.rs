@@ -45,7 +45,7 @@ fn served() -> (Server, Arc<Wire>) {
         .tool(Tool::new("paint", paint))
         .tool(Tool::new("count", count))
         .build()
-        .unwrap();
+        .expect("a server");
     let (pipes, peer) = pipes();
     tokio::spawn(server.clone().serve_stream(peer.reader, peer.writer, std::future::pending()));
     (server, Arc::new(Wire::new(pipes, Arc::default(), None)))
@@ -89,8 +89,8 @@ async fn is_probed_called_and_listened_to() {
 
 #[tokio::test(start_paused = true)]
 async fn a_question_is_a_round_in_either_era() {
-    let mut capabilities = ClientCapabilities::default();
-    capabilities.elicitation = Some(ElicitationCapability::default());
+    let elicitation = Some(ElicitationCapability::default());
+    let capabilities = ClientCapabilities { elicitation, ..ClientCapabilities::default() };
     let identity = Arc::new(Identity::new(Implementation::new("test", "1.0.0"), capabilities));
     let (_server, wire) = served();
     let limits = Arc::new(Limits::default());

@@ -37,7 +37,8 @@ fn list() -> Call {
 
 async fn pid(wire: &Wire) -> Pid {
     let result: Value = result(&mut send(wire, &list()).await).await;
-    Pid::from_raw(i32::try_from(result["pid"].as_i64().unwrap()).unwrap()).unwrap()
+    let pid = result["pid"].as_i64().and_then(|pid| i32::try_from(pid).ok());
+    pid.and_then(Pid::from_raw).expect("a process id")
 }
 
 fn is_there(pid: Pid) -> bool {
