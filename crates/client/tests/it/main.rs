@@ -1,8 +1,11 @@
 //! The client as its users see it.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod calls;
 mod era;
 mod legacy;
 mod misbehave;
 mod scripted;
+mod stdio;
 mod tasks;
