@@ -126,6 +126,7 @@ impl Upstream {
         match &self.modern {
             Transport::Http(_) => {
                 match Box::pin(self.send_modern(&Call::new(Method::Discover), None)).await {
+                    Err(error @ Error::Broken(Broken::NoCommonVersion(_))) => return Err(error),
                     Ok(_) | Err(Error::Refused { .. } | Error::Broken(_)) => {}
                     Err(error) => return Err(error),
                 }
@@ -227,6 +228,14 @@ impl Upstream {
     /// Tries the legacy handshake. If it fails, the first answer stands.
     async fn fall_back(&self, call: &Call, error: Error, ran: Ran) -> Result<Exchange> {
         if let Err(handshake) = self.legacy.open().await {
+            match handshake {
+                // The server has said what it speaks: there is no better answer.
+                Error::Broken(Broken::NoCommonVersion(ref versions)) => match era::newest_common(versions) {
+                    None => return Err(handshake),
+                    Some(version) => self.settle(version.era()),
+                },
+                _ => {}
+            }
             tracing::debug!(%handshake, "the server is not of the legacy era either");
             return refused(error);
         }
@@ -259,8 +268,13 @@ impl Upstream {
             Ok(Outcome::Exchange(exchange)) => self.first(exchange).await,
             Ok(Outcome::Refused(refusal)) => {
                 let verdict = era::judge(refusal.status, &refusal.body, refusal.id);
-                let ran = if refusal.status.is_server_error() { Ran::Perhaps } else { Ran::No };
-                Ok(Tried::Refused { verdict, error: refusal.into_error(), ran })
+                let (status, error) = (refusal.status, refusal.into_error());
+                let ran = match &error {
+                    Error::Answered(_) if status.is_success() => Ran::No,
+                    _ if status.is_success() || status.is_server_error() => Ran::Perhaps,
+                    _ => Ran::No,
+                };
+                Ok(Tried::Refused { verdict, error, ran })
             }
             // Some legacy servers refuse whatever has no session, whoever sends it.
             Err(error @ Error::Unauthorized(_)) if known.is_none() && self.has_credentials() => {
@@ -279,7 +293,14 @@ impl Upstream {
 
     /// Looks at the first message of a server whose era is not known.
     async fn first(&self, mut exchange: Exchange) -> Result<Tried> {
-        let first = exchange.next().await?;
+        let first = match exchange.next().await {
+            Ok(first) => first,
+            // What breaks the rules of this era may keep those of the other.
+            Err(Error::Broken(
+                broken @ (Broken::WrongId { .. } | Broken::NotJsonRpc(_) | Broken::UnexpectedRequest(_)),
+            )) => return Ok(Tried::Refused { verdict: Verdict::Legacy, error: broken.into(), ran: Ran::Perhaps }),
+            Err(error) => return Err(error),
+        };
         let Incoming::Answer(answer) = &first else { return Ok(Tried::Exchange(exchange.preceded(first))) };
         let verdict = era::judge_answer(answer);
         match answer {

@@ -47,11 +47,16 @@ pub(crate) struct Refusal {
     pub(crate) id: u64,
     /// What its `Retry-After` said.
     pub(crate) retry_after: Option<Duration>,
+    /// How an answer with a status of success breaks the protocol of modern servers.
+    pub(crate) broken: Option<Broken>,
 }
 
 impl Refusal {
     /// The refusal as the error that it is, if nobody falls back.
     pub(crate) fn into_error(self) -> Error {
+        if let Some(broken) = self.broken {
+            return broken.into();
+        }
         match Message::read(&self.body) {
             Ok(Message::Answer(_, Answer::Error(error))) => Error::Answered(error),
             _ if self.status.is_success() => match self.kind {
@@ -104,19 +109,23 @@ impl Modern {
             Kind::Events | Kind::Other(_) if status.is_success() => answered.whole().await?,
             Kind::Events | Kind::Other(_) => answered.beginning().await,
         };
+        let refused =
+            |kind, body, broken| Ok(Outcome::Refused(Refusal { status, kind, body, id, retry_after, broken }));
         if !status.is_success() || kind != Kind::Json {
-            return Ok(Outcome::Refused(Refusal { status, kind, body, id, retry_after }));
+            return refused(kind, body, None);
         }
-        match Message::read(&body)? {
-            Message::Answer(found, answer) => {
-                check_id(id, found.as_ref(), &answer)?;
-                match answer {
-                    Answer::Result(_) => Ok(Outcome::Exchange(Exchange::answered(answer))),
-                    Answer::Error(_) => Ok(Outcome::Refused(Refusal { status, kind, body, id, retry_after })),
-                }
+        match Message::read(&body) {
+            // Servers of the other era break these rules too: for them it is no reason not to fall back.
+            Err(broken) => refused(kind, body, Some(broken)),
+            Ok(Message::Answer(found, answer)) => match (check_id(id, found.as_ref(), &answer), answer) {
+                (Ok(()), answer @ Answer::Result(_)) => Ok(Outcome::Exchange(Exchange::answered(answer))),
+                (Err(broken), Answer::Result(_)) => Err(broken.into()),
+                (checked, Answer::Error(_)) => refused(kind, body, checked.err()),
+            },
+            Ok(Message::Notice(notice)) => {
+                Err(Broken::NotJsonRpc(format!("the notification {}", notice.method)).into())
             }
-            Message::Notice(notice) => Err(Broken::NotJsonRpc(format!("the notification {}", notice.method)).into()),
-            Message::Request { method, .. } => Err(Broken::UnexpectedRequest(method).into()),
+            Ok(Message::Request { method, .. }) => Err(Broken::UnexpectedRequest(method).into()),
         }
     }
 }

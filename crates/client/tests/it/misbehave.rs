@@ -8,6 +8,8 @@ mod bodies;
 mod http;
 mod lists;
 mod messages;
+mod pipes;
 mod redirects;
+mod sessions;
 mod silence;
 mod streams;

@@ -113,7 +113,8 @@ async fn write_head(out: &mut (impl AsyncWrite + Unpin), head: &Head, reply: &Re
         text.extend_from_slice(value);
         text.extend_from_slice(b"\r\n");
     }
-    let length: u64 = reply.messages.iter().map(|message| message.len(id).saturating_mul(message.times)).sum();
+    let lengths = reply.messages.iter().map(|message| message.len(id).saturating_mul(message.times));
+    let length = lengths.fold(0, u64::saturating_add);
     text.extend_from_slice(
         match head.events {
             true => b"transfer-encoding: chunked\r\n\r\n".to_vec(),

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use bytes::Bytes;
+use http::header::AsHeaderName;
 use http::{HeaderMap, HeaderName, Method};
 use serde_json::Value;
 
@@ -36,8 +37,8 @@ impl Received {
     }
 
     /// The value of a header, if there is exactly one, in ASCII.
-    pub fn header(&self, name: impl Into<HeaderName>) -> Option<&str> {
-        let mut values = self.headers.get_all(name.into()).iter();
+    pub fn header(&self, name: impl AsHeaderName) -> Option<&str> {
+        let mut values = self.headers.get_all(name).iter();
         let first = values.next()?;
         values.next().is_none().then(|| first.to_str().ok())?
     }

@@ -2,7 +2,6 @@
 
 use anypod_client::{Broken, Error};
 use anypod_testkit::script::Reply;
-use serde_json::json;
 
 use super::support::done;
 
@@ -57,10 +56,4 @@ calls_end! {
         Reply::text(400, "application/json",
             format!(r#"{{"jsonrpc":"2.0","id":2,"error":{{"code":1,"message":"m","data":{}}}}}"#, "[".repeat(30_000)))
         => Error::Refused { .. },
-}
-
-#[test]
-fn the_names_of_its_bounds_are_those_of_the_limits() {
-    let limits = super::support::limits();
-    assert_eq!(json!([limits.body_bytes, limits.event_bytes]), json!([65_536, 65_536]));
 }

@@ -10,11 +10,11 @@ const MEGABYTES_100: u64 = 100 << 20;
 calls_end! {
     gives_up_on_a_line_that_is_too_long: Reply::events().event_result(&done()).padded(MEGABYTES_100)
         => Error::Broken(Broken::TooMuch { limit: 65_536, .. }),
-    gives_up_on_a_line_that_never_ends: Reply::events().bytes("data: ").bytes("x").times(u64::MAX)
+    gives_up_on_a_line_that_never_ends: Reply::events().bytes("data: ").bytes("x".repeat(1000)).times(u64::MAX)
         => Error::Broken(Broken::TooMuch { limit: 65_536, .. }),
-    gives_up_on_a_comment_that_never_ends: Reply::events().bytes(": ").bytes("x").times(u64::MAX)
+    gives_up_on_a_comment_that_never_ends: Reply::events().bytes(": ").bytes("x".repeat(1000)).times(u64::MAX)
         => Error::Broken(Broken::TooMuch { limit: 65_536, .. }),
-    gives_up_on_an_event_whose_lines_never_end: Reply::events().bytes("data: 0123456789\n").times(u64::MAX)
+    gives_up_on_an_event_whose_lines_never_end: Reply::events().bytes(format!("data: {}\n", "x".repeat(1000))).times(u64::MAX)
         => Error::Broken(Broken::TooMuch { limit: 65_536, .. }),
     gives_up_on_an_event_id_that_is_too_long: Reply::events().bytes(format!("id: {}\n\n", "9".repeat(5000)))
         => Error::Broken(Broken::TooMuch { .. }),
