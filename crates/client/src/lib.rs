@@ -117,3 +117,8 @@ pub use outside::{Entropy, Outside};
 pub use reply::{Reply, Value};
 pub use request::{Asked, CacheUse, Request, Round};
 pub use tasks::{Started, Task};
+
+/// The page for those who embed the client: what it shows is compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/client.md")]
+struct Page;
