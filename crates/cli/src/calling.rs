@@ -34,6 +34,8 @@ const INPUT_LIMIT: u64 = 64 << 20;
 
 /// How long that may take: a little longer than a child process has to end by itself.
 const GOODBYE: Duration = Duration::from_secs(4);
+/// How long after Ctrl-C. What is not done by then is broken off.
+const GOODBYE_IN_HASTE: Duration = Duration::from_millis(500);
 /// How often it is looked at.
 const GOODBYE_PACE: Duration = Duration::from_millis(2);
 
@@ -75,27 +77,26 @@ pub(crate) async fn run(command: CallingCommand) -> ExitCode {
     output::end_progress();
     let exit = done.unwrap_or_else(|error| exit::fail(&error));
     // The subcommand is gone, so nobody else holds it.
-    say_goodbye(Arc::into_inner(opened).and_then(OnceLock::into_inner)).await;
+    let client = Arc::into_inner(opened).and_then(OnceLock::into_inner);
+    let patience = if exit == Exit::Interrupted { GOODBYE_IN_HASTE } else { GOODBYE };
+    let _ = tokio::time::timeout(patience, say_goodbye(client)).await;
     exit.into()
 }
 
 /// Ends what the client has open, such as a session or a child process, and waits until it is done with what it does
 /// after its last use, such as cancelling what was given up.
 async fn say_goodbye(client: Option<Client>) {
+    if let Some(client) = client {
+        if let Err(error) = client.close().await {
+            tracing::debug!(%error, "the server could not be told of the end");
+        }
+        // Idle connections stay open for as long as there is a client.
+        drop(client);
+    }
     let metrics = tokio::runtime::Handle::current().metrics();
-    let done = async {
-        if let Some(client) = client {
-            if let Err(error) = client.close().await {
-                tracing::debug!(%error, "the server could not be told of the end");
-            }
-            // Idle connections stay open for as long as there is a client.
-            drop(client);
-        }
-        while metrics.num_alive_tasks() > 0 {
-            tokio::time::sleep(GOODBYE_PACE).await;
-        }
-    };
-    let _ = tokio::time::timeout(GOODBYE, done).await;
+    while metrics.num_alive_tasks() > 0 {
+        tokio::time::sleep(GOODBYE_PACE).await;
+    }
 }
 
 impl CallingCommand {

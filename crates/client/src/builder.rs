@@ -243,6 +243,19 @@ impl ClientBuilder {
         self.eras(Eras::default()).over_http(uri, name, Connection::service(service))
     }
 
+    /// A legacy server at `url` that looks like a modern one, for who routes calls by himself, as gateways do. Its era is
+    /// taken for granted.
+    ///
+    /// # Errors
+    /// As [`ClientBuilder::connect`].
+    pub fn legacy(self, url: &str) -> Result<LegacyUpstream> {
+        let target = Target::parse(url)?;
+        let connection = Connection::new(&target, &self.network, &self.limits)?;
+        let Parts { identity, limits, outside, settings, .. } = self.parts();
+        let wire = Arc::new(Wire::new(target.uri().clone(), connection, settings, Arc::clone(&limits)));
+        Ok(LegacyUpstream::over(wire, identity, limits, outside))
+    }
+
     fn over_http(self, uri: Uri, name: ServerName, connection: Connection) -> Client {
         let mut parts = self.parts();
         let settings = std::mem::take(&mut parts.settings);

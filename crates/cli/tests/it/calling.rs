@@ -280,6 +280,8 @@ fn a_call_that_takes_too_long_is_given_up() {
     let said = call(&remote, &["wait", "--timeout", "50ms"]);
     assert_eq!(said.code, Some(3), "{}", said.err);
     assert!(said.err.contains("50ms"), "{}", said.err);
+    let silent = ["tools", "--era", "modern", "--timeout", "50ms", "--", "cat"];
+    assert_eq!(Said::of(&silent, &[]).code, Some(3), "a list has the same deadline");
 }
 
 #[test]

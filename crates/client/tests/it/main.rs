@@ -6,4 +6,5 @@ mod calls;
 mod era;
 mod legacy;
 mod scripted;
+mod stdio;
 mod tasks;
