@@ -35,11 +35,12 @@ fn files_that_the_pages_name_exist() {
     // What a run writes, and what is only there once it has run.
     let written = ["bench/RESULTS.md", "RESULTS.md", "target/", ".peers/", "target/test-logs/"];
     let mut found = Vec::new();
-    for page in PAGES {
-        for mention in mentions(page).iter().filter(|mention| is_path(mention) && !written.contains(&mention.as_str()))
+    let decisions = names(&root().join("docs/decisions")).into_iter().map(|name| format!("docs/decisions/{name}"));
+    for page in PAGES.map(str::to_owned).into_iter().chain(decisions) {
+        for mention in mentions(&page).iter().filter(|mention| is_path(mention) && !written.contains(&mention.as_str()))
         {
             let (root, path) = (root(), Path::new(mention));
-            let beside = Path::new(page).parent().unwrap().join(path);
+            let beside = Path::new(&page).parent().unwrap().join(path);
             if ![path, &Path::new("crates").join(path), &beside].iter().any(|path| root.join(path).exists()) {
                 found.push(format!("{page}: {mention}"));
             }
