@@ -162,7 +162,7 @@ impl<T: Reply> Request<T> {
     pub async fn detach(mut self) -> Result<Started<T>> {
         let mut call = self.call?;
         Ok(match self.client.inner().run(&mut call, &mut self.options).await? {
-            Ended::Task(task) => Started::Task(Task::new(&self.client, task.task.task_id, call)),
+            Ended::Task(task) => Started::Task(Box::new(Task::new(&self.client, task.task.task_id, call))),
             ended => Started::Done(T::read(ended.into_raw()?, &self.client, &call)?),
         })
     }

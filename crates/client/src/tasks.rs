@@ -32,7 +32,7 @@ pub enum Started<T> {
     /// The result came at once.
     Done(T),
     /// The server works on it.
-    Task(Task<T>),
+    Task(Box<Task<T>>),
 }
 
 /// A task of a server. It is no more than its id: dropping it changes nothing, and any client with the same

@@ -90,7 +90,7 @@ async fn what_nobody_waits_for_any_more_is_not_sent() {
     drop(given_up);
     let request = peer.receive().await;
     drop(large);
-    let mut heard = vec![peer.receive().await, peer.receive().await];
+    let mut heard = [peer.receive().await, peer.receive().await];
     heard.sort_by_key(|message| message["method"].to_string());
     assert_eq!(heard[0]["params"]["requestId"], request["id"]);
     assert_eq!(heard[1]["params"]["name"], "kept");
