@@ -121,3 +121,8 @@ pub use reply::{Reply, Value};
 pub use request::{Asked, CacheUse, Request, Round};
 pub use tasks::{Started, Task};
 pub use telemetry::Trace;
+
+/// The page for those who embed the client: what it shows is compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/client.md")]
+struct Page;

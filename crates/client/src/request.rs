@@ -161,7 +161,7 @@ impl<T: Reply> Request<T> {
             Ended::Task(task) => Round::Task(Task::new(&self.client, task.task.task_id, call)),
             Ended::Asks { requests, state } => {
                 let next = Self { client: self.client, call: Ok(call), options: self.options, reply: PhantomData };
-                Round::Asks(Asked { requests, state, next })
+                Round::Asks(Asked { requests, state, next: Box::new(next) })
             }
         })
     }
@@ -226,7 +226,7 @@ pub enum Round<T> {
 pub struct Asked<T> {
     requests: InputRequests,
     state: Option<String>,
-    next: Request<T>,
+    next: Box<Request<T>>,
 }
 
 impl<T> Asked<T> {
