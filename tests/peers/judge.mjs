@@ -2,50 +2,64 @@
 //
 //   judge.mjs RESULTS TOPOLOGY REVISION
 //
-// Prints `ok SCENARIO` or `FAIL SCENARIO: reason` per scenario, `note …` for what the baseline excuses, and at the end
-// `score REQUIRED BEYOND`, each as passed/all. Counts scenarios, not checks, and by itself: the suite's own exit code
-// knows neither a scenario that did not run nor one whose checks were all skipped.
+// The topology is how the server was put up, or `client` where the suite tried our client. Prints `ok SCENARIO` or
+// `FAIL SCENARIO: reason` per scenario, `note …` for what the baseline excuses, and at the end `score REQUIRED BEYOND`,
+// each as passed/all. Counts scenarios, not checks, and by itself: the suite's own exit code knows neither a scenario
+// that did not run nor one whose checks were all skipped.
 
-import { readdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
 import { parse } from 'yaml';
 
 // The order in which a check id that occurs several times is judged by its worst occurrence.
 const SEVERITY = ['INFO', 'SKIPPED', 'SUCCESS', 'WARNING', 'FAILURE'];
 
 const [results, topology, revision] = process.argv.slice(2);
+const leg = topology === 'client' ? 'client' : 'server';
 const suite = new URL('.', import.meta.resolve('@modelcontextprotocol/conformance/package.json'));
 const read = (path) => parse(readFileSync(path, 'utf8'));
 const baseline = read(new URL('baseline.yaml', import.meta.url));
-const required = read(new URL(`requirements/${revision}.yaml`, suite)).server;
-const beyond = baseline.also[revision] ?? [];
+const pending = baseline.pending[leg] ?? [];
+const required = read(new URL(`requirements/${revision}.yaml`, suite))[leg];
+const judged = required.filter((scenario) => !pending.includes(scenario));
+const beyond = baseline.also[leg][revision] ?? [];
 const expected = baseline.expected[topology][revision] ?? [];
+const skipped = baseline.skipped[leg]?.[revision] ?? [];
 
+/** Where the results of each scenario are. */
 const ran = new Map();
-for (const directory of readdirSync(results)) {
-  const scenario = /^server-(.+)-\d{4}-\d\d-\d\dT[\dZ-]+$/.exec(directory)?.[1];
-  if (scenario) ran.set(scenario, JSON.parse(readFileSync(join(results, directory, 'checks.json'), 'utf8')));
+for (const path of readdirSync(results, { recursive: true }).filter((path) => basename(path) === 'checks.json')) {
+  const scenario = /^(?:server-)?(.+)-\d{4}-\d\d-\d\dT[\dZ-]+$/.exec(dirname(path))?.[1];
+  if (scenario) ran.set(scenario, join(results, dirname(path)));
 }
 
-for (const entry of expected) {
-  if (![...required, ...beyond].includes(entry.split(':')[0])) {
+for (const entry of [...expected, ...skipped]) {
+  if (![...judged, ...beyond].includes(entry.split(':')[0])) {
     console.log(`FAIL baseline: ${entry} names no scenario that is judged`);
   }
+}
+for (const scenario of pending.filter((scenario) => required.includes(scenario))) {
+  if (judge(scenario).length === 0) console.log(`FAIL ${scenario}: passes: remove it from baseline.yaml`);
 }
 const score = [required, beyond].map((scenarios) => `${scenarios.filter(passes).length}/${scenarios.length}`);
 console.log(`score ${score.join(' ')}`);
 
 /** Prints the scenario's line. */
 function passes(scenario) {
+  if (pending.includes(scenario)) {
+    console.log(`note ${scenario}: pending`);
+    return false;
+  }
   const problems = judge(scenario);
   console.log(problems.length === 0 ? `ok ${scenario}` : `FAIL ${scenario}: ${problems.join('; ')}`);
   return problems.length === 0;
 }
 
 function judge(scenario) {
-  const checks = worst(ran.get(scenario) ?? []);
+  const occurrences = checksOf(scenario);
+  const checks = worst(occurrences);
   if (![...checks.values()].some((check) => check.status === 'SUCCESS')) return ['no check ran'];
-  const problems = [];
+  const problems = [...judgeSkipped(scenario, occurrences), ...judgeExit(scenario)];
   for (const [id, check] of checks) {
     const entry = `${scenario}:${id}`;
     const bad = check.status === 'FAILURE' || check.status === 'WARNING';
@@ -55,6 +69,28 @@ function judge(scenario) {
     else if (check.status === 'SUCCESS' && expected.includes(entry)) problems.push(`${id} passes: remove it from baseline.yaml`);
   }
   return problems;
+}
+
+function checksOf(scenario) {
+  return ran.has(scenario) ? JSON.parse(readFileSync(join(ran.get(scenario), 'checks.json'), 'utf8')) : [];
+}
+
+/** What a server skips, the suite's requirements allow; what a client skips, it did not do. */
+function judgeSkipped(scenario, checks) {
+  if (leg === 'server') return [];
+  const names = checks.filter((check) => check.status === 'SKIPPED').map((check) => check.name);
+  const known = skipped.filter((entry) => entry.startsWith(`${scenario}:`)).map((entry) => entry.split(':')[1]);
+  return [
+    ...names.filter((name) => !known.includes(name)).map((name) => `${name} was skipped`),
+    ...known.filter((name) => !names.includes(name)).map((name) => `${name} is not skipped: remove it from baseline.yaml`),
+  ];
+}
+
+/** The suite does not hold it against every client that it ended with an error. */
+function judgeExit(scenario) {
+  const stderr = join(ran.get(scenario), 'stderr.txt');
+  const error = existsSync(stderr) ? /^Error: .*/m.exec(readFileSync(stderr, 'utf8')) : null;
+  return error ? [`the client ended with ${error[0]}`] : [];
 }
 
 /** The worst occurrence of every check id. */

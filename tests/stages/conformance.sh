@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# The official conformance suite, at both revisions, against the fixture put up in three ways.
+# The official conformance suite, at both revisions: against the fixture put up in three ways, and of the client.
 
 stage_conformance() {
     if ! need_node || ! build_fixture; then
@@ -24,24 +24,43 @@ stage_conformance() {
         conform up "$REPLY"
     fi
     stop_all
+    conform_client
     printf '%-9s %-11s %-9s %s\n' topology revision required beyond "${scores[@]}"
 }
 
-# conform TOPOLOGY URL: runs and judges the suite; the results stay beside the logs.
+# conform TOPOLOGY URL: has the suite try a server.
 conform() {
-    local topology=$1 url=$2 before=$failed revision results log score
+    local topology=$1 before=$failed revision
     for revision in 2026-07-28 2025-11-25; do
-        results=$logs/conformance-$topology-$revision
-        log=$results.log
-        rm -rf "$results"
-        # The exit code is the judge's business, not the suite's.
-        timeout --kill-after=10 300 "$node" tests/peers/node_modules/@modelcontextprotocol/conformance/dist/index.js \
-            server --url "$url" --requirements "$revision" --output-dir "$results" >"$log" 2>&1 </dev/null || true
-        "$node" tests/peers/judge.mjs "$results" "$topology" "$revision" >"$results.verdict" 2>>"$log" || true
-        grep '^note ' "$results.verdict" || true
-        tally "conformance $topology $revision" "$results.verdict"
-        read -ra score < <(sed -n 's/^score //p' "$results.verdict") || true
-        scores+=("$topology" "$revision" "${score[0]-?}" "${score[1]-?}")
+        judged "$topology" "$revision" server --url "$2"
     done
     survived "conformance $topology" "$before"
+}
+
+# conform_client: has the suite try the client, with all scenarios at once.
+conform_client() {
+    local revision
+    if [ ! -x "$built/examples/conformance_client" ]; then
+        skip 'conformance client' "no $built/examples/conformance_client"
+        return
+    fi
+    for revision in 2026-07-28 2025-11-25; do
+        judged client "$revision" client --command "$(realpath "$built")/examples/conformance_client" --timeout 60000
+    done
+}
+
+# judged TOPOLOGY REVISION ARGUMENT...: runs and judges the suite; the results stay beside the logs.
+judged() {
+    local topology=$1 revision=$2 results=$logs/conformance-$1-$2 log score
+    shift 2
+    log=$results.log
+    rm -rf "$results"
+    # The exit code is the judge's business, not the suite's.
+    timeout --kill-after=10 300 "$node" tests/peers/node_modules/@modelcontextprotocol/conformance/dist/index.js \
+        "$@" --requirements "$revision" --output-dir "$results" >"$log" 2>&1 </dev/null || true
+    "$node" tests/peers/judge.mjs "$results" "$topology" "$revision" >"$results.verdict" 2>>"$log" || true
+    grep '^note ' "$results.verdict" | grep -v ': pending$' || true
+    tally "conformance $topology $revision" "$results.verdict"
+    read -ra score < <(sed -n 's/^score //p' "$results.verdict") || true
+    scores+=("$topology" "$revision" "${score[0]-?}" "${score[1]-?}")
 }

@@ -13,7 +13,8 @@ build_fixture() {
     fi
     [ ${#fixture[@]} -eq 0 ] || return 0
     need_rust || return
-    step 'build fixture' 1500 cargo build --release --locked --workspace --bin anypod --example conformance || return
+    step 'build fixture' 1500 cargo build --release --locked --workspace --bin anypod \
+        --example conformance --example conformance_client --example exercise || return
     rm -f "$keys"
     step 'make keys' 10 "$built/anypod" keys new --out "$keys" || return
     fixture=("$built/examples/conformance" --key-file "$keys")

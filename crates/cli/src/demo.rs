@@ -4,8 +4,8 @@ mod desk;
 mod tools;
 
 use std::future::Future;
-use std::io::{self, IsTerminal, Read};
-use std::net::{Ipv4Addr, SocketAddr};
+use std::io::{self, Read};
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
@@ -31,6 +31,9 @@ pub(crate) struct DemoArgs {
     /// Without it, the ring in ANYPOD_KEYS, and without that, one of its own.
     #[arg(long, value_name = "FILE")]
     key_file: Option<PathBuf>,
+    /// Serve on standard input and output instead of a port.
+    #[arg(long, conflicts_with_all = ["port", "exit_with_parent"])]
+    stdio: bool,
     /// End when standard input closes, as it does when the parent process ends, however it ends.
     #[arg(long)]
     exit_with_parent: bool,
@@ -41,7 +44,7 @@ pub(crate) struct DemoArgs {
 struct Pod {
     /// The process id.
     pid: u32,
-    /// The port that it listens on.
+    /// The port that it listens on; 0 on standard input and output.
     port: u16,
 }
 
@@ -52,10 +55,13 @@ struct Pod {
 /// A [`Usage`] when the port, the key file or the log filter is wrong; otherwise when signals cannot be caught.
 pub(crate) async fn run(args: DemoArgs) -> anyhow::Result<()> {
     log_to_stderr()?;
+    if args.stdio {
+        return Ok(build(0, args.key_file.as_deref())?.serve_stdio().await?);
+    }
     let mut signals = Signals::new().context("cannot catch signals")?;
     let listener = bind(args.port).await?;
     let address = listener.local_addr()?;
-    let server = build(address, args.key_file.as_deref())?;
+    let server = build(address.port(), args.key_file.as_deref())?;
     if !args.exit_with_parent {
         output::line(&format!("listening on http://{address}/mcp; Ctrl-C stops")).await;
     }
@@ -81,10 +87,10 @@ async fn bind(port: u16) -> anyhow::Result<TcpListener> {
     })
 }
 
-fn build(address: SocketAddr, key_file: Option<&Path>) -> anyhow::Result<Server> {
+fn build(port: u16, key_file: Option<&Path>) -> anyhow::Result<Server> {
     let mut server = Server::new("anypod-demo", env!("CARGO_PKG_VERSION"))
         .instructions("A demo: adds, echoes, counts down, says which pod answers, and books rooms in a few cities.")
-        .state(Pod { pid: std::process::id(), port: address.port() });
+        .state(Pod { pid: std::process::id(), port });
     if let Some(ring) = keys::given(key_file)? {
         server = server.keys(ring);
     }
@@ -110,7 +116,7 @@ fn log_to_stderr() -> anyhow::Result<()> {
         }
         None => EnvFilter::new("warn"),
     };
-    let coloured = io::stderr().is_terminal() && !real::no_colour();
+    let coloured = output::colours_errors();
     let subscriber =
         tracing_subscriber::fmt().with_env_filter(filter).with_ansi(coloured).with_writer(io::stderr).finish();
     tracing::subscriber::set_global_default(subscriber).context("logging is set up twice")

@@ -1,7 +1,9 @@
 //! The `anypod` binary: reads the command line and hands over to one file per subcommand.
 //!
-//! Exit codes: 0 done, 1 failed, 2 the command line, or something it names, is wrong.
+//! Exit codes: 0 done, 1 failed, 2 the command line, or something it names, is wrong. Subcommands that call a server
+//! end with those of [`calling::exit`].
 
+mod calling;
 mod demo;
 mod keys;
 mod output;
@@ -17,7 +19,7 @@ use clap::Parser;
 /// How long the process waits at its end for output that nobody reads.
 const LAST_OUTPUT: Duration = Duration::from_secs(1);
 
-/// Any pod can answer: run MCP servers on more than one machine.
+/// Any pod can answer: run MCP servers on more than one machine, and call any of them.
 ///
 /// Without a subcommand, `anypod` does what `anypod up` does.
 #[derive(Debug, Parser)]
@@ -38,6 +40,8 @@ enum Command {
     /// Make, rotate or look at a key file.
     #[command(subcommand)]
     Keys(keys::KeysCommand),
+    #[command(flatten)]
+    Calling(Box<calling::CallingCommand>),
 }
 
 fn main() -> ExitCode {
@@ -51,16 +55,15 @@ fn main() -> ExitCode {
     };
     let done = runtime.block_on(run(cli));
     runtime.shutdown_timeout(LAST_OUTPUT);
-    match done {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => usage::fail(&error),
-    }
+    done.unwrap_or_else(|error| usage::fail(&error))
 }
 
-async fn run(cli: Cli) -> anyhow::Result<()> {
+async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     match cli.command.unwrap_or(Command::Up(cli.up)) {
-        Command::Up(args) => up::run(args).await,
-        Command::Demo(args) => demo::run(args).await,
-        Command::Keys(command) => keys::run(&command),
+        Command::Up(args) => up::run(args).await?,
+        Command::Demo(args) => demo::run(args).await?,
+        Command::Keys(command) => keys::run(&command)?,
+        Command::Calling(command) => return Ok(calling::run(*command).await),
     }
+    Ok(ExitCode::SUCCESS)
 }

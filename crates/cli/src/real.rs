@@ -1,9 +1,45 @@
 //! The real environment and the real randomness: what every other crate takes as an argument.
 
-/// Whether the person asked for no colours. Convention: <https://no-color.org>.
+/// Where the person wants colours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Colours {
+    /// Everywhere, also in pipes.
+    Always,
+    /// Where a terminal reads.
+    OnTerminals,
+    /// Nowhere.
+    Never,
+}
+
+/// Where the person wants colours. Conventions: <https://no-color.org>, <https://bixense.com/clicolors>.
 #[expect(clippy::disallowed_methods, reason = "this file is where the environment is read")]
-pub(crate) fn no_colour() -> bool {
-    std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
+pub(crate) fn colours() -> Colours {
+    let value = |name| std::env::var_os(name).filter(|value| !value.is_empty());
+    if value("NO_COLOR").is_some() {
+        return Colours::Never;
+    }
+    if value("CLICOLOR_FORCE").is_some_and(|value| value != "0") {
+        return Colours::Always;
+    }
+    match value("CLICOLOR").is_some_and(|value| value == "0") {
+        true => Colours::Never,
+        false => Colours::OnTerminals,
+    }
+}
+
+/// Whether the terminal can neither colour nor clear a line.
+#[expect(clippy::disallowed_methods, reason = "this file is where the environment is read")]
+pub(crate) fn dumb_terminal() -> bool {
+    std::env::var_os("TERM").is_some_and(|value| value == "dumb")
+}
+
+/// The variable that holds a bearer token for the server that is called.
+pub(crate) const TOKEN: &str = "ANYPOD_TOKEN";
+
+/// The bearer token in the environment.
+#[expect(clippy::disallowed_methods, reason = "this file is where the environment is read")]
+pub(crate) fn token() -> Option<String> {
+    std::env::var(TOKEN).ok().filter(|value| !value.is_empty())
 }
 
 /// The variable that says what is logged.

@@ -33,7 +33,7 @@ use self::rotation::Rotation;
 use self::signals::Signals;
 use crate::keys::{self, Ephemeral};
 use crate::output;
-use crate::usage::Usage;
+use crate::usage::{Usage, duration};
 
 /// The longest head of a request or an answer, in bytes. Headers mirror arguments, so they may be long.
 const HEAD_LIMIT: usize = 64 * 1024;
@@ -183,37 +183,9 @@ impl KeyFile {
     }
 }
 
-/// A time with its unit, or in seconds without one. At most an hour: a drain that never ends is a leak.
-fn duration(text: &str) -> Result<Duration, String> {
-    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
-    let (number, unit) = text.split_at(digits);
-    let millis = match unit {
-        "ms" => 1,
-        "" | "s" => 1000,
-        "m" => 60_000,
-        _ => return Err("write a time such as 10s, 500ms or 2m".to_owned()),
-    };
-    let number: u64 = number.parse().map_err(|_| "write a time such as 10s, 500ms or 2m".to_owned())?;
-    match number.checked_mul(millis).map(Duration::from_millis) {
-        Some(time) if time <= Duration::from_secs(3600) => Ok(time),
-        _ => Err("an hour is the most".to_owned()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn reads_times_with_and_without_a_unit() {
-        assert_eq!(duration("10s"), Ok(Duration::from_secs(10)));
-        assert_eq!(duration("10"), Ok(Duration::from_secs(10)));
-        assert_eq!(duration("500ms"), Ok(Duration::from_millis(500)));
-        assert_eq!(duration("2m"), Ok(Duration::from_secs(120)));
-        for wrong in ["", "s", "-1s", "1.5s", "10 s", "10h", "61m", "99999999999999999999"] {
-            assert!(duration(wrong).is_err(), "{wrong:?}");
-        }
-    }
 
     #[test]
     fn names_a_wildcard_listener_by_loopback() {

@@ -1,6 +1,7 @@
 //! What is wrong with a command line, as one line on standard error, and the exit code that goes with it.
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::error::ErrorKind;
 
@@ -17,6 +18,11 @@ impl Usage {
     /// An error that ends the process with exit code 2.
     pub(crate) fn new(text: impl Into<String>) -> Self {
         Self(text.into())
+    }
+
+    /// The same, with how it is written.
+    pub(crate) fn hint(self, usage: &str) -> Self {
+        Self(format!("{}; usage: {}", self.0, usage.trim_end()))
     }
 }
 
@@ -69,9 +75,37 @@ fn subcommand(message: &str) -> String {
     usage.split_whitespace().take_while(is_name).collect::<Vec<_>>().join(" ")
 }
 
+/// A time with its unit, or in seconds without one. At most an hour: a wait that never ends is a leak.
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let (number, unit) = text.split_at(digits);
+    let millis = match unit {
+        "ms" => 1,
+        "" | "s" => 1000,
+        "m" => 60_000,
+        _ => return Err("write a time such as 10s, 500ms or 2m".to_owned()),
+    };
+    let number: u64 = number.parse().map_err(|_| "write a time such as 10s, 500ms or 2m".to_owned())?;
+    match number.checked_mul(millis).map(Duration::from_millis) {
+        Some(time) if time <= Duration::from_secs(3600) => Ok(time),
+        _ => Err("an hour is the most".to_owned()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn reads_times_with_and_without_a_unit() {
+        assert_eq!(duration("10s"), Ok(Duration::from_secs(10)));
+        assert_eq!(duration("10"), Ok(Duration::from_secs(10)));
+        assert_eq!(duration("500ms"), Ok(Duration::from_millis(500)));
+        assert_eq!(duration("2m"), Ok(Duration::from_secs(120)));
+        for wrong in ["", "s", "-1s", "1.5s", "10 s", "10h", "61m", "99999999999999999999"] {
+            assert!(duration(wrong).is_err(), "{wrong:?}");
+        }
+    }
 
     #[test]
     fn keeps_one_line_of_a_message_that_spans_several() {

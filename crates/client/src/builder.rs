@@ -8,23 +8,29 @@ use anypod_proto::implementation::Implementation;
 use anypod_proto::roots::Root;
 use anypod_proto::sampling::{CreateMessageRequestParams, CreateMessageResult};
 use anypod_proto::tasks;
+use anypod_proto::version::Era;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Uri};
 use http_body_util::Full;
 
 use crate::answer::Answerers;
+use crate::cache::{Asker, Cache, CacheStore, MemoryCache};
 use crate::client::{Client, Inner};
 use crate::credentials::Credentials;
+use crate::era::{EraStore, Eras, ServerName};
 use crate::error::{Result, Source};
 use crate::http::connect::{self, HttpVersion, Proxy, Target, Tls};
 use crate::http::modern::Modern;
 use crate::http::{Connection, Settings, Wire};
 use crate::identity::Identity;
+use crate::legacy::LegacyUpstream;
 use crate::limits::Limits;
 use crate::observe::Observe;
 use crate::outside::Outside;
+use crate::stdio;
+use crate::telemetry::{Trace, Tracer};
 use crate::tools::Tools;
-use crate::upstream::Upstream;
+use crate::upstream::{Transport, Upstream};
 
 /// Builds a [`Client`].
 #[must_use]
@@ -37,6 +43,19 @@ pub struct ClientBuilder {
     settings: Settings,
     network: connect::Settings,
     follows_tasks: bool,
+    era: Option<Era>,
+    eras: Arc<dyn EraStore>,
+    cache: CacheChoice,
+    tracer: Option<Tracer>,
+}
+
+/// Where results are kept.
+#[derive(Default)]
+enum CacheChoice {
+    #[default]
+    Memory,
+    Store(Arc<dyn CacheStore>),
+    None,
 }
 
 impl ClientBuilder {
@@ -50,6 +69,10 @@ impl ClientBuilder {
             settings: Settings::default(),
             network: connect::Settings::default(),
             follows_tasks: true,
+            era: None,
+            eras: Arc::new(Eras::default()),
+            cache: CacheChoice::default(),
+            tracer: None,
         }
     }
 
@@ -107,6 +130,26 @@ impl ClientBuilder {
         self
     }
 
+    /// Where results are kept that the server allows to keep. By default in a [`MemoryCache`] of
+    /// [`Limits::cache_bytes`] of its own.
+    pub fn cache(mut self, store: impl CacheStore) -> Self {
+        self.cache = CacheChoice::Store(Arc::new(store));
+        self
+    }
+
+    /// Keeps no results: every request asks the server.
+    pub fn without_cache(mut self) -> Self {
+        self.cache = CacheChoice::None;
+        self
+    }
+
+    /// Where the trace context of requests comes from. Asked once for every request, when it is sent and within its
+    /// span, so that it can speak of the current one.
+    pub fn trace(mut self, tracer: impl Fn() -> Option<Trace> + Send + Sync + 'static) -> Self {
+        self.tracer = Some(Arc::new(tracer));
+        self
+    }
+
     /// Answers forms, and declares it.
     pub fn on_form<E, F, Fut>(mut self, answer: F) -> Self
     where
@@ -155,6 +198,18 @@ impl ClientBuilder {
         self
     }
 
+    /// The era of the server, which is then not found out.
+    pub const fn era(mut self, era: Era) -> Self {
+        self.era = Some(era);
+        self
+    }
+
+    /// Where the eras of servers are remembered. By default in this client alone.
+    pub fn eras(mut self, eras: impl EraStore) -> Self {
+        self.eras = Arc::new(eras);
+        self
+    }
+
     /// The proxy to go through. By default what the environment says.
     pub fn proxy(mut self, proxy: Proxy) -> Self {
         self.network.proxy = proxy;
@@ -181,7 +236,28 @@ impl ClientBuilder {
     pub fn connect(self, url: &str) -> Result<Client> {
         let target = Target::parse(url)?;
         let connection = Connection::new(&target, &self.network, &self.limits)?;
-        Ok(self.over(target.uri().clone(), connection))
+        let name = ServerName::url(target.uri());
+        Ok(self.over_http(target.uri().clone(), name, connection, Some(url)))
+    }
+
+    /// A client of a server in a child process, which is started by the first request, or at the other end of a pair
+    /// of pipes.
+    pub fn stdio(self, server: impl Into<stdio::Peer>) -> Client {
+        let parts = self.parts(None);
+        let server = server.into();
+        let name = match &server {
+            stdio::Peer::Command(command) => ServerName::command(command.program(), command.arguments()),
+            stdio::Peer::Pipes(_) => ServerName::command("pipes".as_ref(), []),
+        };
+        let wire = Arc::new(stdio::Wire::new(server, Arc::clone(&parts.limits), parts.settings.observer.clone()));
+        let legacy = LegacyUpstream::stdio(
+            Arc::clone(&wire),
+            Arc::clone(&parts.identity),
+            Arc::clone(&parts.limits),
+            parts.outside.clone(),
+        );
+        let identity = Arc::clone(&parts.identity);
+        parts.client(Transport::Stdio { wire, identity }, legacy, name)
     }
 
     /// A client of a service in this process, such as a `Server`: the same path as over HTTP, without a network.
@@ -197,20 +273,76 @@ impl ClientBuilder {
         B: http_body::Body<Data = Bytes> + Send + 'static,
         B::Error: Into<Source>,
     {
-        self.over(Uri::from_static("http://localhost/mcp"), Connection::service(service))
+        let uri = Uri::from_static("http://localhost/mcp");
+        let name = ServerName::url(&uri);
+        self.eras(Eras::default()).over_http(uri, name, Connection::service(service), None)
     }
 
-    fn over(self, uri: Uri, connection: Connection) -> Client {
-        let Self { info, mut capabilities, answerers, limits, outside, settings, network: _, follows_tasks } = self;
+    /// A legacy server at `url` that looks like a modern one, for who routes calls by himself, as gateways do. Its era is
+    /// taken for granted.
+    ///
+    /// # Errors
+    /// As [`ClientBuilder::connect`].
+    pub fn legacy(self, url: &str) -> Result<LegacyUpstream> {
+        let target = Target::parse(url)?;
+        let connection = Connection::new(&target, &self.network, &self.limits)?;
+        let Parts { identity, limits, outside, settings, .. } = self.parts(Some(url));
+        let wire = Arc::new(Wire::new(target.uri().clone(), connection, settings, Arc::clone(&limits)));
+        Ok(LegacyUpstream::over(wire, identity, limits, outside))
+    }
+
+    fn over_http(self, uri: Uri, name: ServerName, connection: Connection, url: Option<&str>) -> Client {
+        let mut parts = self.parts(url);
+        let settings = std::mem::take(&mut parts.settings);
+        let wire = Arc::new(Wire::new(uri, connection, settings, Arc::clone(&parts.limits)));
+        let legacy = LegacyUpstream::over(
+            Arc::clone(&wire),
+            Arc::clone(&parts.identity),
+            Arc::clone(&parts.limits),
+            parts.outside.clone(),
+        );
+        let modern = Modern::new(wire, Arc::clone(&parts.identity));
+        parts.client(Transport::Http(modern), legacy, name)
+    }
+
+    fn parts(self, url: Option<&str>) -> Parts {
+        let Self { info, mut capabilities, answerers, limits, outside, settings, follows_tasks, era, eras, .. } = self;
         answerers.declare(&mut capabilities);
         if follows_tasks {
             capabilities.extensions.get_or_insert_default().extend(tasks::capability());
         }
-        let limits = Arc::new(limits);
         let identity = Arc::new(Identity::new(info, capabilities));
-        let wire = Arc::new(Wire::new(uri, connection, settings, Arc::clone(&limits)));
-        let upstream = Upstream::new(Modern::new(wire, identity));
+        let limits = Arc::new(limits);
+        let store: Option<Arc<dyn CacheStore>> = match self.cache {
+            CacheChoice::Memory => Some(Arc::new(MemoryCache::new(limits.cache_bytes))),
+            CacheChoice::Store(store) => Some(store),
+            CacheChoice::None => None,
+        };
+        let asker = Asker { url, identity: &identity, settings: &settings };
+        let cache = store.map(|store| Cache::new(store, &asker, Arc::clone(&limits), &outside));
+        Parts { identity, limits, answerers, outside, settings, follows_tasks, era, eras, cache, tracer: self.tracer }
+    }
+}
+
+/// What every client is made of, whatever its transport.
+struct Parts {
+    identity: Arc<Identity>,
+    limits: Arc<Limits>,
+    answerers: Answerers,
+    outside: Outside,
+    settings: Settings,
+    follows_tasks: bool,
+    era: Option<Era>,
+    eras: Arc<dyn EraStore>,
+    cache: Option<Cache>,
+    tracer: Option<Tracer>,
+}
+
+impl Parts {
+    fn client(self, transport: Transport, legacy: LegacyUpstream, name: ServerName) -> Client {
+        let Self { limits, answerers, outside, follows_tasks, era, eras, cache, tracer, .. } = self;
+        let upstream = Upstream::new(transport, legacy, era, name, eras);
         let tools = Tools::new(limits.remembered_tools);
-        Client::of(Inner { upstream, answerers, tools, limits, outside, follows_tasks })
+        Client::of(Inner { upstream, answerers, tools, limits, outside, follows_tasks, cache, tracer })
     }
 }

@@ -12,14 +12,16 @@ use anypod_proto::resources::{
 };
 use anypod_proto::subscriptions::SubscriptionFilter;
 use anypod_proto::tools::{CallToolResult, ListToolsResult, Tool};
+use anypod_proto::version::Era;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::answer::Answerers;
 use crate::builder::ClientBuilder;
+use crate::cache::Cache;
 use crate::call::Call;
 use crate::error::{Error, Result};
-use crate::exchange::{Notice, Raw};
+use crate::exchange::Raw;
 use crate::limits::Limits;
 use crate::listen::Listen;
 use crate::lists::List;
@@ -27,6 +29,7 @@ use crate::outside::Outside;
 use crate::reply::{Reply, Value};
 use crate::request::{CacheUse, Options, Request};
 use crate::tasks::Task;
+use crate::telemetry::Tracer;
 use crate::tools::Tools;
 use crate::upstream::Upstream;
 
@@ -46,6 +49,8 @@ pub(crate) struct Inner {
     pub(crate) limits: Arc<Limits>,
     pub(crate) outside: Outside,
     pub(crate) follows_tasks: bool,
+    pub(crate) cache: Option<Cache>,
+    pub(crate) tracer: Option<Tracer>,
 }
 
 impl Client {
@@ -68,6 +73,20 @@ impl Client {
 
     pub(crate) fn inner(&self) -> &Inner {
         &self.inner
+    }
+
+    /// The era of the server, as far as it has shown.
+    pub fn era(&self) -> Option<Era> {
+        self.inner.upstream.era()
+    }
+
+    /// Ends what is open towards the server: a legacy session, a child process. Requests under way fail. A client that
+    /// is dropped instead ends its child process at once, and leaves a legacy session to expire.
+    ///
+    /// # Errors
+    /// If the server could not be told.
+    pub async fn close(&self) -> Result<()> {
+        self.inner.upstream.close().await
     }
 
     /// Runs a tool. `arguments` is what serializes as a JSON object.
@@ -233,6 +252,11 @@ impl Inner {
         Ok(())
     }
 
+    /// Remembers what is listed.
+    pub(crate) fn learn(&self, tools: &mut Vec<Tool>) {
+        self.tools.learn(tools, self.upstream.mirroring());
+    }
+
     /// Lists the tools anew until `tool` has come by.
     pub(crate) async fn relist(&self, tool: &str) -> Result<()> {
         let mut cursor = None;
@@ -241,7 +265,7 @@ impl Inner {
             let mut call = page_call(Method::ToolsList, cursor.as_ref());
             let raw = Box::pin(self.run(&mut call, &mut options)).await?.into_raw()?;
             let mut page: ListToolsResult = raw.read()?;
-            self.tools.learn(&mut page.tools);
+            self.learn(&mut page.tools);
             let found = page.tools.iter().any(|listed| listed.name == tool);
             match page.next_cursor {
                 Some(next) if !found && cursor.as_ref() != Some(&next) => cursor = Some(next),
@@ -256,14 +280,9 @@ impl Inner {
         let known = call.name.as_ref().and_then(|tool| self.tools.find(tool));
         known.map_or(Ok(()), |known| known.check(result, &self.limits))
     }
-
-    pub(crate) fn noticed(&self, _notice: &Notice) {}
-
-    /// Changes may have been missed: nothing that is kept is known to be true.
-    pub(crate) fn missed_changes(&self) {}
 }
 
-fn page_call(method: Method, cursor: Option<&Cursor>) -> Call {
+pub(crate) fn page_call(method: Method, cursor: Option<&Cursor>) -> Call {
     let mut call = Call::new(method);
     if let Some(Cursor(cursor)) = cursor {
         call.push_text("cursor", cursor);

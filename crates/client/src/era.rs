@@ -112,10 +112,9 @@ fn judge_other_fault(status: StatusCode, fault: &Fault, echoed: bool) -> Verdict
     }
     // Spec: basic/index, "`_meta`": a missing member is 400. No legacy server knows what it misses there.
     let keys = [meta::PROTOCOL_VERSION, meta::CLIENT_CAPABILITIES, meta::CLIENT_INFO];
-    if is(Code::InvalidParams) && status == StatusCode::BAD_REQUEST {
-        if keys.iter().any(|key| fault.message.contains(key)) {
-            return Verdict::Modern;
-        }
+    let misses = || keys.iter().any(|key| fault.message.contains(key));
+    if is(Code::InvalidParams) && status == StatusCode::BAD_REQUEST && misses() {
+        return Verdict::Modern;
     }
     // Spec: 2025-11-25, basic/lifecycle, "Error Handling": how `initialize` refuses a version.
     if is(Code::InvalidParams) && fault.supported().is_some() {
@@ -135,4 +134,41 @@ fn judge_status(status: StatusCode) -> Verdict {
 
 fn is_busy(status: StatusCode) -> bool {
     matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::exchange::Raw;
+    use bytes::Bytes;
+
+    #[track_caller]
+    fn probed(result: &'static str, expected: &Verdict) {
+        let answer = Answer::Result(Raw::checked(Bytes::from_static(result.as_bytes())));
+        assert_eq!(judge_probe(&answer), *expected, "{result}");
+    }
+
+    #[test]
+    fn a_result_of_the_probe_is_modern_if_it_has_what_only_modern_ones_have() {
+        probed(r#"{"resultType":"complete","supportedVersions":["2026-07-28"],"capabilities":{}}"#, &Verdict::Modern);
+        probed(r#"{"supportedVersions":["2099-01-01","2026-07-28"],"capabilities":{}}"#, &Verdict::Modern);
+        probed(r#"{"resultType":"complete"}"#, &Verdict::Modern);
+        probed(r#"{"_meta":{"io.modelcontextprotocol/serverInfo":{"name":"a","version":"1"}}}"#, &Verdict::Modern);
+    }
+
+    #[test]
+    fn a_result_of_the_probe_that_says_nothing_modern_is_legacy() {
+        for result in ["{}", r#"{"tools":[]}"#, "[]", "null", r#"{"resultType":5}"#, r#"{"_meta":{"a/b":1}}"#] {
+            probed(result, &Verdict::Legacy);
+        }
+    }
+
+    #[test]
+    fn a_server_that_discovers_itself_as_of_other_versions_is_taken_at_its_word() {
+        let versions = ["2099-01-01", "2025-11-25"].map(str::to_owned).to_vec();
+        probed(
+            r#"{"resultType":"complete","supportedVersions":["2099-01-01","2025-11-25"]}"#,
+            &Verdict::Speaks(versions),
+        );
+    }
 }

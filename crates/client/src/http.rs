@@ -119,17 +119,14 @@ impl Wire {
         body: Bytes,
         turn: Turn,
     ) -> Result<Answered> {
-        let mut headers = headers;
+        let mut headers = self.with_own(headers);
         headers.insert(ACCEPT, if method == Method::GET { EVENTS } else { JSON_OR_EVENTS });
         if method == Method::POST {
             headers.insert(CONTENT_TYPE, JSON);
         }
-        if !self.headers.is_empty() {
-            headers.extend(self.headers.iter().map(|(name, value)| (name.clone(), value.clone())));
-        }
         let mut challenges = 0;
         loop {
-            let answered = self.follow(&method, headers.clone(), &body, turn).await?;
+            let answered = self.follow(&method, &headers, &body, turn).await?;
             let Some(challenge) = self.challenge(&answered) else { return Ok(answered) };
             let Some(credentials) = self.credentials.as_ref().filter(|_| challenges < CHALLENGES) else {
                 return Err(Error::Unauthorized(Box::new(challenge)));
@@ -139,6 +136,16 @@ impl Wire {
                 return Err(Error::Unauthorized(Box::new(challenge)));
             }
         }
+    }
+
+    /// The headers that every request has, and these, which take the place of their namesakes.
+    fn with_own(&self, headers: HeaderMap) -> HeaderMap {
+        if self.headers.is_empty() {
+            return headers;
+        }
+        let mut all = self.headers.clone();
+        all.extend(headers);
+        all
     }
 
     /// 401, and 403 with a challenge, are about credentials. A 403 without one is an answer like others.
@@ -160,10 +167,10 @@ impl Wire {
         wanted.then(|| Challenge { status: answered.status, www_authenticate, url: self.uri.to_string() })
     }
 
-    async fn follow(&self, method: &Method, headers: HeaderMap, body: &Bytes, turn: Turn) -> Result<Answered> {
+    async fn follow(&self, method: &Method, headers: &HeaderMap, body: &Bytes, turn: Turn) -> Result<Answered> {
         let mut uri = self.place();
         for _ in 0..=self.limits.redirects {
-            let answered = self.once(&uri, method, headers.clone(), body, turn).await?;
+            let answered = self.once(&uri, method, headers, body, turn).await?;
             match redirect(&uri, &answered)? {
                 None => return Ok(answered),
                 Some((target, permanent)) => {
@@ -183,11 +190,18 @@ impl Wire {
         moved.as_ref().unwrap_or(&self.uri).clone()
     }
 
-    async fn once(&self, uri: &Uri, method: &Method, headers: HeaderMap, body: &Bytes, turn: Turn) -> Result<Answered> {
+    async fn once(
+        &self,
+        uri: &Uri,
+        method: &Method,
+        headers: &HeaderMap,
+        body: &Bytes,
+        turn: Turn,
+    ) -> Result<Answered> {
         let mut request = Request::new(Full::new(body.clone()));
         *request.method_mut() = method.clone();
         *request.uri_mut() = uri.clone();
-        *request.headers_mut() = headers;
+        *request.headers_mut() = headers.clone();
         if let Some(credentials) = &self.credentials
             && let Some(value) = credentials.authorization().await.map_err(Error::Answerer)?
         {

@@ -29,7 +29,7 @@ use anypod_proto::capabilities::ServerCapabilities;
 use anypod_proto::code::Code;
 use anypod_proto::implementation::Implementation;
 use anypod_proto::jsonrpc::ErrorObject;
-use anypod_proto::legacy::SetLevelRequestParams;
+use anypod_proto::legacy::{ClientCapabilities, SetLevelRequestParams, upgrade};
 use anypod_proto::logging::LoggingLevel;
 use anypod_proto::method::{LegacyMethod, Method};
 use anypod_proto::version::Version;
@@ -67,6 +67,8 @@ pub struct LegacyUpstream {
 struct Shared {
     link: Box<dyn Link>,
     identity: Arc<Identity>,
+    /// What of the client's capabilities a legacy server can be told.
+    declared: ClientCapabilities,
     limits: Arc<Limits>,
     outside: Outside,
     ids: AtomicU64,
@@ -86,10 +88,12 @@ impl LegacyUpstream {
     /// The server at the other end of `link`, for the client that `identity` names.
     pub(crate) fn new(link: impl Link, identity: Arc<Identity>, limits: Arc<Limits>, outside: Outside) -> Self {
         let background = Background::new(limits.connections, limits.connect_deadline);
+        let declared = upgrade::client_capabilities(Version::LATEST_LEGACY, identity.capabilities());
         Self {
             shared: Arc::new(Shared {
                 link: Box::new(link),
                 identity,
+                declared,
                 limits,
                 outside,
                 ids: AtomicU64::new(1),
@@ -119,6 +123,14 @@ impl LegacyUpstream {
         Self::over(Arc::new(wire), identity, limits, outside)
     }
 
+    /// Opens the session, if none is open.
+    ///
+    /// # Errors
+    /// As [`LegacyUpstream::send`], if no session could be opened.
+    pub async fn open(&self) -> Result<()> {
+        self.shared.session().await.map(drop)
+    }
+
     /// Sends a call. Dropping the exchange, or the future of this function, cancels it.
     ///
     /// A call with the state of a round goes on with the call that was held for it. If the session is gone, a call is
@@ -129,7 +141,12 @@ impl LegacyUpstream {
     /// connection breaks, the outcome is unknown, unless the call may be repeated.
     pub async fn send(&self, call: &Call) -> Result<Exchange> {
         if let Some(answers) = &call.answers {
-            return held::resume(&self.shared, call, answers).await;
+            if !modern::is_anew(answers.state.as_deref()) {
+                return held::resume(&self.shared, call, answers).await;
+            }
+            if let Err(error) = modern::visited(&answers.responses) {
+                return Ok(Exchange::answered(Answer::Error(error)));
+            }
         }
         let Some(method) = call.known() else {
             // What extensions have belongs to the modern era.
@@ -166,7 +183,7 @@ impl LegacyUpstream {
 
     /// What the server offers, while there is a session.
     pub fn capabilities(&self) -> Option<ServerCapabilities> {
-        self.shared.open_session().map(|session| modern::capabilities(&session.server.capabilities))
+        self.shared.open_session().map(|session| session.server.capabilities.clone().into())
     }
 }
 
@@ -219,7 +236,10 @@ impl Shared {
         if told.is_some_and(|told| told <= level) {
             return;
         }
-        match self.ask(session, LegacyMethod::SetLevel, SetLevelRequestParams { level }).await {
+        // Logs are not worth a long wait.
+        let told_now = self.ask(session, LegacyMethod::SetLevel, SetLevelRequestParams { level });
+        let deadline = self.limits.connect_deadline;
+        match tokio::time::timeout(deadline, told_now).await.unwrap_or(Err(Error::TimedOut(deadline))) {
             Ok(Some(Answer::Result(_))) => *told = Some(level),
             // The call finds out itself.
             Ok(None) => {}

@@ -5,6 +5,7 @@
 
 use std::borrow::Cow;
 use std::future::Future;
+use std::pin::{Pin, pin};
 use std::time::Duration;
 
 use anypod_proto::code::Code;
@@ -14,12 +15,14 @@ use anypod_proto::rounds::{InputRequests, InputRequiredResult};
 use anypod_proto::tasks::{self, CreateTaskResult};
 use serde::Deserialize;
 use tokio::time::Instant;
+use tracing::Instrument;
 
 use crate::call::{Answers, Call, Repeat};
 use crate::client::Inner;
 use crate::error::{Broken, Error, Result};
 use crate::exchange::{Answer, Exchange, Incoming, Notice, Raw};
 use crate::request::Options;
+use crate::telemetry;
 
 /// How often a request that may be repeated is sent again after its stream broke.
 const REPEATS: usize = 2;
@@ -51,7 +54,7 @@ impl Ended {
 }
 
 /// The time that the server has left.
-struct Budget {
+pub(crate) struct Budget {
     whole: Duration,
     left: Duration,
 }
@@ -62,7 +65,9 @@ impl Budget {
     }
 
     /// Lets `future` use up some of it.
-    async fn spend<T>(&mut self, future: impl Future<Output = Result<T>>) -> Result<T> {
+    ///
+    /// It is lent, as a future that is moved into another is stored twice.
+    pub(crate) async fn spend<T>(&mut self, future: Pin<&mut impl Future<Output = Result<T>>>) -> Result<T> {
         let begun = Instant::now();
         let spent = tokio::time::timeout(self.left, future).await;
         self.left = self.left.saturating_sub(begun.elapsed());
@@ -73,9 +78,19 @@ impl Budget {
 impl Inner {
     /// Drives a request through all of its rounds. It never ends with questions.
     pub(crate) async fn run(&self, call: &mut Call, options: &mut Options) -> Result<Ended> {
+        let span = telemetry::span(call);
+        if span.is_disabled() {
+            return self.all_rounds(call, options).await;
+        }
+        let ended = Box::pin(self.all_rounds(call, options)).instrument(span.clone()).await;
+        ended.inspect_err(|error| telemetry::failed(&span, error))
+    }
+
+    async fn all_rounds(&self, call: &mut Call, options: &mut Options) -> Result<Ended> {
         let mut budget = self.budget(options);
+        self.trace(call);
         for _ in 0..=self.limits.rounds {
-            match self.one(call, options, &mut budget).await? {
+            match self.fetch(call, options, &mut budget).await? {
                 ended @ (Ended::Complete(_) | Ended::Task(_)) => return Ok(ended),
                 Ended::Asks { requests, state } => {
                     let responses = cancellable(options, self.answerers.answer(requests)).await?;
@@ -89,7 +104,10 @@ impl Inner {
     /// Drives a request through one round.
     pub(crate) async fn round(&self, call: &mut Call, options: &mut Options) -> Result<Ended> {
         let mut budget = self.budget(options);
-        self.one(call, options, &mut budget).await
+        let span = telemetry::span(call);
+        span.in_scope(|| self.trace(call));
+        let ended = Box::pin(self.fetch(call, options, &mut budget)).instrument(span.clone()).await;
+        ended.inspect_err(|error| telemetry::failed(&span, error))
     }
 
     fn budget(&self, options: &Options) -> Budget {
@@ -97,22 +115,22 @@ impl Inner {
     }
 
     /// One round, with what the client can repair by itself.
-    async fn one(&self, call: &mut Call, options: &mut Options, budget: &mut Budget) -> Result<Ended> {
+    pub(crate) async fn one(&self, call: &mut Call, options: &mut Options, budget: &mut Budget) -> Result<Ended> {
         let mut listed_again = false;
         let mut repeats = 0;
         loop {
-            let sent = budget.spend(self.attempt(call, options)).await;
+            let sent = budget.spend(pin!(self.attempt(call, options))).await;
             match sent {
                 Ok(Answer::Result(raw)) => return self.read(raw),
                 Ok(Answer::Error(error)) if !listed_again && is_stale(call, &error) => {
                     listed_again = true;
-                    budget.spend(self.list_again(call)).await?;
+                    budget.spend(pin!(Box::pin(self.list_again(call)))).await?;
                 }
                 Ok(Answer::Error(error)) => return Err(Error::Answered(error)),
                 Err(Error::Lost { source }) if call.repeat == Repeat::Safe && repeats < REPEATS => {
                     repeats += 1;
                     tracing::debug!(%source, repeats, "sending a request again whose stream broke");
-                    budget.spend(self.pause(repeats)).await?;
+                    budget.spend(pin!(self.pause(repeats))).await?;
                 }
                 Err(error) => return Err(error),
             }
@@ -145,16 +163,16 @@ impl Inner {
                 Some(_) | None => {}
             }
         };
-        let answered = async {
+        let mut answered = pin!(async {
             let exchange = self.upstream.send(call).await?;
             answer(exchange, &mut tell).await
-        };
+        });
         match cancel {
             None => answered.await,
             Some(cancel) => tokio::select! {
                 biased;
                 () = cancel => Err(Error::Cancelled),
-                answered = answered => answered,
+                answered = answered.as_mut() => answered,
             },
         }
     }

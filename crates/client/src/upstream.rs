@@ -1,30 +1,315 @@
 //! Where calls go: a server of either era, over HTTP, stdio or in this process, told apart as they come.
 //!
-//! Spec: basic/versioning, "Backward Compatibility with Initialization-Based Versions".
+//! A call is sent as a modern one first, and the answer tells. What must not run twice is never what tells: the server
+//! is asked about itself before. Spec: basic/versioning, "Backward Compatibility with Initialization-Based Versions".
 
-use crate::call::Call;
-use crate::error::Result;
-use crate::exchange::Exchange;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use anypod_proto::code::Code;
+use anypod_proto::method::Method;
+use anypod_proto::version::Era;
+
+use crate::call::{Call, Repeat};
+use crate::era::{self, EraStore, ServerName, Verdict};
+use crate::error::{Broken, Error, Result};
+use crate::exchange::{Answer, Exchange, Incoming};
 use crate::http::modern::{Modern, Outcome};
+use crate::identity::Identity;
+use crate::legacy::LegacyUpstream;
+use crate::stdio;
+use crate::tools::Mirroring;
 
 /// One server.
 pub(crate) struct Upstream {
-    modern: Modern,
+    modern: Transport,
+    legacy: LegacyUpstream,
+    pinned: Option<Era>,
+    settled: RwLock<Option<Era>>,
+    name: ServerName,
+    eras: Arc<dyn EraStore>,
+    asking: tokio::sync::Mutex<()>,
+}
+
+/// How a modern server is spoken to.
+pub(crate) enum Transport {
+    /// Over HTTP, or as if.
+    Http(Modern),
+    /// Over pipes.
+    Stdio {
+        /// The pipes.
+        wire: Arc<stdio::Wire>,
+        /// Who calls.
+        identity: Arc<Identity>,
+    },
+}
+
+/// What a modern server, or one that may be, has answered.
+enum Tried {
+    /// It goes on.
+    Exchange(Exchange),
+    /// It said no, and this is what that says about its era.
+    Refused { verdict: Verdict, error: Error, ran: Ran },
+}
+
+/// Whether a request that was refused may have had effects.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Ran {
+    No,
+    Perhaps,
 }
 
 impl Upstream {
-    pub(crate) const fn new(modern: Modern) -> Self {
-        Self { modern }
+    /// A server whose era shows, unless it is pinned.
+    pub(crate) fn new(
+        modern: Transport,
+        legacy: LegacyUpstream,
+        pinned: Option<Era>,
+        name: ServerName,
+        eras: Arc<dyn EraStore>,
+    ) -> Self {
+        let settled = RwLock::new(pinned.or_else(|| eras.get(&name)));
+        Self { modern, legacy, pinned, settled, name, eras, asking: tokio::sync::Mutex::new(()) }
+    }
+
+    /// The era, as far as it is known.
+    pub(crate) fn era(&self) -> Option<Era> {
+        *self.settled.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether arguments are mirrored into headers.
+    pub(crate) fn mirroring(&self) -> Mirroring {
+        match (&self.modern, self.era()) {
+            (Transport::Http(_), Some(Era::Modern) | None) => Mirroring::Headers,
+            (Transport::Http(_), Some(Era::Legacy)) | (Transport::Stdio { .. }, _) => Mirroring::None,
+        }
+    }
+
+    /// Ends what is open towards the server.
+    pub(crate) async fn close(&self) -> Result<()> {
+        match &self.modern {
+            Transport::Http(_) => self.legacy.close().await,
+            Transport::Stdio { wire, .. } => {
+                wire.close().await;
+                Ok(())
+            }
+        }
     }
 
     /// Sends a call in the era of the server.
     ///
     /// # Errors
-    /// As the transport has it.
+    /// As the transport has it. An answer that says no is an answer, unless it is plain HTTP.
     pub(crate) async fn send(&self, call: &Call) -> Result<Exchange> {
-        match self.modern.send(call).await? {
-            Outcome::Exchange(exchange) => Ok(exchange),
-            Outcome::Refused(refusal) => Err(refusal.into_error()),
+        if self.era().is_none() && self.must_ask_first(call) {
+            Box::pin(self.ask()).await?;
         }
+        match self.era() {
+            Some(Era::Legacy) => Box::pin(self.send_legacy(call)).await,
+            known @ (Some(Era::Modern) | None) => self.send_modern(call, known).await,
+        }
+    }
+
+    /// Over pipes, no status tells a refusal; and what must not run twice is never sent to find out.
+    fn must_ask_first(&self, call: &Call) -> bool {
+        match self.modern {
+            Transport::Http(_) => call.repeat == Repeat::Never,
+            Transport::Stdio { .. } => true,
+        }
+    }
+
+    /// Asks the server about itself, to learn its era. One at a time: the others find it settled.
+    async fn ask(&self) -> Result<()> {
+        let _asking = self.asking.lock().await;
+        if self.era().is_some() {
+            return Ok(());
+        }
+        match &self.modern {
+            Transport::Http(_) => {
+                match Box::pin(self.send_modern(&Call::new(Method::Discover), None)).await {
+                    Ok(_) | Err(Error::Refused { .. } | Error::Broken(_)) => {}
+                    Err(error) => return Err(error),
+                }
+                // A result that says nothing of this era, as servers give that look at no version, is in doubt legacy.
+                if self.era().is_none() && self.legacy.open().await.is_ok() {
+                    self.settle(Era::Legacy);
+                }
+                Ok(())
+            }
+            Transport::Stdio { wire, identity } => {
+                let verdict = match wire.probe(identity).await? {
+                    stdio::Probe::Answered(answer) => era::judge_probe(&answer),
+                    stdio::Probe::Silent | stdio::Probe::Failed(_) => Verdict::Legacy,
+                };
+                self.believe(&verdict)
+            }
+        }
+    }
+
+    /// Settles what a probe says that leaves no doubt.
+    fn believe(&self, verdict: &Verdict) -> Result<()> {
+        match verdict {
+            Verdict::Modern => self.settle(Era::Modern),
+            Verdict::Speaks(versions) => match era::newest_common(versions) {
+                Some(version) => self.settle(version.era()),
+                None => return Err(Broken::NoCommonVersion(versions.clone()).into()),
+            },
+            Verdict::Legacy | Verdict::Unclear => self.settle(Era::Legacy),
+            Verdict::NotNow => {}
+        }
+        Ok(())
+    }
+
+    async fn send_modern(&self, call: &Call, known: Option<Era>) -> Result<Exchange> {
+        match self.attempt(call, known).await? {
+            Tried::Exchange(exchange) => Ok(exchange),
+            Tried::Refused { verdict, error, ran } => Box::pin(self.judge(call, known, verdict, error, ran)).await,
+        }
+    }
+
+    /// What to do about a refusal.
+    async fn judge(
+        &self,
+        call: &Call,
+        known: Option<Era>,
+        verdict: Verdict,
+        error: Error,
+        ran: Ran,
+    ) -> Result<Exchange> {
+        match verdict {
+            Verdict::Modern => {
+                self.settle(Era::Modern);
+                match is_unsupported_version(&error) {
+                    true => self.once_more(call).await,
+                    false => refused(error),
+                }
+            }
+            _ if self.pinned.is_some() => refused(error),
+            Verdict::Speaks(versions) => match era::newest_common(&versions) {
+                Some(_) => {
+                    self.settle(Era::Legacy);
+                    self.legacy.send(call).await
+                }
+                None => Err(Broken::NoCommonVersion(versions).into()),
+            },
+            Verdict::Unclear if known.is_some() => refused(error),
+            Verdict::Legacy | Verdict::Unclear => {
+                // What is known is not given up for the error page of a proxy.
+                let in_doubt = verdict == Verdict::Unclear || known.is_some();
+                let asked = call.known() == Some(Method::Discover);
+                if in_doubt && !asked && self.is_modern_by_its_own_word().await {
+                    return refused(error);
+                }
+                self.fall_back(call, error, ran).await
+            }
+            Verdict::NotNow => refused(error),
+        }
+    }
+
+    /// A server that refuses the version and offers it may mean it the second time.
+    async fn once_more(&self, call: &Call) -> Result<Exchange> {
+        match self.attempt(call, Some(Era::Modern)).await? {
+            Tried::Exchange(exchange) => Ok(exchange),
+            Tried::Refused { error, .. } => refused(error),
+        }
+    }
+
+    async fn is_modern_by_its_own_word(&self) -> bool {
+        match self.attempt(&Call::new(Method::Discover), None).await {
+            Ok(Tried::Exchange(_)) => self.era() == Some(Era::Modern),
+            Ok(Tried::Refused { verdict: Verdict::Modern, .. }) => {
+                self.settle(Era::Modern);
+                true
+            }
+            Ok(Tried::Refused { .. }) | Err(_) => false,
+        }
+    }
+
+    /// Tries the legacy handshake. If it fails, the first answer stands.
+    async fn fall_back(&self, call: &Call, error: Error, ran: Ran) -> Result<Exchange> {
+        if let Err(handshake) = self.legacy.open().await {
+            tracing::debug!(%handshake, "the server is not of the legacy era either");
+            return refused(error);
+        }
+        self.settle(Era::Legacy);
+        match (ran, call.repeat) {
+            (Ran::No, _) | (Ran::Perhaps, Repeat::Safe) => self.legacy.send(call).await,
+            (Ran::Perhaps, Repeat::Never) => Err(Error::OutcomeUnknown { source: error.into() }),
+        }
+    }
+
+    /// Sends a call to a legacy server; one that is none any more is tried anew.
+    async fn send_legacy(&self, call: &Call) -> Result<Exchange> {
+        let Err(error) = self.legacy.open().await else { return self.legacy.send(call).await };
+        let unfit = matches!(error, Error::Answered(_) | Error::Broken(_) | Error::Refused { .. });
+        if !unfit || self.pinned.is_some() || !self.is_modern_by_its_own_word().await {
+            return Err(error);
+        }
+        tracing::info!(server = %self.name, "the server has become a modern one");
+        Box::pin(self.send_modern(call, Some(Era::Modern))).await
+    }
+
+    /// Sends a call as a modern one, and judges what shows the era.
+    async fn attempt(&self, call: &Call, known: Option<Era>) -> Result<Tried> {
+        let sent = match &self.modern {
+            Transport::Http(modern) => modern.send(call).await,
+            Transport::Stdio { wire, identity } => wire.send(call, identity).await.map(Outcome::Exchange),
+        };
+        match sent {
+            Ok(Outcome::Exchange(exchange)) if known.is_some() => Ok(Tried::Exchange(exchange)),
+            Ok(Outcome::Exchange(exchange)) => self.first(exchange).await,
+            Ok(Outcome::Refused(refusal)) => {
+                let verdict = era::judge(refusal.status, &refusal.body, refusal.id);
+                let ran = if refusal.status.is_server_error() { Ran::Perhaps } else { Ran::No };
+                Ok(Tried::Refused { verdict, error: refusal.into_error(), ran })
+            }
+            // Some legacy servers refuse whatever has no session, whoever sends it.
+            Err(error @ Error::Unauthorized(_)) if known.is_none() && self.has_credentials() => {
+                Ok(Tried::Refused { verdict: Verdict::Legacy, error, ran: Ran::No })
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    fn has_credentials(&self) -> bool {
+        match &self.modern {
+            Transport::Http(modern) => modern.has_credentials(),
+            Transport::Stdio { .. } => false,
+        }
+    }
+
+    /// Looks at the first message of a server whose era is not known.
+    async fn first(&self, mut exchange: Exchange) -> Result<Tried> {
+        let first = exchange.next().await?;
+        let Incoming::Answer(answer) = &first else { return Ok(Tried::Exchange(exchange.preceded(first))) };
+        let verdict = era::judge_answer(answer);
+        match answer {
+            Answer::Result(_) => {
+                if verdict == Verdict::Modern {
+                    self.settle(Era::Modern);
+                }
+                Ok(Tried::Exchange(exchange.preceded(first)))
+            }
+            Answer::Error(error) => Ok(Tried::Refused { verdict, error: Error::Answered(error.clone()), ran: Ran::No }),
+        }
+    }
+
+    fn settle(&self, era: Era) {
+        let mut settled = self.settled.write().unwrap_or_else(PoisonError::into_inner);
+        if self.pinned.is_none() && *settled != Some(era) {
+            *settled = Some(era);
+            self.eras.put(&self.name, era);
+        }
+    }
+}
+
+fn is_unsupported_version(error: &Error) -> bool {
+    matches!(error, Error::Answered(error) if error.code == Code::UnsupportedProtocolVersion.number())
+}
+
+/// An answer that stands.
+fn refused(error: Error) -> Result<Exchange> {
+    match error {
+        Error::Answered(error) => Ok(Exchange::answered(Answer::Error(error))),
+        error => Err(error),
     }
 }

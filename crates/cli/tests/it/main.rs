@@ -2,8 +2,12 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod calling;
 mod demo;
 mod keys;
+mod questions;
+mod remote;
 mod supervisor;
+mod terminal;
 mod up;
 mod usage;

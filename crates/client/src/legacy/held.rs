@@ -13,15 +13,14 @@ use anypod_proto::code::Code;
 use anypod_proto::jsonrpc::ErrorObject;
 use anypod_proto::method::Method;
 use anypod_proto::rounds::{InputRequests, InputRequiredResult};
-use bytes::Bytes;
 use tokio::sync::oneshot;
 
-use super::Shared;
 use super::link::Waits;
 use super::stream::{Reading, Stream};
+use super::{Shared, modern};
 use crate::call::{Answers, Call};
 use crate::error::Result;
-use crate::exchange::{Answer, Exchange, Raw};
+use crate::exchange::{Answer, Exchange};
 
 /// The calls that are held, by their states.
 #[derive(Default)]
@@ -80,9 +79,7 @@ pub(super) fn hold(mut reading: Box<Reading>) -> Answer {
     reading.wait(Waits::ForAnswers);
     let deadline = shared.limits.answer_deadline;
     shared.background.last(keep(Arc::downgrade(&shared), state.clone(), reading, asked, deadline));
-    let result = InputRequiredResult::new(requests).with_request_state(state);
-    let text = serde_json::to_vec(&result).expect("the protocol's own types are JSON");
-    Answer::Result(Raw::checked(Bytes::from(text)))
+    modern::asked(&InputRequiredResult::new(requests).with_request_state(state))
 }
 
 /// Holds the call until it is wanted, or nobody can want it any more.
@@ -122,7 +119,11 @@ async fn keep(
 pub(super) async fn resume(shared: &Shared, call: &Call, answers: &Answers) -> Result<Exchange> {
     let Some(state) = &answers.state else { return Ok(Exchange::answered(unknown())) };
     let Some(mut reading) = shared.held.take(state, call).await else { return Ok(Exchange::answered(unknown())) };
-    reading.answer(&answers.responses).await?;
+    let responses = match reading.answers(&answers.responses) {
+        Ok(responses) => responses,
+        Err(error) => return Ok(Exchange::answered(Answer::Error(error))),
+    };
+    reading.answer(responses).await?;
     match reading.questions.is_empty() {
         true => Ok(Exchange::stream(Stream::new(reading))),
         // As a modern server may: what was not answered is asked again.

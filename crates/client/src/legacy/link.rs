@@ -2,6 +2,8 @@
 //!
 //! A link carries messages and knows nothing of what they mean, except which request a message belongs to.
 
+use std::sync::Arc;
+
 use anypod_proto::version::Version;
 use bytes::Bytes;
 use http::HeaderValue;
@@ -56,7 +58,7 @@ pub(crate) enum Unasked {
 /// When the unasked stream is to be opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Flow {
-    /// It flows by itself and has to be read from the start: lines over pipes.
+    /// It flows by itself and has to be read from the start: lines over pipes. Where it ends, the session has ended.
     Always,
     /// It costs a connection, and is opened when someone needs it.
     OnDemand,
@@ -116,4 +118,27 @@ pub(crate) trait Link: Send + Sync + 'static {
     /// # Errors
     /// As [`Link::request`].
     fn end<'a>(&'a self, place: &'a Place) -> BoxFuture<'a, Result<()>>;
+}
+
+/// A way that others use too.
+impl<L: Link> Link for Arc<L> {
+    fn request<'a>(&'a self, place: &'a Place, id: u64, text: Bytes) -> BoxFuture<'a, Result<Reply>> {
+        L::request(self, place, id, text)
+    }
+
+    fn tell<'a>(&'a self, place: &'a Place, text: Bytes) -> BoxFuture<'a, Result<Told>> {
+        L::tell(self, place, text)
+    }
+
+    fn unasked<'a>(&'a self, place: &'a Place) -> BoxFuture<'a, Result<Unasked>> {
+        L::unasked(self, place)
+    }
+
+    fn flow(&self) -> Flow {
+        L::flow(self)
+    }
+
+    fn end<'a>(&'a self, place: &'a Place) -> BoxFuture<'a, Result<()>> {
+        L::end(self, place)
+    }
 }

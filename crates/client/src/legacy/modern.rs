@@ -1,89 +1,82 @@
 //! What legacy servers answer, as modern servers would.
 
-use anypod_proto::capabilities::ServerCapabilities;
 use anypod_proto::code::Code;
-use anypod_proto::discover::DiscoverResult;
-use anypod_proto::jsonrpc::{ErrorObject, JsonObject, ResultType};
-use anypod_proto::legacy;
-use anypod_proto::meta::{self, ResultMeta};
+use anypod_proto::elicitation::ElicitAction;
+use anypod_proto::jsonrpc::ErrorObject;
+use anypod_proto::legacy::ClientCapabilities;
+use anypod_proto::legacy::upgrade::{self, Failure};
 use anypod_proto::method::Method;
-use anypod_proto::version::Version;
+use anypod_proto::rounds::{InputRequiredResult, InputResponses};
 use bytes::Bytes;
 use serde::Serialize;
-use serde_json::Value;
 
 use super::session::Session;
-use crate::error::Result;
+use crate::error::{Broken, Result};
 use crate::exchange::{Answer, Raw};
 
-/// The answer to a call.
+/// The state of a round after which the call is sent anew, with nothing held for it: a server of 2025-11-25 has said
+/// which pages are to be visited first. It allows nothing that a caller may not do without it.
+const ANEW: &str = "anew";
+
+/// The answer to a call. `name` is what it is about.
 ///
 /// # Errors
 /// If a result is no object.
-pub(super) fn answer(session: &Session, method: Method, answer: Answer) -> Result<Answer> {
-    match answer {
-        Answer::Result(result) => upgrade(session, method, result.read()?).map(Answer::Result),
-        Answer::Error(error) => Ok(Answer::Error(upgrade_error(error))),
-    }
-}
-
-fn upgrade(session: &Session, method: Method, mut result: JsonObject) -> Result<Raw> {
-    result.insert("resultType".to_owned(), ResultType::Complete.as_str().into());
-    if is_cacheable(method) {
-        result.insert("ttlMs".to_owned(), 0.into());
-        result.insert("cacheScope".to_owned(), "private".into());
-    }
-    let meta = result.entry("_meta").or_insert_with(|| Value::Object(JsonObject::new()));
-    if let (Value::Object(meta), Ok(info)) = (meta, serde_json::to_value(&session.server.server_info)) {
-        meta.insert(meta::SERVER_INFO.to_owned(), info);
-    }
-    Ok(raw(&result))
-}
-
-/// Spec: server/utilities/caching.
-const fn is_cacheable(method: Method) -> bool {
-    match method {
-        Method::Discover
-        | Method::ToolsList
-        | Method::PromptsList
-        | Method::ResourcesList
-        | Method::ResourceTemplatesList
-        | Method::ResourcesRead => true,
-        Method::ToolsCall | Method::PromptsGet | Method::Complete | Method::SubscriptionsListen => false,
-    }
-}
-
-fn upgrade_error(mut error: ErrorObject) -> ErrorObject {
-    error.code = match error.code {
-        code if code == Code::LegacyResourceNotFound.number() => Code::InvalidParams.number(),
-        code => code,
+pub(super) fn answer(
+    session: &Session,
+    declared: &ClientCapabilities,
+    (method, name): (Method, Option<&str>),
+    answer: Answer,
+) -> Result<Answer> {
+    let error = match answer {
+        Answer::Result(result) => {
+            let text = upgrade::result(method, result.as_str()).map_err(|error| Broken::Result(error.to_string()))?;
+            return Ok(Answer::Result(Raw::checked(Bytes::from(text))));
+        }
+        Answer::Error(error) => error,
     };
-    error
+    let opens_pages = declared.elicitation.as_ref().is_some_and(|elicitation| elicitation.offers_url());
+    Ok(match upgrade::error(session.version, method, name, error.clone()) {
+        Failure::InputRequired(pages) if opens_pages => {
+            asked(&InputRequiredResult::new(pages.requests).with_request_state(ANEW))
+        }
+        Failure::InputRequired(_) => Answer::Error(ErrorObject { code: Code::permitted(error.code), ..error }),
+        Failure::Error(error) => Answer::Error(error),
+    })
+}
+
+/// Whether a state is one after which the call is sent anew.
+pub(super) fn is_anew(state: Option<&str>) -> bool {
+    state == Some(ANEW)
+}
+
+/// Whether all the pages were visited.
+///
+/// # Errors
+/// What the caller is told if not.
+pub(super) fn visited(responses: &InputResponses) -> Result<(), ErrorObject> {
+    let all = responses.values().all(|response| {
+        response.as_elicit().is_ok_and(|result| match result.action {
+            ElicitAction::Accept => true,
+            ElicitAction::Decline | ElicitAction::Cancel => false,
+        })
+    });
+    match all && !responses.is_empty() {
+        true => Ok(()),
+        false => Err(ErrorObject::new(Code::InvalidParams, "The request needs pages that were not visited")),
+    }
 }
 
 /// What `server/discover` would say.
 pub(super) fn discover(session: &Session) -> Answer {
-    let server = &session.server;
-    let mut result = DiscoverResult::new(&Version::MODERN, capabilities(&server.capabilities));
-    result.instructions.clone_from(&server.instructions);
-    result.meta = Some(ResultMeta { server_info: Some(server.server_info.clone().into()), ..ResultMeta::default() });
-    Answer::Result(raw(&result))
+    Answer::Result(raw(&upgrade::discover(session.server.clone())))
 }
 
-/// What the server offers. Tasks are left out: those of 2025-11-25 are another protocol than the extension.
-pub(super) fn capabilities(legacy: &legacy::ServerCapabilities) -> ServerCapabilities {
-    ServerCapabilities {
-        experimental: legacy.experimental.clone(),
-        logging: legacy.logging.clone(),
-        completions: legacy.completions.clone(),
-        prompts: legacy.prompts.clone(),
-        resources: legacy.resources.clone(),
-        tools: legacy.tools.clone(),
-        extensions: None,
-        extra: legacy.extra.clone(),
-    }
+/// The end of a round.
+pub(super) fn asked(round: &InputRequiredResult) -> Answer {
+    Answer::Result(raw(round))
 }
 
 fn raw(value: &impl Serialize) -> Raw {
-    Raw::checked(Bytes::from(serde_json::to_vec(value).expect("what was JSON is JSON")))
+    Raw::checked(Bytes::from(serde_json::to_vec(value).expect("the protocol's own types are JSON")))
 }

@@ -139,7 +139,7 @@ impl Shared {
     async fn listen_from_the_start(self: &Arc<Self>, session: &Arc<Session>) -> Option<Want> {
         match self.link.flow() {
             Flow::Always => Some(Reader::want(self, session)),
-            Flow::OnDemand if questions::are_declared(&self.identity) => {
+            Flow::OnDemand if questions::are_declared(&self.declared) => {
                 let want = Reader::want(self, session);
                 session.reader.hearing(HEAD_START).await;
                 Some(want)

@@ -66,7 +66,7 @@ pub(crate) struct Resumable {
 }
 
 enum Source {
-    Live(Events),
+    Live(Box<Events>),
     /// The pause and the GET that comes after it, kept here so that whoever polls may stop in between.
     Pausing(BoxFuture<'static, Result<Answered>>),
     Ended,
@@ -78,7 +78,7 @@ impl Resumable {
             wire,
             limits,
             headers,
-            source: Source::Live(events),
+            source: Source::Live(Box::new(events)),
             several: Several(VecDeque::new()),
             last: None,
             retry: None,
@@ -150,7 +150,7 @@ impl Resumable {
             Ok(answered) if answered.status.is_success() && answered.kind == Kind::Events => {
                 let mut events = answered.events();
                 events.set_silence(self.silence());
-                self.source = Source::Live(events);
+                self.source = Source::Live(Box::new(events));
                 Ok(())
             }
             Ok(answered) => {

@@ -90,7 +90,7 @@ impl Session {
 async fn initialize(shared: &Shared) -> Result<(InitializeResult, Option<HeaderValue>)> {
     let nowhere = Place::default();
     let id = shared.next_id();
-    let text = wording::request(id, LegacyMethod::Initialize, wording::initialize(&shared.identity));
+    let text = wording::request(id, LegacyMethod::Initialize, wording::initialize(&shared.identity, &shared.declared));
     let (mut inbox, session) = match shared.link.request(&nowhere, id, text).await? {
         Reply::Taken { inbox, session } => (inbox, session),
         Reply::Gone => return Err(Broken::Handshake("a session is gone before there is one".to_owned()).into()),
@@ -115,7 +115,7 @@ pub(super) async fn answer(shared: &Shared, place: &Place, id: u64, inbox: &mut 
             }
             Some(Message::Notice(_)) => {}
             Some(Message::Request { id, method, params }) => {
-                let verdict = questions::judge(&shared.identity, &id, &method, &params);
+                let verdict = questions::judge(&shared.declared, &id, &method, &params);
                 shared.link.tell(place, unattended(&id, verdict)).await?;
             }
         }

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use anypod_proto::jsonrpc::RequestId;
+use anypod_proto::jsonrpc::{ErrorObject, RequestId};
 use anypod_proto::logging::LoggingMessageNotificationParams;
 use anypod_proto::method::Method;
 use anypod_proto::rounds::InputResponses;
@@ -132,21 +132,22 @@ impl Reading {
                 Some(message) => message?,
                 None => self.arrival().await?,
             };
-            let limit = self.shared.limits.notifications;
-            let too_much = Broken::TooMuch { what: "notifications for one request", limit };
-            self.left = self.left.checked_sub(1).ok_or(too_much)?;
             match message {
                 Message::Answer(found, answer) => {
                     check_id(self.id, found.as_ref(), &answer)?;
                     self.is_over = true;
-                    return modern::answer(&self.session, self.method, answer).map(Step::Answer);
+                    let about = (self.method, self.name.as_deref());
+                    let answer = modern::answer(&self.session, &self.shared.declared, about, answer)?;
+                    return Ok(Step::Answer(answer));
                 }
                 Message::Notice(notice) => {
+                    self.count()?;
                     if self.takes(&notice) {
                         return Ok(Step::Notice(notice));
                     }
                 }
                 Message::Request { id, method, params } => {
+                    self.count()?;
                     if self.is_asked(&id, &method, &params) {
                         self.gather();
                         return Ok(Step::Asked);
@@ -154,6 +155,14 @@ impl Reading {
                 }
             }
         }
+    }
+
+    /// Counts a message that is not the answer.
+    fn count(&mut self) -> Result<(), Broken> {
+        let limit = self.shared.limits.notifications;
+        let left = self.left.checked_sub(1);
+        self.left = left.ok_or(Broken::TooMuch { what: "notifications for one request", limit })?;
+        Ok(())
     }
 
     /// The next message, on the call's own stream or elsewhere. Cancel-safe.
@@ -183,7 +192,7 @@ impl Reading {
 
     /// Whether a request of the server is a question for the caller. If not, the server is answered.
     fn is_asked(&mut self, id: &RequestId, method: &str, params: &Raw) -> bool {
-        let refusal = match questions::judge(&self.shared.identity, id, method, params) {
+        let refusal = match questions::judge(&self.shared.declared, id, method, params) {
             Verdict::Ask(request) if self.wants.questions => {
                 self.asked += 1;
                 let key = format!("question-{}", self.asked);
@@ -237,7 +246,7 @@ impl Reading {
     pub(super) async fn read_ahead(&mut self) {
         let message = match self.arrival().await {
             Ok(Message::Request { id, method, params }) => {
-                match questions::judge(&self.shared.identity, &id, &method, &params) {
+                match questions::judge(&self.shared.declared, &id, &method, &params) {
                     Verdict::Reply(text) => return self.shared.tell(&self.session, vec![text]),
                     Verdict::Ask(_) => Ok(Message::Request { id, method, params }),
                 }
@@ -247,17 +256,26 @@ impl Reading {
         self.ahead.push_back(message);
     }
 
-    /// Gives the server the answers that there are.
+    /// The messages to the server with the answers that there are, each with the question's key.
     ///
     /// # Errors
-    /// If the answers could not be sent.
-    pub(super) async fn answer(&mut self, responses: &InputResponses) -> Result<()> {
-        for question in std::mem::take(&mut self.questions) {
-            let Some(response) = responses.get(&question.key) else {
-                self.questions.push(question);
-                continue;
-            };
-            let text = question.answered(response.clone(), self.session.version);
+    /// What the caller is told if one of them answers something else.
+    pub(super) fn answers(&self, responses: &InputResponses) -> Result<Vec<(String, Bytes)>, ErrorObject> {
+        let answered = self.questions.iter().filter_map(|question| {
+            let response = responses.get(&question.key)?;
+            let text = question.answered(response, self.session.version);
+            Some(text.map(|text| (question.key.clone(), text)))
+        });
+        answered.collect()
+    }
+
+    /// Gives the server answers.
+    ///
+    /// # Errors
+    /// If they could not be sent.
+    pub(super) async fn answer(&mut self, answers: Vec<(String, Bytes)>) -> Result<()> {
+        for (key, text) in answers {
+            self.questions.retain(|question| question.key != key);
             match self.shared.link.tell(&self.session.place, text).await {
                 Ok(Told::Taken) => {}
                 Ok(Told::Gone) => {
@@ -274,11 +292,20 @@ impl Reading {
         Ok(())
     }
 
-    /// The error as the caller sees it. Where the connection broke there is nobody to cancel the call with.
+    /// The error as the caller sees it.
     fn fails(&mut self, error: Error) -> Error {
         let error = broke(error, self.repeat);
-        self.is_over |= matches!(error, Error::Lost { .. } | Error::OutcomeUnknown { .. } | Error::Unreachable { .. });
+        self.is_over |= !may_run_on(&error);
         error
+    }
+}
+
+/// Whether the call may be running still, at a server that can be told to cancel it. Where the connection broke, nobody
+/// is there to be told; where the request was refused, nothing runs.
+fn may_run_on(error: &Error) -> bool {
+    match error {
+        Error::Refused { status, .. } => status.is_server_error(),
+        error => matches!(error, Error::Broken(_)),
     }
 }
 

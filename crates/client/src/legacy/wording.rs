@@ -3,9 +3,8 @@
 use std::borrow::Cow;
 
 use anypod_proto::cancellation::CancelledNotificationParams;
-use anypod_proto::capabilities::ClientCapabilities;
 use anypod_proto::jsonrpc::{ErrorObject, RequestId};
-use anypod_proto::legacy::{self, InitializeRequestParams, RootsCapability};
+use anypod_proto::legacy::{ClientCapabilities, InitializeRequestParams};
 use anypod_proto::method::{LegacyMethod, Notification};
 use anypod_proto::version::Version;
 use bytes::Bytes;
@@ -65,24 +64,11 @@ pub(super) fn error(id: &RequestId, error: &ErrorObject) -> Bytes {
 }
 
 /// What `initialize` says about the client.
-pub(super) fn initialize(identity: &Identity) -> InitializeRequestParams {
+pub(super) fn initialize(identity: &Identity, declared: &ClientCapabilities) -> InitializeRequestParams {
     InitializeRequestParams {
         protocol_version: Version::LATEST_LEGACY.as_str().to_owned(),
-        capabilities: declared(identity.capabilities()),
+        capabilities: declared.clone(),
         client_info: identity.info().clone(),
         meta: None,
-    }
-}
-
-/// Extensions are left out: legacy revisions have no place for them. So is the promise to tell when roots change,
-/// since a modern caller says what its roots are when it is asked.
-fn declared(modern: &ClientCapabilities) -> legacy::ClientCapabilities {
-    legacy::ClientCapabilities {
-        experimental: modern.experimental.clone(),
-        roots: modern.roots.as_ref().map(|_| RootsCapability { list_changed: None }),
-        sampling: modern.sampling.clone(),
-        elicitation: modern.elicitation.clone(),
-        tasks: None,
-        extra: modern.extra.clone(),
     }
 }

@@ -25,7 +25,7 @@ async fn finish(exchange: &mut Exchange) -> (Vec<Notice>, Answer) {
 /// The result, which must be one.
 async fn result(exchange: &mut Exchange) -> Value {
     match finish(exchange).await.1 {
-        Answer::Result(result) => result.read().unwrap(),
+        Answer::Result(result) => result.read().expect("as the test has it"),
         Answer::Error(error) => panic!("{error:?}"),
     }
 }

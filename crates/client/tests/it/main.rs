@@ -1,6 +1,9 @@
 //! The client as its users see it.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod calls;
+mod era;
 mod legacy;
 mod scripted;
 mod stdio;

@@ -5,6 +5,7 @@ use std::fmt;
 
 use h2::Reason;
 use hyper_util::client::legacy;
+use rustls::AlertDescription;
 
 use crate::error::{Broken, Error};
 
@@ -15,8 +16,9 @@ pub(super) fn sort(error: legacy::Error, origin: &str, header_bytes: usize) -> E
         return Broken::TooMuch { what: "header section", limit: header_bytes }.into();
     }
     // Without a connection nothing was sent. And hyper calls canceled what it gives back as it was.
-    let unsent = error.connect_info().is_none() || hyper.is_some_and(|error| error.is_canceled() || is_refused(error));
-    match unsent {
+    let did_not_run = error.connect_info().is_none()
+        || hyper.is_some_and(|error| error.is_canceled() || is_refused(error) || is_unwelcome(error));
+    match did_not_run {
         true => Error::unreachable(origin, Chain(error)),
         false => Error::lost(Chain(error)),
     }
@@ -31,6 +33,25 @@ fn is_refused(error: &hyper::Error) -> bool {
         let gone = error.is_go_away() && error.reason() == Some(Reason::NO_ERROR);
         error.is_remote() && (refused || gone)
     })
+}
+
+/// Whether the server did not like the client's certificate, or wants one. For the client the handshake is over by
+/// then, so that it may have sent a request; for the server it never was. Spec: RFC 8446, sections 2 and 6.2.
+fn is_unwelcome(error: &hyper::Error) -> bool {
+    let io = error.source().and_then(|source| source.downcast_ref::<std::io::Error>());
+    let tls = io.and_then(|error| error.get_ref()?.downcast_ref::<rustls::Error>());
+    matches!(
+        tls,
+        Some(rustls::Error::AlertReceived(
+            AlertDescription::CertificateRequired
+                | AlertDescription::BadCertificate
+                | AlertDescription::UnsupportedCertificate
+                | AlertDescription::CertificateRevoked
+                | AlertDescription::CertificateExpired
+                | AlertDescription::CertificateUnknown
+                | AlertDescription::UnknownCA
+        ))
+    )
 }
 
 /// An error and what caused it, in one line.

@@ -84,7 +84,7 @@ fn platform() -> &'static Result<Arc<RootCertStore>, String> {
     })
 }
 
-fn nobody(errors: &[rustls_native_certs::Error]) -> String {
+pub(super) fn nobody(errors: &[rustls_native_certs::Error]) -> String {
     let mut text = "https needs authorities to trust, and this machine has none: install its ca-certificates, let \
                     SSL_CERT_FILE name a PEM file of them, or set some to trust"
         .to_owned();

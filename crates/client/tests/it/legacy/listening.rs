@@ -35,7 +35,7 @@ fn updated(uri: &str) -> Value {
 async fn acknowledged(exchange: &mut Exchange) -> (Value, Value) {
     let notice = notice(exchange).await;
     assert_eq!(notice.method, "notifications/subscriptions/acknowledged");
-    let params: Value = notice.params.read().unwrap();
+    let params: Value = notice.params.read().expect("as the test has it");
     (params["notifications"].clone(), params["_meta"]["io.modelcontextprotocol/subscriptionId"].clone())
 }
 
@@ -197,7 +197,15 @@ async fn a_listener_that_does_not_read_is_lost_and_holds_nobody_up() {
         unasked.send(&changed("tools"));
         notice(&mut quick).await;
     }
+    let begun = tokio::time::Instant::now();
+    acknowledged(&mut slow).await;
+    for _ in 0..4 {
+        notice(&mut slow).await;
+    }
     lost(&mut slow).await;
+    unasked.send(&changed("tools"));
+    notice(&mut quick).await;
+    assert_eq!(begun.elapsed(), std::time::Duration::ZERO);
 }
 
 #[tokio::test(start_paused = true)]

@@ -56,7 +56,7 @@ fn server() -> Server {
         .tool(Tool::new("wait", wait))
         .with_logging()
         .build()
-        .unwrap()
+        .expect("as the test has it")
 }
 
 fn upstream(server: Server) -> LegacyUpstream {

@@ -39,8 +39,8 @@ fn accept(name: &str) -> Value {
 /// The questions' keys and the state of a round.
 fn round(result: &Value) -> (Vec<String>, String) {
     assert_eq!(result["resultType"], "input_required", "{result}");
-    let keys = result["inputRequests"].as_object().unwrap().keys().cloned().collect();
-    (keys, result["requestState"].as_str().unwrap().to_owned())
+    let keys = result["inputRequests"].as_object().expect("as the test has it").keys().cloned().collect();
+    (keys, result["requestState"].as_str().expect("as the test has it").to_owned())
 }
 
 fn retry(call: &Call, state: &str, answers: &[(&str, Value)]) -> Call {
@@ -50,7 +50,7 @@ fn retry(call: &Call, state: &str, answers: &[(&str, Value)]) -> Call {
 
 /// A call of a tool that has asked something.
 async fn asked(upstream: &LegacyUpstream, streams: &Streams) -> (Exchange, Heard, Events) {
-    let exchange = upstream.send(&tool("a")).await.unwrap();
+    let exchange = upstream.send(&tool("a")).await.expect("as the test has it");
     let (heard, events) = streams.next().await;
     events.send(&ask(json!("q")));
     (exchange, heard, events)
@@ -135,6 +135,18 @@ async fn answers_pings_and_refuses_what_the_client_did_not_declare() {
     assert_eq!(answers[0]["result"], json!({}));
     let codes: Vec<_> = answers[1..].iter().map(|answer| answer["error"]["code"].as_i64().unwrap()).collect();
     assert_eq!(codes, [-32601, -32601, -32601, -32602, -32602]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_to_something_else_is_refused_and_the_call_given_up() {
+    let streams = Streams::new();
+    let server = asking_on_calls(&streams);
+    let upstream = server.asking();
+    let (mut exchange, heard, _events) = asked(&upstream, &streams).await;
+    let (keys, state) = round(&result(&mut exchange).await);
+    let call = retry(&tool("a"), &state, &[(&keys[0], json!({ "roots": [] }))]);
+    assert_eq!(error(&mut upstream.send(&call).await.unwrap()).await.0, -32602);
+    is_given_up(&server, &heard).await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -372,6 +384,15 @@ async fn a_server_that_answers_with_plain_json_may_ask_before_it_does() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_first_call_waits_for_the_stream_of_questions_but_not_for_long() {
+    let server = Server::new(|heard| (heard.verb == http::Method::GET).then(never));
+    result(&mut server.asking().send(&tool("a")).await.unwrap()).await;
+    let get = server.hears(1, |heard| heard.verb == http::Method::GET).await;
+    let waited = server.hears(1, |heard| heard.is("tools/call")).await.at - get.at;
+    assert!(waited >= Duration::from_millis(100) && waited < Duration::from_millis(200), "{waited:?}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_list_is_never_answered_with_questions() {
     let server = Server::new(|heard| {
         let (events, reply): (Events, Reply) = heard.is("tools/list").then(events)?;
@@ -394,6 +415,6 @@ async fn a_client_that_answers_nothing_opens_no_stream_for_questions() {
     assert_eq!(declared, &json!({}));
     result(&mut server.asking().send(&tool("a")).await.unwrap()).await;
     let opened = server.heard(|heard| heard.is("initialize"));
-    assert_eq!(opened[1].body["params"]["capabilities"], json!({ "elicitation": { "form": {} } }));
+    assert_eq!(opened[1].body["params"]["capabilities"], json!({ "elicitation": {} }));
     assert_eq!(identity(super::server::forms()).capabilities(), &super::server::forms());
 }

@@ -2,11 +2,12 @@
 
 use anypod_client::proto::discover::DiscoverResult;
 use anypod_client::proto::method::Method;
-use anypod_client::{Broken, Call, Error};
+use anypod_client::proto::rounds::InputResponse;
+use anypod_client::{Answers, Broken, Call, Error};
 use http::StatusCode;
 use serde_json::{Value, json};
 
-use super::server::{Server, done, json, limits, status, streamed, tool, with};
+use super::server::{Server, done, json, limits, pages, status, streamed, tool, with};
 use super::{error, result};
 
 #[tokio::test(start_paused = true)]
@@ -39,7 +40,6 @@ async fn results_get_what_modern_ones_have() {
     assert_eq!(listed["resultType"], "complete");
     assert_eq!((&listed["ttlMs"], &listed["cacheScope"]), (&json!(0), &json!("private")));
     assert_eq!((&listed["nextCursor"], &listed["_meta"]["k"]), (&json!("n"), &json!(1)));
-    assert_eq!(listed["_meta"]["io.modelcontextprotocol/serverInfo"]["name"], "old");
     let called = result(&mut upstream.send(&tool("a")).await.unwrap()).await;
     assert_eq!(called["resultType"], "complete");
     assert!(called.get("ttlMs").is_none(), "{called}");
@@ -53,6 +53,46 @@ async fn an_unknown_resource_has_the_modern_code() {
     });
     let mut exchange = server.upstream().send(&Call::new(Method::ResourcesRead)).await.unwrap();
     assert_eq!(error(&mut exchange).await, (-32602, "Resource not found".to_owned()));
+}
+
+/// Answers a call with the pages that it needs until it comes a second time.
+fn visiting() -> Server {
+    let times = std::sync::atomic::AtomicUsize::new(0);
+    Server::new(move |heard| {
+        let page = json!({ "mode": "url", "message": "Sign in", "url": "https://a.example/x", "elicitationId": "e" });
+        let error = json!({ "code": -32042, "message": "Sign in first", "data": { "elicitations": [page] } });
+        let refused = json(&json!({ "jsonrpc": "2.0", "id": heard.id(), "error": error }));
+        let first = heard.is("tools/call") && times.fetch_add(1, std::sync::atomic::Ordering::Relaxed) == 0;
+        first.then_some(refused)
+    })
+}
+
+#[tokio::test(start_paused = true)]
+async fn pages_that_a_call_needs_are_questions_after_which_it_is_sent_anew() {
+    for (action, calls) in [("accept", 2), ("decline", 1)] {
+        let server = visiting();
+        let upstream = server.upstream_of(pages(), anypod_client::Limits::default());
+        let asked = result(&mut upstream.send(&tool("a")).await.unwrap()).await;
+        assert_eq!(asked["resultType"], "input_required");
+        let questions = asked["inputRequests"].as_object().unwrap();
+        let (key, question) = questions.iter().next().unwrap();
+        assert_eq!(question["params"]["url"], "https://a.example/x");
+        let responses = [(key.clone(), InputResponse(json!({ "action": action })))].into();
+        let state = asked["requestState"].as_str().map(str::to_owned);
+        let call = with(tool("a"), |call| call.answers = Some(Answers { responses, state }));
+        let mut exchange = upstream.send(&call).await.unwrap();
+        match action {
+            "accept" => assert_eq!(result(&mut exchange).await["resultType"], "complete"),
+            _ => assert_eq!(error(&mut exchange).await.0, -32602),
+        }
+        assert_eq!(server.heard(|heard| heard.is("tools/call")).len(), calls);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn pages_that_a_client_cannot_open_are_an_error() {
+    let (code, text) = error(&mut visiting().asking().send(&tool("a")).await.unwrap()).await;
+    assert_eq!((code, text.as_str()), (-32603, "Sign in first"));
 }
 
 #[tokio::test(start_paused = true)]
@@ -111,6 +151,19 @@ async fn what_is_no_answer_of_the_protocol_is_an_error_that_says_so() {
     let error = server.upstream().send(&tool("a")).await.unwrap_err();
     assert!(matches!(error, Error::Refused { status: StatusCode::BAD_GATEWAY, .. }), "{error}");
     let server = Server::new(|heard| heard.is("tools/call").then(|| status(StatusCode::OK)));
-    let error = server.upstream().send(&tool("a")).await.unwrap_err();
+    let upstream = server.upstream();
+    let error = upstream.send(&tool("a")).await.unwrap_err();
     assert!(matches!(error, Error::Broken(Broken::ContentType(_))), "{error}");
+    server.hears(1, |heard| heard.is("notifications/cancelled")).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_was_refused_is_not_cancelled() {
+    for refusal in [StatusCode::FORBIDDEN, StatusCode::UNAUTHORIZED, StatusCode::TOO_MANY_REQUESTS] {
+        let server = Server::new(move |heard| heard.is("tools/call").then(|| status(refusal)));
+        let upstream = server.upstream();
+        upstream.send(&tool("a")).await.unwrap_err();
+        upstream.close().await.unwrap();
+        assert!(server.heard(|heard| heard.is("notifications/cancelled")).is_empty());
+    }
 }

@@ -60,7 +60,7 @@ pub(crate) struct Heard {
 
 impl Heard {
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
-        self.headers.get(name).map(|value| value.to_str().unwrap())
+        self.headers.get(name).map(|value| value.to_str().expect("as the test has it"))
     }
 
     pub(crate) fn is(&self, method: &str) -> bool {
@@ -92,7 +92,7 @@ impl Server {
 
     /// Everything that it was sent.
     pub(crate) fn log(&self) -> Vec<Heard> {
-        self.log.lock().unwrap().clone()
+        self.log.lock().expect("as the test has it").clone()
     }
 
     pub(crate) fn heard(&self, which: impl Fn(&Heard) -> bool) -> Vec<Heard> {
@@ -108,7 +108,7 @@ impl Server {
             if found.len() >= count {
                 return found.swap_remove(count - 1);
             }
-            changes.changed().await.unwrap();
+            changes.changed().await.expect("as the test has it");
         }
     }
 
@@ -129,7 +129,7 @@ impl Server {
         self.upstream_of(forms(), limits)
     }
 
-    fn upstream_of(&self, capabilities: ClientCapabilities, limits: Limits) -> LegacyUpstream {
+    pub(crate) fn upstream_of(&self, capabilities: ClientCapabilities, limits: Limits) -> LegacyUpstream {
         LegacyUpstream::service(self.clone(), identity(capabilities), Arc::new(limits), Outside::real())
     }
 }
@@ -140,6 +140,10 @@ pub(crate) fn identity(capabilities: ClientCapabilities) -> Arc<Identity> {
 
 pub(crate) fn forms() -> ClientCapabilities {
     ClientCapabilities { elicitation: Some(ElicitationCapability::form()), ..ClientCapabilities::default() }
+}
+
+pub(crate) fn pages() -> ClientCapabilities {
+    ClientCapabilities { elicitation: Some(ElicitationCapability::url()), ..ClientCapabilities::default() }
 }
 
 impl tower_service::Service<Request<Full<Bytes>>> for Server {
@@ -156,9 +160,13 @@ impl tower_service::Service<Request<Full<Bytes>>> for Server {
         Box::pin(async move {
             let (head, body) = request.into_parts();
             let bytes = body.collect().await.unwrap().to_bytes();
-            let body = if bytes.is_empty() { Value::Null } else { serde_json::from_slice(&bytes).unwrap() };
+            let body = if bytes.is_empty() {
+                Value::Null
+            } else {
+                serde_json::from_slice(&bytes).expect("as the test has it")
+            };
             let heard = Heard { verb: head.method, headers: head.headers, body, at: Instant::now() };
-            server.log.lock().unwrap().push(heard.clone());
+            server.log.lock().expect("as the test has it").push(heard.clone());
             let reply = (server.script)(&heard).unwrap_or_else(|| usual(&heard));
             server.count.send_modify(|count| *count += 1);
             match reply.headers().contains_key("x-never") {
@@ -193,7 +201,7 @@ pub(crate) fn initialized(heard: &Heard, version: &str, session: &str) -> Reply 
         "protocolVersion": version, "capabilities": capabilities, "serverInfo": server, "instructions": "Ask nicely.",
     });
     let mut reply = json(&json!({ "jsonrpc": "2.0", "id": heard.id(), "result": result }));
-    reply.headers_mut().insert("mcp-session-id", session.parse().unwrap());
+    reply.headers_mut().insert("mcp-session-id", session.parse().expect("as the test has it"));
     reply
 }
 
@@ -206,23 +214,23 @@ pub(crate) fn status(status: StatusCode) -> Reply {
 
 pub(crate) fn json(message: &Value) -> Reply {
     let (sender, body) = mpsc::channel(1);
-    sender.try_send(Bytes::from(message.to_string())).unwrap();
+    sender.try_send(Bytes::from(message.to_string())).expect("as the test has it");
     let mut reply = Response::new(Body(body));
-    reply.headers_mut().insert("content-type", "application/json".parse().unwrap());
+    reply.headers_mut().insert("content-type", "application/json".parse().expect("as the test has it"));
     reply
 }
 
 /// A request that is never answered, not even with a head.
 pub(crate) fn never() -> Reply {
     let mut reply = status(StatusCode::OK);
-    reply.headers_mut().insert("x-never", "1".parse().unwrap());
+    reply.headers_mut().insert("x-never", "1".parse().expect("as the test has it"));
     reply
 }
 
 pub(crate) fn events() -> (Events, Reply) {
     let (sender, body) = mpsc::channel(1024);
     let mut reply = Response::new(Body(body));
-    reply.headers_mut().insert("content-type", "text/event-stream; charset=utf-8".parse().unwrap());
+    reply.headers_mut().insert("content-type", "text/event-stream; charset=utf-8".parse().expect("as the test has it"));
     (Events(sender), reply)
 }
 
@@ -251,7 +259,7 @@ impl Streams {
     }
 
     pub(crate) async fn next(&self) -> (Heard, Events) {
-        self.1.lock().await.recv().await.unwrap()
+        self.1.lock().await.recv().await.expect("as the test has it")
     }
 }
 

@@ -77,14 +77,17 @@ fn breaking(first: &'static str, answered: usize) -> Server {
     let id = std::sync::Mutex::new(Value::Null);
     Server::new(move |heard| {
         if heard.is("tools/call") {
-            *id.lock().unwrap() = heard.id();
+            *id.lock().expect("as the test has it") = heard.id();
             return Some(streamed(first));
         }
         if !is_get(heard) {
             return None;
         }
         match times.fetch_add(1, Ordering::Relaxed) + 1 == answered {
-            true => Some(streamed(&format!("id: last\ndata: {}\n\n", done(&id.lock().unwrap(), "resumed")))),
+            true => Some(streamed(&format!(
+                "id: last\ndata: {}\n\n",
+                done(&id.lock().expect("as the test has it"), "resumed")
+            ))),
             false => Some(streamed(": nothing yet\n\n")),
         }
     })
@@ -129,6 +132,30 @@ async fn keeps_the_place_and_the_pause_over_several_resumptions_and_then_gives_u
     let error = server.upstream().send(&tool("a")).await.unwrap().next().await.unwrap_err();
     assert!(matches!(error, Error::OutcomeUnknown { .. }), "{error}");
     assert_eq!(server.heard(is_get).len(), 5);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_says_something_between_its_pauses_is_never_given_up() {
+    let times = AtomicUsize::new(0);
+    let id = std::sync::Mutex::new(Value::Null);
+    let server = Server::new(move |heard| {
+        if heard.is("tools/call") {
+            *id.lock().unwrap() = heard.id();
+        }
+        let id = id.lock().unwrap().clone();
+        let message = match times.load(Ordering::Relaxed) {
+            0..20 => progress(&id, 1),
+            _ => done(&id, "done"),
+        };
+        let speaks = heard.is("tools/call") || is_get(heard);
+        speaks.then(|| {
+            let step = times.fetch_add(1, Ordering::Relaxed);
+            streamed(&format!("id: {step}\nretry: 10\ndata: {message}\n\n"))
+        })
+    });
+    result(&mut server.upstream().send(&tool("a")).await.unwrap()).await;
+    let ids: Vec<_> = server.heard(is_get).iter().map(|get| get.header("last-event-id").unwrap().to_owned()).collect();
+    assert_eq!(ids, (0..20).map(|step| step.to_string()).collect::<Vec<_>>());
 }
 
 #[tokio::test(start_paused = true)]
@@ -227,6 +254,25 @@ async fn more_notifications_than_the_bound_are_an_error_and_the_call_is_cancelle
     let error = exchange.next().await.unwrap_err();
     assert!(matches!(error, Error::Broken(Broken::TooMuch { limit: 3, .. })), "{error}");
     server.hears(1, |heard| heard.is("notifications/cancelled")).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn as_many_notifications_as_the_bound_are_fine() {
+    let server = Server::new(|heard| {
+        let text: String = (0..3).map(|step| format!("data: {}\n\n", progress(&heard.id(), step))).collect();
+        heard.is("tools/call").then(|| streamed(&format!("{text}data: {}\n\n", done(&heard.id(), "done"))))
+    });
+    let upstream = server.upstream_with(limits(|limits| limits.notifications = 3));
+    result(&mut upstream.send(&tool("a")).await.unwrap()).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_takes_no_log_level_is_called_all_the_same() {
+    let server = Server::new(|heard| heard.is("logging/setLevel").then(never));
+    let call = with(tool("a"), |call| call.log_level = Some(LoggingLevel::Info));
+    let begun = tokio::time::Instant::now();
+    result(&mut server.upstream().send(&call).await.unwrap()).await;
+    assert!(begun.elapsed() <= Duration::from_secs(11), "{:?}", begun.elapsed());
 }
 
 #[tokio::test(start_paused = true)]

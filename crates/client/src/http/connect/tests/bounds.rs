@@ -3,73 +3,74 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use tokio::sync::{Semaphore, mpsc};
+use http_body_util::BodyExt;
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 
-use super::Peer;
+use super::bodies::pieces;
 use super::server::{Answer, Running, echo, text};
+use super::{DEADLINE, Peer};
 use crate::http::Turn;
 use crate::http::connect::Settings;
 use crate::limits::Limits;
 
 fn limits(connections: usize) -> Limits {
-    let mut limits = Limits::default();
-    limits.connections = connections;
-    limits
+    Limits { connections, ..Limits::default() }
 }
 
-/// A server that says what it was asked and answers when it is allowed to.
-async fn stalling() -> (Running, mpsc::Receiver<String>, Arc<Semaphore>) {
+/// A request that waits for its answer.
+struct Asked {
+    body: String,
+    answer: oneshot::Sender<()>,
+}
+
+/// A server that answers when it is told to.
+async fn stalling() -> (Running, mpsc::Receiver<Asked>) {
     let (asks, asked) = mpsc::channel(64);
-    let allowed = Arc::new(Semaphore::new(0));
-    let allow = Arc::clone(&allowed);
     let server = Running::http1(move |request| {
-        let (asks, allow) = (asks.clone(), Arc::clone(&allow));
+        let asks = asks.clone();
         async move {
-            let answer: Answer = echo(request).await;
-            let body = http_body_util::BodyExt::collect(answer.into_body()).await.unwrap().to_bytes();
-            asks.send(String::from_utf8(body.to_vec()).unwrap()).await.unwrap();
-            allow.acquire().await.unwrap().forget();
+            let body = request.into_body().collect().await.unwrap().to_bytes();
+            let (answer, answered) = oneshot::channel();
+            asks.send(Asked { body: String::from_utf8(body.to_vec()).unwrap(), answer }).await.unwrap();
+            // The test may be over.
+            let _ = answered.await;
             text(body)
         }
     })
     .await;
-    (server, asked, allowed)
+    (server, asked)
 }
 
 #[tokio::test]
 async fn no_more_requests_than_connections_are_under_way_and_the_rest_come_in_order() {
-    let (server, mut asked, allowed) = stalling().await;
+    let (server, mut asked) = stalling().await;
     let peer = Arc::new(Peer::new(&server.url("http"), &Settings::default(), &limits(2)));
     let mut requests = JoinSet::new();
     for body in ["1", "2", "3", "4", "5", "6"] {
         let peer = Arc::clone(&peer);
         requests.spawn(async move { peer.echo(body).await.unwrap() });
     }
-    let mut first = [asked.recv().await.unwrap(), asked.recv().await.unwrap()];
-    first.sort();
-    assert_eq!(first, ["1", "2"]);
+    let mut waiting = vec![asked.recv().await.unwrap(), asked.recv().await.unwrap()];
+    waiting.sort_by(|a, b| a.body.cmp(&b.body));
+    assert_eq!([waiting[0].body.as_str(), &waiting[1].body], ["1", "2"]);
     // What others wait for does not wait behind them.
-    let urgent = tokio::spawn({
-        let peer = Arc::clone(&peer);
-        async move { peer.send("now", Turn::Now).await.map(|_| ()) }
+    let urgent = peer.send("now", Turn::Now);
+    let (urgent, ()) = tokio::join!(urgent, async {
+        let next = asked.recv().await.unwrap();
+        assert_eq!(next.body, "now");
+        next.answer.send(()).unwrap();
     });
-    assert_eq!(asked.recv().await.unwrap(), "now");
+    urgent.unwrap();
     for next in ["3", "4", "5", "6"] {
         assert!(asked.is_empty());
-        allowed.add_permits(1);
-        // Which of those under way is answered is for the server to say; the urgent one frees no place.
-        if urgent.is_finished() || asked.is_empty() {
-            while asked.is_empty() && !urgent.is_finished() {
-                tokio::task::yield_now().await;
-            }
-        }
-        if asked.is_empty() {
-            allowed.add_permits(1);
-        }
-        assert_eq!(asked.recv().await.unwrap(), next);
+        waiting.pop().unwrap().answer.send(()).unwrap();
+        let asked = asked.recv().await.unwrap();
+        assert_eq!(asked.body, next);
+        waiting.push(asked);
     }
-    allowed.add_permits(7);
+    drop(waiting);
     assert_eq!(requests.join_all().await.len(), 6);
 }
 
@@ -96,11 +97,12 @@ async fn a_dropped_answer_frees_its_place() {
         drop(peer.send("", Turn::Waits).await.unwrap());
     }
     // So does an answer that has ended, whoever still holds it.
-    let server = Running::http1(|_| async { text("x") }).await;
+    let server = Running::http1(|_| async { Answer::new(pieces(&["x"]).boxed_unsync()) }).await;
     let peer = Peer::new(&server.url("http"), &Settings::default(), &limits(1));
     let mut held = Vec::new();
     for _ in 0..5 {
-        let mut body = peer.send("", Turn::Waits).await.unwrap().into_body();
+        let sent = timeout(DEADLINE, peer.send("", Turn::Waits)).await.expect("a place is free");
+        let mut body = sent.unwrap().into_body();
         assert_eq!(body.chunk().await.unwrap().unwrap(), "x");
         assert_eq!(body.chunk().await.unwrap(), None);
         held.push(body);

@@ -2,7 +2,6 @@
 
 use std::net::TcpListener;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use http::Version;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -106,9 +105,9 @@ async fn a_header_section_beyond_the_bound_is_an_error() {
         answer
     })
     .await;
-    let mut limits = Limits::default();
+    let limits = Limits::default();
     assert_eq!(Peer::new(&server.url("http"), &Settings::default(), &limits).echo("").await.unwrap(), "");
-    limits.header_bytes = 1;
+    let limits = Limits { header_bytes: 1, ..limits };
     let peer = Peer::new(&server.url("http"), &Settings::default(), &limits);
     let error = peer.send("", Turn::Waits).await.map(|_| ()).unwrap_err();
     // hyper does not read with less than that.
@@ -186,9 +185,7 @@ impl Drop for Tell {
 #[cfg(unix)]
 #[tokio::test]
 async fn speaks_over_a_socket_on_this_machine() {
-    static NAMES: AtomicUsize = AtomicUsize::new(0);
-    let name = format!("anypod-{}-{}.sock", std::process::id(), NAMES.fetch_add(1, Ordering::Relaxed));
-    let path = std::env::temp_dir().join(name);
+    let path = std::env::temp_dir().join(format!("anypod-{}.sock", std::process::id()));
     let listener = tokio::net::UnixListener::bind(&path).unwrap();
     let peer = Peer::plain(&format!("unix:{}", path.display()));
     let serving = async {
@@ -204,6 +201,6 @@ async fn speaks_over_a_socket_on_this_machine() {
     }
     drop(listener);
     std::fs::remove_file(&path).unwrap();
-    let text = peer.unreachable().await;
+    let text = Peer::plain(&format!("unix:{}", path.display())).unreachable().await;
     assert!(text.starts_with(&format!("unix:{}: ", path.display())) && text.contains("No such file"), "{text}");
 }

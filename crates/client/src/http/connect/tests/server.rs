@@ -96,8 +96,14 @@ impl Running {
         Self::raw(move |stream| {
             let (acceptor, answer) = (acceptor.clone(), answer.clone());
             async move {
-                // A client that does not trust this server goes away.
-                let Ok(stream) = acceptor.accept(stream).await else { return };
+                let stream = match acceptor.accept(stream).into_fallible().await {
+                    Ok(stream) => stream,
+                    // What the client sent meanwhile is read, or it would see a reset and not why.
+                    Err((_, mut stream)) => {
+                        let _ = tokio::io::copy(&mut stream, &mut tokio::io::sink()).await;
+                        return;
+                    }
+                };
                 let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
                 serve(stream, http2, answer).await;
             }
