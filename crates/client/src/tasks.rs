@@ -32,7 +32,7 @@ pub enum Started<T> {
     /// The result came at once.
     Done(T),
     /// The server works on it.
-    Task(Task<T>),
+    Task(Box<Task<T>>),
 }
 
 /// A task of a server. It is no more than its id: dropping it changes nothing, and any client with the same
@@ -40,13 +40,13 @@ pub enum Started<T> {
 pub struct Task<T> {
     client: Client,
     id: String,
-    call: Call,
+    call: Box<Call>,
     reply: PhantomData<fn() -> T>,
 }
 
 impl<T> Task<T> {
     pub(crate) fn new(client: &Client, id: String, call: Call) -> Self {
-        Self { client: client.clone(), id, call, reply: PhantomData }
+        Self { client: client.clone(), id, call: Box::new(call), reply: PhantomData }
     }
 
     /// Its id.

@@ -217,7 +217,7 @@ impl Upstream {
     async fn is_modern_by_its_own_word(&self) -> bool {
         match self.attempt(&Call::new(Method::Discover), None).await {
             Ok(Tried::Exchange(_)) => self.era() == Some(Era::Modern),
-            Ok(Tried::Refused { verdict, .. }) if verdict == Verdict::Modern => {
+            Ok(Tried::Refused { verdict: Verdict::Modern, .. }) => {
                 self.settle(Era::Modern);
                 true
             }
