@@ -76,6 +76,7 @@
 
 mod answer;
 mod builder;
+mod cache;
 mod call;
 mod client;
 mod credentials;
@@ -96,11 +97,13 @@ mod request;
 mod rounds;
 pub mod stdio;
 mod tasks;
+mod telemetry;
 mod tools;
 mod upstream;
 
 pub use anypod_proto as proto;
 pub use builder::ClientBuilder;
+pub use cache::{CacheStore, Fetched, Keep, Kept, MemoryCache};
 pub use call::{Answers, Call, Repeat};
 pub use client::Client;
 pub use credentials::{Bearer, BoxFuture, Challenge, Credentials};
@@ -117,3 +120,9 @@ pub use outside::{Entropy, Outside};
 pub use reply::{Reply, Value};
 pub use request::{Asked, CacheUse, Request, Round};
 pub use tasks::{Started, Task};
+pub use telemetry::Trace;
+
+/// The page for those who embed the client: what it shows is compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/client.md")]
+struct Page;

@@ -10,6 +10,7 @@ use anypod_proto::meta;
 use anypod_proto::progress::ProgressNotificationParams;
 use anypod_proto::rounds::{InputRequests, InputResponses};
 
+use crate::cache::Fetched;
 use crate::call::{Answers, Call, Repeat, push_member};
 use crate::client::Client;
 use crate::credentials::BoxFuture;
@@ -18,11 +19,14 @@ use crate::exchange::Raw;
 use crate::reply::Reply;
 use crate::rounds::Ended;
 use crate::tasks::{Started, Task};
+use crate::telemetry::Trace;
 
 /// How a request uses the client's cache. Only lists, reads and `server/discover` are ever kept.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum CacheUse {
-    /// A fresh result that is kept is as good as the server's.
+    /// A fresh result that is kept is as good as the server's, and so is one that the server is asked for by another
+    /// request right now, if it may be kept. Where the server cannot be reached, one that was fresh up to
+    /// [`Limits::cache_stale`](crate::Limits::cache_stale) ago stands in, marked as stale: see [`Fetched`].
     #[default]
     Use,
     /// Asks the server, and keeps what it says.
@@ -46,6 +50,8 @@ pub(crate) struct Options {
     pub(crate) on_log: Option<OnLog>,
     pub(crate) cancel: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
     pub(crate) cache: CacheUse,
+    /// Where the result came from, once there is one.
+    pub(crate) fetched: Fetched<()>,
 }
 
 /// A request that awaits to be sent.
@@ -129,7 +135,14 @@ impl<T> Request<T> {
         self.change(|call| call.repeat = repeat)
     }
 
-    /// Adds a member to `_meta`, such as `traceparent` or one of your own.
+    /// The trace that the request belongs to, instead of the one that
+    /// [`ClientBuilder::trace`](crate::ClientBuilder::trace) gives.
+    pub fn trace(self, trace: Trace) -> Self {
+        self.change(|call| call.trace = Some(Box::new(trace)))
+    }
+
+    /// Adds a member to `_meta`, such as one of your own. The cache does not look at it: where it changes the result,
+    /// use [`CacheUse::Bypass`].
     ///
     /// What the client writes there itself is refused, with [`Error::Misuse`](crate::Error::Misuse).
     pub fn meta(mut self, key: &str, value: impl Into<serde_json::Value>) -> Self {
@@ -158,7 +171,7 @@ impl<T: Reply> Request<T> {
             Ended::Task(task) => Round::Task(Task::new(&self.client, task.task.task_id, call)),
             Ended::Asks { requests, state } => {
                 let next = Self { client: self.client, call: Ok(call), options: self.options, reply: PhantomData };
-                Round::Asks(Asked { requests, state, next: Some(next) })
+                Round::Asks(Asked { requests, state, next: Some(Box::new(next)) })
             }
         })
     }
@@ -178,20 +191,33 @@ impl<T: Reply> Request<T> {
     }
 }
 
+impl<T: Reply> Request<T> {
+    /// Sends the request, as awaiting it does, and says where the result comes from.
+    ///
+    /// # Errors
+    /// As awaiting the request does.
+    pub async fn fetched(mut self) -> Result<Fetched<T>> {
+        let value = self.send().await?;
+        Ok(self.options.fetched.with(value))
+    }
+
+    async fn send(&mut self) -> Result<T> {
+        let mut call = std::mem::replace(&mut self.call, Ok(Call::default()))?;
+        let inner = self.client.inner();
+        let raw = match inner.run(&mut call, &mut self.options).await? {
+            Ended::Task(task) => Box::pin(inner.follow(&self.client, *task, &mut self.options)).await?,
+            ended => ended.into_raw()?,
+        };
+        T::read(raw, &self.client, &call).inspect_err(|_| inner.reject(&call))
+    }
+}
+
 impl<T: Reply> IntoFuture for Request<T> {
     type Output = Result<T>;
     type IntoFuture = BoxFuture<'static, Result<T>>;
 
     fn into_future(mut self) -> Self::IntoFuture {
-        Box::pin(async move {
-            let mut call = self.call?;
-            let inner = self.client.inner();
-            let raw = match inner.run(&mut call, &mut self.options).await? {
-                Ended::Task(task) => Box::pin(inner.follow(&self.client, *task, &mut self.options)).await?,
-                ended => ended.into_raw()?,
-            };
-            T::read(raw, &self.client, &call)
-        })
+        Box::pin(async move { self.send().await })
     }
 }
 
@@ -211,7 +237,7 @@ pub struct Asked<T> {
     requests: InputRequests,
     state: Option<String>,
     /// There until the answers are.
-    next: Option<Request<T>>,
+    next: Option<Box<Request<T>>>,
 }
 
 impl<T> Asked<T> {

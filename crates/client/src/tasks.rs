@@ -40,13 +40,13 @@ pub enum Started<T> {
 pub struct Task<T> {
     client: Client,
     id: String,
-    call: Call,
+    call: Box<Call>,
     reply: PhantomData<fn() -> T>,
 }
 
 impl<T> Task<T> {
     pub(crate) fn new(client: &Client, id: String, call: Call) -> Self {
-        Self { client: client.clone(), id, call, reply: PhantomData }
+        Self { client: client.clone(), id, call: Box::new(call), reply: PhantomData }
     }
 
     /// Its id.

@@ -11,7 +11,6 @@ use serde_json::{Value, json};
 
 use crate::legacy::server::{Server, streamed};
 use crate::modern::{client, text, tools};
-use crate::scripted::{Scripted, events};
 
 /// A server with tools of these annotations, which breaks off the first `broken` streams that are not lists.
 fn breaks(broken: usize, annotations: Value) -> Server {
@@ -99,10 +98,10 @@ async fn what_only_reads_is_sent_again_twice_and_then_lost() {
 #[tokio::test(start_paused = true)]
 async fn an_answer_that_breaks_the_protocol_is_not_asked_for_again() {
     let asking = json!({ "jsonrpc": "2.0", "id": 7, "method": "roots/list" });
-    let server = Scripted::http(move |_, _| events(std::slice::from_ref(&asking)));
-    let error = Client::builder().era(Era::Modern).service(server.clone()).tools().await.unwrap_err();
+    let server = Server::new(move |_| Some(streamed(&format!("data: {asking}\n\n"))));
+    let error = client(&server).tools().await.unwrap_err();
     assert!(matches!(error, Error::Broken(anypod_client::Broken::UnexpectedRequest(_))), "{error}");
-    assert_eq!(server.methods(), ["tools/list"]);
+    assert_eq!(server.log().len(), 1);
 }
 
 /// A server behind a real socket that says `answer` to everything and hangs up; counts what it is sent.
