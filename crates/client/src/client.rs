@@ -18,9 +18,10 @@ use serde::de::DeserializeOwned;
 
 use crate::answer::Answerers;
 use crate::builder::ClientBuilder;
+use crate::cache::Cache;
 use crate::call::Call;
 use crate::error::{Error, Result};
-use crate::exchange::{Notice, Raw};
+use crate::exchange::Raw;
 use crate::limits::Limits;
 use crate::listen::Listen;
 use crate::lists::List;
@@ -28,6 +29,7 @@ use crate::outside::Outside;
 use crate::reply::{Reply, Value};
 use crate::request::{CacheUse, Options, Request};
 use crate::tasks::Task;
+use crate::telemetry::Tracer;
 use crate::tools::Tools;
 use crate::upstream::Upstream;
 
@@ -47,6 +49,8 @@ pub(crate) struct Inner {
     pub(crate) limits: Arc<Limits>,
     pub(crate) outside: Outside,
     pub(crate) follows_tasks: bool,
+    pub(crate) cache: Option<Cache>,
+    pub(crate) tracer: Option<Tracer>,
 }
 
 impl Client {
@@ -276,14 +280,9 @@ impl Inner {
         let known = call.name.as_ref().and_then(|tool| self.tools.find(tool));
         known.map_or(Ok(()), |known| known.check(result, &self.limits))
     }
-
-    pub(crate) fn noticed(&self, _notice: &Notice) {}
-
-    /// Changes may have been missed: nothing that is kept is known to be true.
-    pub(crate) fn missed_changes(&self) {}
 }
 
-fn page_call(method: Method, cursor: Option<&Cursor>) -> Call {
+pub(crate) fn page_call(method: Method, cursor: Option<&Cursor>) -> Call {
     let mut call = Call::new(method);
     if let Some(Cursor(cursor)) = cursor {
         call.push_text("cursor", cursor);

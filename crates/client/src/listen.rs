@@ -96,6 +96,7 @@ impl Listen {
         if let JsonValue::Object(fields) = &mut notifications {
             fields.extend(extensions);
         }
+        client.inner().trace(&mut call);
         call.push_param("notifications", notifications.to_string().as_bytes());
         let begun = Begun::new(&client, &call).await?;
         Ok(Subscription {

@@ -9,6 +9,7 @@ use anypod_proto::logging::{LoggingLevel, LoggingMessageNotificationParams};
 use anypod_proto::progress::ProgressNotificationParams;
 use anypod_proto::rounds::{InputRequests, InputResponses};
 
+use crate::cache::Fetched;
 use crate::call::{Answers, Call, Repeat, push_member};
 use crate::client::Client;
 use crate::credentials::BoxFuture;
@@ -17,11 +18,14 @@ use crate::exchange::Raw;
 use crate::reply::Reply;
 use crate::rounds::Ended;
 use crate::tasks::{Started, Task};
+use crate::telemetry::Trace;
 
 /// How a request uses the client's cache. Only lists, reads and `server/discover` are ever kept.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum CacheUse {
-    /// A fresh result that is kept is as good as the server's.
+    /// A fresh result that is kept is as good as the server's, and so is one that the server is asked for by another
+    /// request right now, if it may be kept. Where the server cannot be reached, one that was fresh up to
+    /// [`Limits::cache_stale`](crate::Limits::cache_stale) ago stands in, marked as stale: see [`Fetched`].
     #[default]
     Use,
     /// Asks the server, and keeps what it says.
@@ -41,6 +45,8 @@ pub(crate) struct Options {
     pub(crate) on_log: Option<OnLog>,
     pub(crate) cancel: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
     pub(crate) cache: CacheUse,
+    /// Where the result came from, once there is one.
+    pub(crate) fetched: Fetched<()>,
 }
 
 /// A request that awaits to be sent.
@@ -124,7 +130,14 @@ impl<T> Request<T> {
         self.change(|call| call.repeat = repeat)
     }
 
-    /// Adds a member to `_meta`, such as `traceparent` or one of your own.
+    /// The trace that the request belongs to, instead of the one that
+    /// [`ClientBuilder::trace`](crate::ClientBuilder::trace) gives.
+    pub fn trace(self, trace: Trace) -> Self {
+        self.change(|call| call.trace = Some(Box::new(trace)))
+    }
+
+    /// Adds a member to `_meta`, such as one of your own. The cache does not look at it: where it changes the result,
+    /// use [`CacheUse::Bypass`].
     pub fn meta(self, key: &str, value: impl Into<serde_json::Value>) -> Self {
         let (key, value) = (serde_json::Value::from(key).to_string(), value.into().to_string());
         self.change(|call| push_member(&mut call.meta, key.trim_matches('"'), value.as_bytes()))
@@ -168,20 +181,33 @@ impl<T: Reply> Request<T> {
     }
 }
 
+impl<T: Reply> Request<T> {
+    /// Sends the request, as awaiting it does, and says where the result comes from.
+    ///
+    /// # Errors
+    /// As awaiting the request does.
+    pub async fn fetched(mut self) -> Result<Fetched<T>> {
+        let value = self.send().await?;
+        Ok(self.options.fetched.with(value))
+    }
+
+    async fn send(&mut self) -> Result<T> {
+        let mut call = std::mem::replace(&mut self.call, Ok(Call::default()))?;
+        let inner = self.client.inner();
+        let raw = match inner.run(&mut call, &mut self.options).await? {
+            Ended::Task(task) => Box::pin(inner.follow(&self.client, *task, &mut self.options)).await?,
+            ended => ended.into_raw()?,
+        };
+        T::read(raw, &self.client, &call).inspect_err(|_| inner.reject(&call))
+    }
+}
+
 impl<T: Reply> IntoFuture for Request<T> {
     type Output = Result<T>;
     type IntoFuture = BoxFuture<'static, Result<T>>;
 
     fn into_future(mut self) -> Self::IntoFuture {
-        Box::pin(async move {
-            let mut call = self.call?;
-            let inner = self.client.inner();
-            let raw = match inner.run(&mut call, &mut self.options).await? {
-                Ended::Task(task) => Box::pin(inner.follow(&self.client, *task, &mut self.options)).await?,
-                ended => ended.into_raw()?,
-            };
-            T::read(raw, &self.client, &call)
-        })
+        Box::pin(async move { self.send().await })
     }
 }
 

@@ -15,12 +15,14 @@ use anypod_proto::rounds::{InputRequests, InputRequiredResult};
 use anypod_proto::tasks::{self, CreateTaskResult};
 use serde::Deserialize;
 use tokio::time::Instant;
+use tracing::Instrument;
 
 use crate::call::{Answers, Call, Repeat};
 use crate::client::Inner;
 use crate::error::{Broken, Error, Result};
 use crate::exchange::{Answer, Exchange, Incoming, Notice, Raw};
 use crate::request::Options;
+use crate::telemetry;
 
 /// How often a request that may be repeated is sent again after its stream broke.
 const REPEATS: usize = 2;
@@ -52,7 +54,7 @@ impl Ended {
 }
 
 /// The time that the server has left.
-struct Budget {
+pub(crate) struct Budget {
     whole: Duration,
     left: Duration,
 }
@@ -65,7 +67,7 @@ impl Budget {
     /// Lets `future` use up some of it.
     ///
     /// It is lent, as a future that is moved into another is stored twice.
-    async fn spend<T>(&mut self, future: Pin<&mut impl Future<Output = Result<T>>>) -> Result<T> {
+    pub(crate) async fn spend<T>(&mut self, future: Pin<&mut impl Future<Output = Result<T>>>) -> Result<T> {
         let begun = Instant::now();
         let spent = tokio::time::timeout(self.left, future).await;
         self.left = self.left.saturating_sub(begun.elapsed());
@@ -76,9 +78,19 @@ impl Budget {
 impl Inner {
     /// Drives a request through all of its rounds. It never ends with questions.
     pub(crate) async fn run(&self, call: &mut Call, options: &mut Options) -> Result<Ended> {
+        let span = telemetry::span(call);
+        if span.is_disabled() {
+            return self.all_rounds(call, options).await;
+        }
+        let ended = Box::pin(self.all_rounds(call, options)).instrument(span.clone()).await;
+        ended.inspect_err(|error| telemetry::failed(&span, error))
+    }
+
+    async fn all_rounds(&self, call: &mut Call, options: &mut Options) -> Result<Ended> {
         let mut budget = self.budget(options);
+        self.trace(call);
         for _ in 0..=self.limits.rounds {
-            match self.one(call, options, &mut budget).await? {
+            match self.fetch(call, options, &mut budget).await? {
                 ended @ (Ended::Complete(_) | Ended::Task(_)) => return Ok(ended),
                 Ended::Asks { requests, state } => {
                     let responses = cancellable(options, self.answerers.answer(requests)).await?;
@@ -92,7 +104,10 @@ impl Inner {
     /// Drives a request through one round.
     pub(crate) async fn round(&self, call: &mut Call, options: &mut Options) -> Result<Ended> {
         let mut budget = self.budget(options);
-        self.one(call, options, &mut budget).await
+        let span = telemetry::span(call);
+        span.in_scope(|| self.trace(call));
+        let ended = Box::pin(self.fetch(call, options, &mut budget)).instrument(span.clone()).await;
+        ended.inspect_err(|error| telemetry::failed(&span, error))
     }
 
     fn budget(&self, options: &Options) -> Budget {
@@ -100,7 +115,7 @@ impl Inner {
     }
 
     /// One round, with what the client can repair by itself.
-    async fn one(&self, call: &mut Call, options: &mut Options, budget: &mut Budget) -> Result<Ended> {
+    pub(crate) async fn one(&self, call: &mut Call, options: &mut Options, budget: &mut Budget) -> Result<Ended> {
         let mut listed_again = false;
         let mut repeats = 0;
         loop {
