@@ -281,11 +281,11 @@ impl Observe for Heard {
     fn response(&self, _number: u64, _head: &http::response::Parts) {}
 
     fn received(&self, _number: u64, text: &[u8]) {
-        self.0.lock().unwrap().push(format!("< {}", String::from_utf8_lossy(text)));
+        self.0.lock().expect("no panic").push(format!("< {}", String::from_utf8_lossy(text)));
     }
 
     fn line(&self, text: &[u8]) {
-        self.0.lock().unwrap().push(format!("> {}", String::from_utf8_lossy(text)));
+        self.0.lock().expect("no panic").push(format!("> {}", String::from_utf8_lossy(text)));
     }
 }
 
