@@ -38,6 +38,11 @@
 //! capability: nobody is asked what nobody answers. Whoever would rather see every round uses [`Request::round`]. A
 //! legacy server asks on an open stream, and the answerers cannot tell.
 //!
+//! # Results are kept
+//!
+//! Lists, resources and `server/discover` are answered from memory for as long as the server allows, until a
+//! notification says otherwise: see [`CacheUse`]. [`Request::fetched`] tells how old a result is.
+//!
 //! # Tests
 //!
 //! Whatever is a service of HTTP requests can be called without a network, along the same path. A `Server` of

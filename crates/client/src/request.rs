@@ -6,6 +6,7 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use anypod_proto::logging::{LoggingLevel, LoggingMessageNotificationParams};
+use anypod_proto::meta;
 use anypod_proto::progress::ProgressNotificationParams;
 use anypod_proto::rounds::{InputRequests, InputResponses};
 
@@ -13,7 +14,7 @@ use crate::cache::Fetched;
 use crate::call::{Answers, Call, Repeat, push_member};
 use crate::client::Client;
 use crate::credentials::BoxFuture;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::exchange::Raw;
 use crate::reply::Reply;
 use crate::rounds::Ended;
@@ -33,6 +34,10 @@ pub enum CacheUse {
     /// Asks the server, and keeps nothing.
     Bypass,
 }
+
+/// The members of `_meta` that follow from the client and the request's options.
+const OWN_META: [&str; 5] =
+    [meta::PROTOCOL_VERSION, meta::CLIENT_INFO, meta::CLIENT_CAPABILITIES, meta::LOG_LEVEL, meta::PROGRESS_TOKEN];
 
 type OnProgress = Box<dyn FnMut(ProgressNotificationParams) + Send>;
 type OnLog = Box<dyn FnMut(LoggingMessageNotificationParams) + Send>;
@@ -138,9 +143,14 @@ impl<T> Request<T> {
 
     /// Adds a member to `_meta`, such as one of your own. The cache does not look at it: where it changes the result,
     /// use [`CacheUse::Bypass`].
-    pub fn meta(self, key: &str, value: impl Into<serde_json::Value>) -> Self {
+    ///
+    /// What the client writes there itself is refused, with [`Error::Misuse`](crate::Error::Misuse).
+    pub fn meta(mut self, key: &str, value: impl Into<serde_json::Value>) -> Self {
+        if OWN_META.contains(&key) {
+            self.call = Err(Error::Misuse(format!("{key} is written by the client itself")));
+        }
         let (key, value) = (serde_json::Value::from(key).to_string(), value.into().to_string());
-        self.change(|call| push_member(&mut call.meta, key.trim_matches('"'), value.as_bytes()))
+        self.change(|call| push_member(&mut call.meta, &key[1..key.len() - 1], value.as_bytes()))
     }
 
     /// The same request whose result is left as JSON.
@@ -161,7 +171,7 @@ impl<T: Reply> Request<T> {
             Ended::Task(task) => Round::Task(Task::new(&self.client, task.task.task_id, call)),
             Ended::Asks { requests, state } => {
                 let next = Self { client: self.client, call: Ok(call), options: self.options, reply: PhantomData };
-                Round::Asks(Asked { requests, state, next: Box::new(next) })
+                Round::Asks(Asked { requests, state, next: Some(Box::new(next)) })
             }
         })
     }
@@ -221,12 +231,13 @@ pub enum Round<T> {
     Task(Task<T>),
 }
 
-/// The questions of a round, and the request that will bring their answers.
+/// The questions of a round, and the request that will bring their answers. Dropping them gives the request up.
 #[must_use = "the server waits for answers"]
 pub struct Asked<T> {
     requests: InputRequests,
     state: Option<String>,
-    next: Box<Request<T>>,
+    /// There until the answers are.
+    next: Option<Box<Request<T>>>,
 }
 
 impl<T> Asked<T> {
@@ -236,9 +247,18 @@ impl<T> Asked<T> {
     }
 
     /// The next round, with these answers and the state that the server wants back.
-    pub fn answer(self, responses: InputResponses) -> Request<T> {
-        let Self { state, next, .. } = self;
+    pub fn answer(mut self, responses: InputResponses) -> Request<T> {
+        let next = self.next.take().expect("nothing else takes it");
+        let state = self.state.take();
         next.change(|call| call.answers = Some(Answers { responses, state }))
+    }
+}
+
+impl<T> Drop for Asked<T> {
+    fn drop(&mut self) {
+        if let (Some(next), Some(state)) = (&self.next, &self.state) {
+            next.client.inner().upstream.give_up(state);
+        }
     }
 }
 

@@ -23,6 +23,7 @@ use crate::error::{Broken, Error, Result};
 use crate::exchange::{Answer, Exchange, Incoming, Notice, Raw};
 use crate::request::Options;
 use crate::telemetry;
+use crate::upstream::Upstream;
 
 /// How often a request that may be repeated is sent again after its stream broke.
 const REPEATS: usize = 2;
@@ -89,16 +90,19 @@ impl Inner {
     async fn all_rounds(&self, call: &mut Call, options: &mut Options) -> Result<Ended> {
         let mut budget = self.budget(options);
         self.trace(call);
-        for _ in 0..=self.limits.rounds {
+        let mut left = self.limits.rounds;
+        loop {
             match self.fetch(call, options, &mut budget).await? {
                 ended @ (Ended::Complete(_) | Ended::Task(_)) => return Ok(ended),
                 Ended::Asks { requests, state } => {
+                    let mut asked = Unanswered { upstream: &self.upstream, state };
+                    // Nobody is asked for what cannot be sent any more.
+                    left = left.checked_sub(1).ok_or(Error::TooManyRounds(self.limits.rounds))?;
                     let responses = cancellable(options, self.answerers.answer(requests)).await?;
-                    call.answers = Some(Answers { responses, state });
+                    call.answers = Some(Answers { responses, state: asked.state.take() });
                 }
             }
         }
-        Err(Error::TooManyRounds(self.limits.rounds))
     }
 
     /// Drives a request through one round.
@@ -121,16 +125,21 @@ impl Inner {
         loop {
             let sent = budget.spend(pin!(self.attempt(call, options))).await;
             match sent {
-                Ok(Answer::Result(raw)) => return self.read(raw),
+                Ok(Answer::Result(raw)) => return self.read(call, raw),
                 Ok(Answer::Error(error)) if !listed_again && is_stale(call, &error) => {
                     listed_again = true;
-                    budget.spend(pin!(Box::pin(self.list_again(call)))).await?;
+                    let listed = Box::pin(cancellable(options, self.list_again(call)));
+                    match budget.spend(pin!(listed)).await {
+                        Ok(()) => {}
+                        Err(cause @ (Error::Cancelled | Error::TimedOut(_) | Error::Misuse(_))) => return Err(cause),
+                        Err(_) => return Err(Error::Answered(error)),
+                    }
                 }
                 Ok(Answer::Error(error)) => return Err(Error::Answered(error)),
                 Err(Error::Lost { source }) if call.repeat == Repeat::Safe && repeats < REPEATS => {
                     repeats += 1;
                     tracing::debug!(%source, repeats, "sending a request again whose stream broke");
-                    budget.spend(pin!(self.pause(repeats))).await?;
+                    budget.spend(pin!(Box::pin(cancellable(options, self.pause(repeats))))).await?;
                 }
                 Err(error) => return Err(error),
             }
@@ -178,10 +187,11 @@ impl Inner {
     }
 
     /// Tells results apart.
-    fn read(&self, raw: Raw) -> Result<Ended> {
+    fn read(&self, call: &Call, raw: Raw) -> Result<Ended> {
         match result_type(&raw)? {
             ResultType::Complete => Ok(Ended::Complete(raw)),
-            ResultType::InputRequired => self.read_questions(&raw),
+            ResultType::InputRequired if may_ask(call) => self.read_questions(&raw),
+            ResultType::InputRequired => Err(Broken::ResultType(ResultType::InputRequired.to_string()).into()),
             ResultType::Other(name) if name == tasks::RESULT_TYPE && self.follows_tasks => {
                 Ok(Ended::Task(Box::new(raw.read()?)))
             }
@@ -209,7 +219,38 @@ impl Inner {
     /// Lists the tools until the one that was called has come by, and mirrors its arguments anew.
     async fn list_again(&self, call: &mut Call) -> Result<()> {
         self.relist(call.name.as_deref().unwrap_or_default()).await?;
-        self.prepare(call)
+        self.mirror_again(call)
+    }
+}
+
+/// Questions that have not been answered. A legacy server's call is held open for them; whoever drops them gives it up.
+struct Unanswered<'a> {
+    upstream: &'a Upstream,
+    state: Option<String>,
+}
+
+impl Drop for Unanswered<'_> {
+    fn drop(&mut self) {
+        if let Some(state) = &self.state {
+            self.upstream.give_up(state);
+        }
+    }
+}
+
+/// Whether a server may answer with questions. Spec: basic/patterns/mrtr, "Supported Requests". What extensions allow
+/// is theirs to say.
+fn may_ask(call: &Call) -> bool {
+    match call.known() {
+        None | Some(Method::ToolsCall | Method::PromptsGet | Method::ResourcesRead) => true,
+        Some(
+            Method::Discover
+            | Method::ToolsList
+            | Method::PromptsList
+            | Method::ResourcesList
+            | Method::ResourceTemplatesList
+            | Method::Complete
+            | Method::SubscriptionsListen,
+        ) => false,
     }
 }
 

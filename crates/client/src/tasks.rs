@@ -86,7 +86,8 @@ impl<T: Reply> Task<T> {
     /// # Errors
     /// [`Error::Task`] if it was cancelled, [`Error::Answered`] if it failed or is unknown, and as every request.
     pub async fn wait(&self) -> Result<T> {
-        let raw = self.client.inner().watch_task(&self.id, None, &mut Options::default()).await?;
+        let mut options = Options::default();
+        let raw = Box::pin(self.client.inner().watch_task(&self.id, None, &mut options)).await?;
         T::read(raw, &self.client, &self.call)
     }
 }

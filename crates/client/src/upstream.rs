@@ -67,7 +67,9 @@ impl Upstream {
         name: ServerName,
         eras: Arc<dyn EraStore>,
     ) -> Self {
-        let settled = RwLock::new(pinned.or_else(|| eras.get(&name)));
+        // Over pipes, only a silent server makes asking slow, and no answer would show that a modern one is none any more.
+        let trusted = |era: &Era| matches!(modern, Transport::Http(_)) || *era == Era::Legacy;
+        let settled = RwLock::new(pinned.or_else(|| eras.get(&name).filter(trusted)));
         Self { modern, legacy, pinned, settled, name, eras, asking: tokio::sync::Mutex::new(()) }
     }
 
@@ -125,9 +127,19 @@ impl Upstream {
         }
         match &self.modern {
             Transport::Http(_) => {
-                match Box::pin(self.send_modern(&Call::new(Method::Discover), None)).await {
+                let discover = Call::new(Method::Discover);
+                match Box::pin(self.attempt(&discover, None)).await {
                     Err(error @ Error::Broken(Broken::NoCommonVersion(_))) => return Err(error),
-                    Ok(_) | Err(Error::Refused { .. } | Error::Broken(_)) => {}
+                    Ok(Tried::Exchange(_)) | Err(Error::Broken(_)) => {}
+                    // It takes nothing now, which says nothing. What was to be sent has not run.
+                    Ok(Tried::Refused { verdict: Verdict::NotNow, error, .. }) => return Err(error),
+                    Ok(Tried::Refused { verdict, error, ran }) => {
+                        match Box::pin(self.judge(&discover, None, verdict, error, ran)).await {
+                            Err(error @ Error::Broken(Broken::NoCommonVersion(_))) => return Err(error),
+                            Ok(_) | Err(Error::Refused { .. } | Error::Broken(_)) => {}
+                            Err(error) => return Err(error),
+                        }
+                    }
                     Err(error) => return Err(error),
                 }
                 // A result that says nothing of this era, as servers give that look at no version, is in doubt legacy.
@@ -247,13 +259,30 @@ impl Upstream {
 
     /// Sends a call to a legacy server; one that is none any more is tried anew.
     async fn send_legacy(&self, call: &Call) -> Result<Exchange> {
-        let Err(error) = self.legacy.open().await else { return self.legacy.send(call).await };
+        let error = match self.legacy.open().await {
+            Err(error) => error,
+            Ok(()) if self.pinned.is_some() => return self.legacy.send(call).await,
+            Ok(()) => {
+                let mut exchange = self.legacy.send(call).await?;
+                match exchange.next().await {
+                    Ok(first) => return Ok(exchange.preceded(first)),
+                    // What only modern servers say: the request was refused, and did not run.
+                    Err(error @ Error::Answered(_)) => error,
+                    Err(error) => return Err(error),
+                }
+            }
+        };
         let unfit = matches!(error, Error::Answered(_) | Error::Broken(_) | Error::Refused { .. });
         if !unfit || self.pinned.is_some() || !self.is_modern_by_its_own_word().await {
-            return Err(error);
+            return refused(error);
         }
         tracing::info!(server = %self.name, "the server has become a modern one");
         Box::pin(self.send_modern(call, Some(Era::Modern))).await
+    }
+
+    /// Nobody will answer the questions of a round: what a legacy server holds for them is cancelled.
+    pub(crate) fn give_up(&self, state: &str) {
+        self.legacy.give_up(state);
     }
 
     /// Sends a call as a modern one, and judges what shows the era.
@@ -267,13 +296,8 @@ impl Upstream {
             Ok(Outcome::Exchange(exchange)) => self.first(exchange).await,
             Ok(Outcome::Refused(refusal)) => {
                 let verdict = era::judge(refusal.status, &refusal.body, refusal.id);
-                let (status, error) = (refusal.status, refusal.into_error());
-                let ran = match &error {
-                    Error::Answered(_) if status.is_success() => Ran::No,
-                    _ if status.is_success() || status.is_server_error() => Ran::Perhaps,
-                    _ => Ran::No,
-                };
-                Ok(Tried::Refused { verdict, error, ran })
+                let ran = if refusal.status.is_client_error() { Ran::No } else { Ran::Perhaps };
+                Ok(Tried::Refused { verdict, error: refusal.into_error(), ran })
             }
             // Some legacy servers refuse whatever has no session, whoever sends it.
             Err(error @ Error::Unauthorized(_)) if known.is_none() && self.has_credentials() => {
@@ -309,7 +333,9 @@ impl Upstream {
                 }
                 Ok(Tried::Exchange(exchange.preceded(first)))
             }
-            Answer::Error(error) => Ok(Tried::Refused { verdict, error: Error::Answered(error.clone()), ran: Ran::No }),
+            Answer::Error(error) => {
+                Ok(Tried::Refused { verdict, error: Error::Answered(error.clone()), ran: Ran::Perhaps })
+            }
         }
     }
 

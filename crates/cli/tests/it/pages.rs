@@ -1,5 +1,6 @@
 //! The pages: what they show of the command line is what the binary does.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -53,6 +54,24 @@ fn commands_on_the_pages_do_what_the_pages_say() {
             assert!(fits(&output, &expected), "{page}: $ {line}\n{output}\ninstead of\n{expected}");
         }
     }
+}
+
+#[test]
+fn every_option_for_calling_is_on_the_page() {
+    let page =
+        std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/command-line.md")).unwrap();
+    let mut options = BTreeSet::new();
+    for subcommand in
+        ["call", "tools", "prompts", "resources", "templates", "read", "prompt", "complete", "discover", "listen"]
+    {
+        let help = shell(&format!("anypod {subcommand} --help"));
+        let words = help.lines().filter(|line| line.trim_start().starts_with('-')).flat_map(str::split_whitespace);
+        options.extend(words.filter(|word| word.starts_with("--")).map(|word| word.trim_end_matches(',').to_owned()));
+    }
+    options.remove("--help");
+    assert!(options.len() > 15, "{options:?}");
+    let missing: Vec<_> = options.iter().filter(|option| !page.contains(option.as_str())).collect();
+    assert!(missing.is_empty(), "say in docs/command-line.md what these do: {missing:?}");
 }
 
 #[test]
