@@ -240,13 +240,12 @@ impl Upstream {
     /// Tries the legacy handshake. If it fails, the first answer stands.
     async fn fall_back(&self, call: &Call, error: Error, ran: Ran) -> Result<Exchange> {
         if let Err(handshake) = self.legacy.open().await {
-            match handshake {
-                // The server has said what it speaks: there is no better answer.
-                Error::Broken(Broken::NoCommonVersion(ref versions)) => match era::newest_common(versions) {
+            if let Error::Broken(Broken::NoCommonVersion(versions)) = &handshake {
+                match era::newest_common(versions) {
+                    // The server has said what it speaks: there is no better answer.
                     None => return Err(handshake),
                     Some(version) => self.settle(version.era()),
-                },
-                _ => {}
+                }
             }
             tracing::debug!(%handshake, "the server is not of the legacy era either");
             return refused(error);
