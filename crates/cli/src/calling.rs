@@ -18,6 +18,7 @@ mod trace;
 use std::collections::BTreeMap;
 use std::io::{self, Read};
 use std::process::ExitCode;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use anypod_client::Client;
@@ -33,6 +34,8 @@ const INPUT_LIMIT: u64 = 64 << 20;
 
 /// How long that may take: a little longer than a child process has to end by itself.
 const GOODBYE: Duration = Duration::from_secs(4);
+/// How long after Ctrl-C. What is not done by then is broken off.
+const GOODBYE_IN_HASTE: Duration = Duration::from_millis(500);
 /// How often it is looked at.
 const GOODBYE_PACE: Duration = Duration::from_millis(2);
 
@@ -73,25 +76,27 @@ pub(crate) async fn run(command: CallingCommand) -> ExitCode {
     };
     output::end_progress();
     let exit = done.unwrap_or_else(|error| exit::fail(&error));
-    say_goodbye(opened.get()).await;
+    // The subcommand is gone, so nobody else holds it.
+    let client = Arc::into_inner(opened).and_then(OnceLock::into_inner);
+    let patience = if exit == Exit::Interrupted { GOODBYE_IN_HASTE } else { GOODBYE };
+    let _ = tokio::time::timeout(patience, say_goodbye(client)).await;
     exit.into()
 }
 
 /// Ends what the client has open, such as a session or a child process, and waits until it is done with what it does
 /// after its last use, such as cancelling what was given up.
-async fn say_goodbye(client: Option<&Client>) {
-    let metrics = tokio::runtime::Handle::current().metrics();
-    let done = async {
-        if let Some(client) = client
-            && let Err(error) = client.close().await
-        {
+async fn say_goodbye(client: Option<Client>) {
+    if let Some(client) = client {
+        if let Err(error) = client.close().await {
             tracing::debug!(%error, "the server could not be told of the end");
         }
-        while metrics.num_alive_tasks() > 0 {
-            tokio::time::sleep(GOODBYE_PACE).await;
-        }
-    };
-    let _ = tokio::time::timeout(GOODBYE, done).await;
+        // Idle connections stay open for as long as there is a client.
+        drop(client);
+    }
+    let metrics = tokio::runtime::Handle::current().metrics();
+    while metrics.num_alive_tasks() > 0 {
+        tokio::time::sleep(GOODBYE_PACE).await;
+    }
 }
 
 impl CallingCommand {

@@ -250,7 +250,7 @@ impl ClientBuilder {
             stdio::Peer::Pipes(_) => ServerName::command("pipes".as_ref(), []),
         };
         let wire = Arc::new(stdio::Wire::new(server, Arc::clone(&parts.limits), parts.settings.observer.clone()));
-        let legacy = LegacyUpstream::new(
+        let legacy = LegacyUpstream::stdio(
             Arc::clone(&wire),
             Arc::clone(&parts.identity),
             Arc::clone(&parts.limits),
@@ -276,6 +276,19 @@ impl ClientBuilder {
         let uri = Uri::from_static("http://localhost/mcp");
         let name = ServerName::url(&uri);
         self.eras(Eras::default()).over_http(uri, name, Connection::service(service), None)
+    }
+
+    /// A legacy server at `url` that looks like a modern one, for who routes calls by himself, as gateways do. Its era is
+    /// taken for granted.
+    ///
+    /// # Errors
+    /// As [`ClientBuilder::connect`].
+    pub fn legacy(self, url: &str) -> Result<LegacyUpstream> {
+        let target = Target::parse(url)?;
+        let connection = Connection::new(&target, &self.network, &self.limits)?;
+        let Parts { identity, limits, outside, settings, .. } = self.parts(Some(url));
+        let wire = Arc::new(Wire::new(target.uri().clone(), connection, settings, Arc::clone(&limits)));
+        Ok(LegacyUpstream::over(wire, identity, limits, outside))
     }
 
     fn over_http(self, uri: Uri, name: ServerName, connection: Connection, url: Option<&str>) -> Client {

@@ -252,6 +252,11 @@ impl Inner {
         Ok(())
     }
 
+    /// Remembers what is listed.
+    pub(crate) fn learn(&self, tools: &mut Vec<Tool>) {
+        self.tools.learn(tools, self.upstream.mirroring());
+    }
+
     /// Lists the tools anew until `tool` has come by.
     pub(crate) async fn relist(&self, tool: &str) -> Result<()> {
         let mut cursor = None;
@@ -260,7 +265,7 @@ impl Inner {
             let mut call = page_call(Method::ToolsList, cursor.as_ref());
             let raw = Box::pin(self.run(&mut call, &mut options)).await?.into_raw()?;
             let mut page: ListToolsResult = raw.read()?;
-            self.tools.learn(&mut page.tools);
+            self.learn(&mut page.tools);
             let found = page.tools.iter().any(|listed| listed.name == tool);
             match page.next_cursor {
                 Some(next) if !found && cursor.as_ref() != Some(&next) => cursor = Some(next),

@@ -119,13 +119,10 @@ impl Wire {
         body: Bytes,
         turn: Turn,
     ) -> Result<Answered> {
-        let mut headers = headers;
+        let mut headers = self.with_own(headers);
         headers.insert(ACCEPT, if method == Method::GET { EVENTS } else { JSON_OR_EVENTS });
         if method == Method::POST {
             headers.insert(CONTENT_TYPE, JSON);
-        }
-        if !self.headers.is_empty() {
-            headers.extend(self.headers.iter().map(|(name, value)| (name.clone(), value.clone())));
         }
         let mut challenges = 0;
         loop {
@@ -139,6 +136,16 @@ impl Wire {
                 return Err(Error::Unauthorized(Box::new(challenge)));
             }
         }
+    }
+
+    /// The headers that every request has, and these, which take the place of their namesakes.
+    fn with_own(&self, headers: HeaderMap) -> HeaderMap {
+        if self.headers.is_empty() {
+            return headers;
+        }
+        let mut all = self.headers.clone();
+        all.extend(headers);
+        all
     }
 
     /// 401, and 403 with a challenge, are about credentials. A 403 without one is an answer like others.

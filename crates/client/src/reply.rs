@@ -54,7 +54,7 @@ replies!(
 impl Reply for ListToolsResult {
     fn read(raw: Raw, client: &Client, _: &Call) -> Result<Self> {
         let mut page: Self = raw.read()?;
-        client.inner().tools.learn(&mut page.tools);
+        client.inner().learn(&mut page.tools);
         Ok(page)
     }
 }

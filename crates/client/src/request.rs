@@ -161,7 +161,7 @@ impl<T: Reply> Request<T> {
             Ended::Task(task) => Round::Task(Task::new(&self.client, task.task.task_id, call)),
             Ended::Asks { requests, state } => {
                 let next = Self { client: self.client, call: Ok(call), options: self.options, reply: PhantomData };
-                Round::Asks(Asked { requests, state, next })
+                Round::Asks(Asked { requests, state, next: Box::new(next) })
             }
         })
     }
@@ -175,7 +175,7 @@ impl<T: Reply> Request<T> {
     pub async fn detach(mut self) -> Result<Started<T>> {
         let mut call = self.call?;
         Ok(match self.client.inner().run(&mut call, &mut self.options).await? {
-            Ended::Task(task) => Started::Task(Task::new(&self.client, task.task.task_id, call)),
+            Ended::Task(task) => Started::Task(Box::new(Task::new(&self.client, task.task.task_id, call))),
             ended => Started::Done(T::read(ended.into_raw()?, &self.client, &call)?),
         })
     }
@@ -195,7 +195,7 @@ impl<T: Reply> Request<T> {
         let mut call = std::mem::replace(&mut self.call, Ok(Call::default()))?;
         let inner = self.client.inner();
         let raw = match inner.run(&mut call, &mut self.options).await? {
-            Ended::Task(task) => inner.follow(&self.client, *task, &mut self.options).await?,
+            Ended::Task(task) => Box::pin(inner.follow(&self.client, *task, &mut self.options)).await?,
             ended => ended.into_raw()?,
         };
         T::read(raw, &self.client, &call).inspect_err(|_| inner.reject(&call))
@@ -226,7 +226,7 @@ pub enum Round<T> {
 pub struct Asked<T> {
     requests: InputRequests,
     state: Option<String>,
-    next: Request<T>,
+    next: Box<Request<T>>,
 }
 
 impl<T> Asked<T> {

@@ -32,7 +32,7 @@ pub enum Started<T> {
     /// The result came at once.
     Done(T),
     /// The server works on it.
-    Task(Task<T>),
+    Task(Box<Task<T>>),
 }
 
 /// A task of a server. It is no more than its id: dropping it changes nothing, and any client with the same
@@ -40,13 +40,13 @@ pub enum Started<T> {
 pub struct Task<T> {
     client: Client,
     id: String,
-    call: Call,
+    call: Box<Call>,
     reply: PhantomData<fn() -> T>,
 }
 
 impl<T> Task<T> {
     pub(crate) fn new(client: &Client, id: String, call: Call) -> Self {
-        Self { client: client.clone(), id, call, reply: PhantomData }
+        Self { client: client.clone(), id, call: Box::new(call), reply: PhantomData }
     }
 
     /// Its id.
@@ -59,7 +59,7 @@ impl<T> Task<T> {
     /// # Errors
     /// [`Error::Answered`] if the server does not know it (any more), and as every request.
     pub async fn get(&self) -> Result<DetailedTask> {
-        self.client.inner().get_task(&self.id).await
+        self.client.inner().task_now(&self.id).await
     }
 
     /// Answers some or all of its open questions. That the answers have come in is all that the server says.
@@ -110,7 +110,7 @@ fn task_call(method: TaskMethod, id: &str) -> Call {
 }
 
 impl Inner {
-    async fn get_task(&self, id: &str) -> Result<DetailedTask> {
+    async fn task_now(&self, id: &str) -> Result<DetailedTask> {
         let raw = self.plain(task_call(TaskMethod::Get, id)).await?;
         let result: GetTaskResult = raw.read()?;
         Ok(result.task)
@@ -168,14 +168,18 @@ impl Inner {
         let mut answered = BTreeSet::new();
         let mut failures = 0;
         loop {
-            let looked = cancellable(options, self.get_task(id)).await;
+            let looked = cancellable(options, self.task_now(id)).await;
             let task = match looked {
                 Ok(task) => task,
                 Err(error) if failures < self.limits.resumptions && error.is_passing() => {
                     failures += 1;
                     tracing::debug!(%error, failures, "a task could not be looked at");
                     let pause = self.outside.jitter(self.bounded(pace) * u32::try_from(failures.min(8)).unwrap_or(8));
-                    cancellable(options, async { Ok(tokio::time::sleep(pause).await) }).await?;
+                    cancellable(options, async {
+                        tokio::time::sleep(pause).await;
+                        Ok(())
+                    })
+                    .await?;
                     continue;
                 }
                 Err(error) => return Err(error),
@@ -202,7 +206,11 @@ impl Inner {
                 TaskState::Working => {}
             }
             let pause = self.bounded(pace);
-            cancellable(options, async { Ok(tokio::time::sleep(pause).await) }).await?;
+            cancellable(options, async {
+                tokio::time::sleep(pause).await;
+                Ok(())
+            })
+            .await?;
         }
     }
 

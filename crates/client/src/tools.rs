@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
-use anypod_proto::param_header::ParamHeaders;
+use anypod_proto::param_header::{ParamHeaderError, ParamHeaders};
 use anypod_proto::schema::{self, Role, Schema};
 use anypod_proto::tools::{CallToolResult, Tool};
 use http::{HeaderName, HeaderValue};
@@ -15,6 +15,15 @@ use serde_json::Value;
 use crate::call::Repeat;
 use crate::error::{Broken, Error, Result};
 use crate::limits::Limits;
+
+/// Whether arguments are mirrored into headers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Mirroring {
+    /// As modern servers over HTTP have it.
+    Headers,
+    /// There are no headers, or nobody reads them.
+    None,
+}
 
 /// A tool as it was last listed.
 #[derive(Debug)]
@@ -75,10 +84,11 @@ impl Tools {
         self.known.write().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
-    /// Remembers the tools of a page, and takes those out whose annotations are invalid: no call of them can be right.
-    pub(crate) fn learn(&self, tools: &mut Vec<Tool>) {
+    /// Remembers the tools of a page. Where arguments are mirrored, those are taken out whose annotations are invalid:
+    /// no call of them can be right.
+    pub(crate) fn learn(&self, tools: &mut Vec<Tool>, mirroring: Mirroring) {
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
-        tools.retain(|tool| match read(tool) {
+        tools.retain(|tool| match read(tool, mirroring) {
             Ok(read) => {
                 if known.len() < self.limit || known.contains_key(&tool.name) {
                     known.insert(tool.name.clone(), Arc::new(read));
@@ -105,8 +115,11 @@ fn compile(output: &Value, limits: &Limits) -> Option<Schema> {
         .ok()
 }
 
-fn read(tool: &Tool) -> Result<Known, anypod_proto::param_header::ParamHeaderError> {
-    let headers = ParamHeaders::from_schema(&Value::Object(tool.input_schema.clone()))?;
+fn read(tool: &Tool, mirroring: Mirroring) -> Result<Known, ParamHeaderError> {
+    let headers = match mirroring {
+        Mirroring::Headers => ParamHeaders::from_schema(&Value::Object(tool.input_schema.clone()))?,
+        Mirroring::None => ParamHeaders::default(),
+    };
     let hint = |read: fn(&anypod_proto::tools::ToolAnnotations) -> Option<bool>| {
         tool.annotations.as_ref().and_then(read).unwrap_or(false)
     };

@@ -17,6 +17,7 @@ use crate::http::modern::{Modern, Outcome};
 use crate::identity::Identity;
 use crate::legacy::LegacyUpstream;
 use crate::stdio;
+use crate::tools::Mirroring;
 
 /// One server.
 pub(crate) struct Upstream {
@@ -76,8 +77,11 @@ impl Upstream {
     }
 
     /// Whether arguments are mirrored into headers.
-    pub(crate) fn has_param_headers(&self) -> bool {
-        matches!(self.modern, Transport::Http(_)) && self.era() != Some(Era::Legacy)
+    pub(crate) fn mirroring(&self) -> Mirroring {
+        match (&self.modern, self.era()) {
+            (Transport::Http(_), Some(Era::Modern) | None) => Mirroring::Headers,
+            (Transport::Http(_), Some(Era::Legacy)) | (Transport::Stdio { .. }, _) => Mirroring::None,
+        }
     }
 
     /// Ends what is open towards the server.
@@ -212,7 +216,7 @@ impl Upstream {
     async fn is_modern_by_its_own_word(&self) -> bool {
         match self.attempt(&Call::new(Method::Discover), None).await {
             Ok(Tried::Exchange(_)) => self.era() == Some(Era::Modern),
-            Ok(Tried::Refused { verdict, .. }) if verdict == Verdict::Modern => {
+            Ok(Tried::Refused { verdict: Verdict::Modern, .. }) => {
                 self.settle(Era::Modern);
                 true
             }

@@ -10,7 +10,7 @@ use anypod_client::proto::implementation::Implementation;
 use anypod_client::proto::logging::LoggingLevel;
 use anypod_client::proto::version::Era;
 use anypod_client::stdio::{Command, Stderr};
-use anypod_client::{Bearer, CacheUse, Client, ClientBuilder, Proxy, Request, Tls};
+use anypod_client::{Bearer, CacheUse, Client, ClientBuilder, Limits, Proxy, Request, Tls};
 use clap::ValueEnum;
 use http::{HeaderName, HeaderValue, Uri, header};
 
@@ -136,6 +136,12 @@ impl TargetArgs {
         let mut builder = Client::builder().info(Implementation::new("anypod", env!("CARGO_PKG_VERSION")));
         if self.trace {
             builder = builder.observe(Trace);
+        }
+        if let Some(timeout) = self.timeout {
+            // Lists, subscriptions and looks at tasks take their deadline from here.
+            let mut limits = Limits::default();
+            limits.request_deadline = timeout;
+            builder = builder.limits(limits);
         }
         builder = match self.era {
             Some(EraChoice::Modern) => builder.era(Era::Modern),

@@ -119,12 +119,12 @@ async fn get(target: &Target, id: &str) -> anyhow::Result<Exit> {
 async fn wait(target: &Target, id: &str) -> anyhow::Result<Exit> {
     match target.format {
         Format::Json => {
-            let raw = target.client.task::<Raw>(id).wait().await?;
+            let raw = Box::pin(target.client.task::<Raw>(id).wait()).await?;
             output::result(&format!("{}\n", clean::json(raw.as_str())))?;
             Ok(call::ended(&raw.read()?))
         }
         Format::Human => {
-            let result = target.client.task::<CallToolResult>(id).wait().await?;
+            let result = Box::pin(target.client.task::<CallToolResult>(id).wait()).await?;
             call::print(&result)
         }
     }

@@ -1,6 +1,6 @@
 //! The calling subcommands in pipes, as scripts use them.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
 use std::process::Stdio;
 use std::sync::mpsc::channel;
@@ -280,6 +280,8 @@ fn a_call_that_takes_too_long_is_given_up() {
     let said = call(&remote, &["wait", "--timeout", "50ms"]);
     assert_eq!(said.code, Some(3), "{}", said.err);
     assert!(said.err.contains("50ms"), "{}", said.err);
+    let silent = ["tools", "--era", "modern", "--timeout", "50ms", "--", "cat"];
+    assert_eq!(Said::of(&silent, &[]).code, Some(3), "a list has the same deadline");
 }
 
 #[test]
@@ -293,14 +295,14 @@ fn a_task_is_named_looked_at_and_waited_for() {
         results_in(&task)
     };
     let url = task("task", "working", json!({}));
-    let said = Said::of(&["call", &url, "slow", "--json", "{}", "--detach"], &[]);
+    let said = Said::of(&["call", &url, "slow", "--json", "{}", "--detach", "--era", "modern"], &[]);
     assert_eq!((said.code, said.out.as_str()), (Some(0), "t-1\n"), "{}", said.err);
     let url = task("complete", "completed", json!({ "result": { "content": [{ "type": "text", "text": "done" }] } }));
-    let said = Said::of(&["task", "wait", &url, "t-1"], &[]);
+    let said = Said::of(&["task", "wait", &url, "t-1", "--era", "modern"], &[]);
     assert_eq!((said.code, said.out.as_str()), (Some(0), "done\n"), "{}", said.err);
-    let said = Said::of(&["task", "get", &url, "t-1"], &[]);
+    let said = Said::of(&["task", "get", &url, "t-1", "--era", "modern"], &[]);
     assert!(said.out.contains("completed") && said.out.ends_with("done\n"), "{}", said.out);
-    let said = Said::of(&["task", "get", &url, "t-1", "--output", "json"], &[]);
+    let said = Said::of(&["task", "get", &url, "t-1", "--era", "modern", "--output", "json"], &[]);
     let task: Value = serde_json::from_str(&said.out).unwrap();
     assert_eq!(task["result"]["content"][0]["text"], "done", "{task}");
 }
@@ -325,7 +327,7 @@ fn a_task_that_is_given_up_is_cancelled_at_the_server() {
             stream.get_mut().write_all(format!("HTTP/1.1 200 OK\r\n{head}\r\n\r\n{body}").as_bytes()).unwrap();
         }
     });
-    let said = Said::of(&["call", &url, "slow", "--json", "{}", "--timeout", "500ms"], &[]);
+    let said = Said::of(&["call", &url, "slow", "--json", "{}", "--era", "modern", "--timeout", "500ms"], &[]);
     assert_eq!(said.code, Some(3), "{}", said.err);
     let methods: Vec<String> = methods.try_iter().collect();
     assert_eq!(methods.first().map(String::as_str), Some("tools/call"));

@@ -46,8 +46,8 @@ fn proto_does_no_io_reads_no_clock_makes_no_randomness_and_logs_nothing() {
 
 #[test]
 fn the_clock_the_environment_and_randomness_have_one_place_per_side() {
-    // Two places: SDK users have no `cli`, so the server brings what is real and lets it be replaced.
-    let places = ["crates/server/src/outside.rs", "crates/cli/src/real.rs"];
+    // SDK users have no `cli`, so server and client bring what is real and let it be replaced.
+    let places = ["crates/server/src/outside.rs", "crates/client/src/outside.rs", "crates/cli/src/real.rs"];
     let real = ["SystemTime", "std::time::Instant", "getrandom", "rand", "env::var", "env::var_os", "env::vars"];
     none(&uses("crates/", &real, &places), "take an `Outside`, or ask `real`:");
 }

@@ -54,9 +54,12 @@ const PING_DEADLINE: Duration = Duration::from_secs(20);
 pub(crate) struct Connection(Kind);
 
 enum Kind {
-    Network(Network),
-    Service(Box<dyn Fn(Request<Full<Bytes>>) -> BoxFuture<'static, Result<Response<Body>>> + Send + Sync>),
+    Network(Box<Network>),
+    Service(Box<Call>),
 }
+
+/// Calls a service.
+type Call = dyn Fn(Request<Full<Bytes>>) -> BoxFuture<'static, Result<Response<Body>>> + Send + Sync;
 
 struct Network {
     client: Client<Connector, Full<Bytes>>,
@@ -91,7 +94,8 @@ impl Connection {
         let connector = Connector::new(target, route, settings, limits.connect_deadline, Arc::clone(&places))?;
         let client = client(connector, settings.version, limits);
         let header_bytes = limits.header_bytes.max(HEADER_BYTES);
-        Ok(Self(Kind::Network(Network { client, places, origin: target.origin(), host, authorization, header_bytes })))
+        let network = Network { client, places, origin: target.origin(), host, authorization, header_bytes };
+        Ok(Self(Kind::Network(Box::new(network))))
     }
 
     /// A service in this process.

@@ -101,7 +101,6 @@ impl Modern {
         let (status, kind, retry_after) = (answered.status, answered.kind.clone(), answered.retry_after());
         let body = match kind {
             Kind::Json => answered.whole().await.map_err(|error| broke(error, repeat))?,
-            Kind::Events | Kind::Other(_) if status.is_success() => answered.whole().await?,
             Kind::Events | Kind::Other(_) => answered.beginning().await,
         };
         if !status.is_success() || kind != Kind::Json {

@@ -12,7 +12,7 @@ use crate::credentials::BoxFuture;
 use crate::error::Result;
 use crate::message::Message;
 
-/// What a message is sent in. Lines over pipes have one session, and no headers to name it in.
+/// What a message is sent in. Over pipes a session is a process, and lasts as long.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Place {
     /// The session, if the server gave it an id.
@@ -28,10 +28,11 @@ pub(crate) enum Reply {
         /// Progress, questions that the transport ties to the request, and the answer. To drop it is to listen no
         /// more: it tells the server nothing.
         inbox: Box<dyn Inbox>,
-        /// The session id that came with it, not yet checked. Never over pipes.
+        /// The session id that came with it, not yet checked. Over pipes, the number of the process.
         session: Option<HeaderValue>,
     },
-    /// The server knows the session no more, and refused the request before it ran. Never over pipes.
+    /// The server knows the session no more, and refused the request before it ran. Over pipes, the process has ended,
+    /// and nothing was written.
     Gone,
 }
 

@@ -35,6 +35,7 @@ pub(super) struct Connection {
     stop: watch::Sender<bool>,
     over: watch::Receiver<()>,
     started: Instant,
+    number: u64,
 }
 
 impl Connection {
@@ -55,7 +56,18 @@ impl Connection {
             }
             .instrument(span),
         );
-        Self { desk, urgent, requests, stop, over, started: Instant::now() }
+        Self { desk, urgent, requests, stop, over, started: Instant::now(), number: 0 }
+    }
+
+    /// The same connection, as one of several of its wire.
+    pub(super) const fn numbered(mut self, number: u64) -> Self {
+        self.number = number;
+        self
+    }
+
+    /// Which of the connections of its wire it is.
+    pub(super) const fn number(&self) -> u64 {
+        self.number
     }
 
     pub(super) fn desk(&self) -> &Desk {

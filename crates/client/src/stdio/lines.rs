@@ -44,7 +44,11 @@ impl<R: AsyncRead + Unpin> Lines<R> {
             let part = available.get(..end.unwrap_or(available.len())).unwrap_or_default();
             self.over = available.is_empty();
             match &mut self.rest {
-                Some(rest) => keep_end(rest, part),
+                Some(rest) => {
+                    let missing = EDGE.saturating_sub(self.partial.len()).min(part.len());
+                    self.partial.extend_from_slice(part.get(..missing).unwrap_or_default());
+                    keep_end(rest, part);
+                }
                 None if part.len() > self.limit - self.partial.len() => {
                     let mut rest = std::mem::take(&mut self.partial);
                     self.partial = rest.iter().chain(part).copied().take(EDGE).collect();

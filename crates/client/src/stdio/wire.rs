@@ -44,6 +44,8 @@ pub struct Wire {
 #[derive(Default)]
 struct State {
     connection: Option<Arc<Connection>>,
+    /// How many connections there have been.
+    starts: u64,
     /// How often in a row the server ended soon after it was started.
     failures: u32,
     /// When it may be started again.
@@ -179,7 +181,8 @@ impl Wire {
         let origin = self.peer.to_string();
         let ends = self.open().map_err(|error| Error::unreachable(&origin, error))?;
         let connection = Connection::new(ends, origin, Arc::clone(&self.limits), self.observer.clone());
-        let connection = Arc::new(connection);
+        state.starts += 1;
+        let connection = Arc::new(connection.numbered(state.starts));
         state.connection = Some(Arc::clone(&connection));
         Ok(Start::Connection(connection))
     }

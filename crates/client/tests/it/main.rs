@@ -6,4 +6,5 @@ mod era;
 mod legacy;
 mod scripted;
 mod slow;
+mod stdio;
 mod tasks;

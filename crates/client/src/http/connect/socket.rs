@@ -24,18 +24,19 @@ pub(super) struct Socket {
 pub(super) type Tcp = MaybeHttpsStream<TokioIo<TcpStream>>;
 
 enum Carrier {
-    Tcp(Tcp),
+    /// Boxed, since the state of TLS is large and most connections have none here.
+    Tcp(Box<Tcp>),
     #[cfg(unix)]
     Unix(TokioIo<tokio::net::UnixStream>),
 }
 
 impl Socket {
-    pub(super) const fn tcp(stream: Tcp) -> Self {
-        Self { carrier: Carrier::Tcp(stream), forwarded: false, alive: None }
+    pub(super) fn tcp(stream: Tcp) -> Self {
+        Self { carrier: Carrier::Tcp(Box::new(stream)), forwarded: false, alive: None }
     }
 
-    pub(super) const fn forwarded(stream: Tcp) -> Self {
-        Self { carrier: Carrier::Tcp(stream), forwarded: true, alive: None }
+    pub(super) fn forwarded(stream: Tcp) -> Self {
+        Self { carrier: Carrier::Tcp(Box::new(stream)), forwarded: true, alive: None }
     }
 
     #[cfg(unix)]

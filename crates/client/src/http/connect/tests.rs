@@ -10,6 +10,7 @@ mod server;
 mod targets;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Method, Request, Response, Uri};
@@ -21,6 +22,9 @@ use crate::http::{Body, Turn};
 use crate::limits::Limits;
 
 pub(super) const AUTHORITY: &[u8] = include_bytes!("../../../tests/tls/authority.pem");
+
+/// When what would hang is taken to hang.
+const DEADLINE: Duration = Duration::from_secs(20);
 
 /// A POST of `body`.
 fn post(uri: &Uri, body: &'static str) -> Request<Full<Bytes>> {

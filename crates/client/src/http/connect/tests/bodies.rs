@@ -15,7 +15,9 @@ use crate::error::{Broken, Error};
 use crate::http::{Body, Connection, Turn};
 
 /// A body of these pieces, of which nobody knows the length.
-fn pieces(pieces: &'static [&'static str]) -> impl http_body::Body<Data = Bytes, Error = Infallible> + Send + 'static {
+pub(super) fn pieces(
+    pieces: &'static [&'static str],
+) -> impl http_body::Body<Data = Bytes, Error = Infallible> + Send + 'static {
     Pieces(pieces.iter())
 }
 

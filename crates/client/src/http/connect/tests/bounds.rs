@@ -6,17 +6,17 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use http_body_util::BodyExt;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 
-use super::Peer;
-use super::server::{Running, echo, text};
+use super::bodies::pieces;
+use super::server::{Answer, Running, echo, text};
+use super::{DEADLINE, Peer};
 use crate::http::Turn;
 use crate::http::connect::Settings;
 use crate::limits::Limits;
 
 fn limits(connections: usize) -> Limits {
-    let mut limits = Limits::default();
-    limits.connections = connections;
-    limits
+    Limits { connections, ..Limits::default() }
 }
 
 /// A request that waits for its answer.
@@ -97,11 +97,12 @@ async fn a_dropped_answer_frees_its_place() {
         drop(peer.send("", Turn::Waits).await.unwrap());
     }
     // So does an answer that has ended, whoever still holds it.
-    let server = Running::http1(|_| async { text("x") }).await;
+    let server = Running::http1(|_| async { Answer::new(pieces(&["x"]).boxed_unsync()) }).await;
     let peer = Peer::new(&server.url("http"), &Settings::default(), &limits(1));
     let mut held = Vec::new();
     for _ in 0..5 {
-        let mut body = peer.send("", Turn::Waits).await.unwrap().into_body();
+        let sent = timeout(DEADLINE, peer.send("", Turn::Waits)).await.expect("a place is free");
+        let mut body = sent.unwrap().into_body();
         assert_eq!(body.chunk().await.unwrap().unwrap(), "x");
         assert_eq!(body.chunk().await.unwrap(), None);
         held.push(body);

@@ -105,9 +105,9 @@ async fn a_header_section_beyond_the_bound_is_an_error() {
         answer
     })
     .await;
-    let mut limits = Limits::default();
+    let limits = Limits::default();
     assert_eq!(Peer::new(&server.url("http"), &Settings::default(), &limits).echo("").await.unwrap(), "");
-    limits.header_bytes = 1;
+    let limits = Limits { header_bytes: 1, ..limits };
     let peer = Peer::new(&server.url("http"), &Settings::default(), &limits);
     let error = peer.send("", Turn::Waits).await.map(|_| ()).unwrap_err();
     // hyper does not read with less than that.
