@@ -1,5 +1,7 @@
 //! The client as its users see it.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod cache;
 mod calls;
 mod era;
