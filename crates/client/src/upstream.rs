@@ -129,7 +129,6 @@ impl Upstream {
             Transport::Http(_) => {
                 let discover = Call::new(Method::Discover);
                 match Box::pin(self.attempt(&discover, None)).await {
-                    Err(error @ Error::Broken(Broken::NoCommonVersion(_))) => return Err(error),
                     Ok(Tried::Exchange(_)) | Err(Error::Broken(_)) => {}
                     // It takes nothing now, which says nothing. What was to be sent has not run.
                     Ok(Tried::Refused { verdict: Verdict::NotNow, error, .. }) => return Err(error),
