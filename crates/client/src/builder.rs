@@ -243,12 +243,13 @@ impl ClientBuilder {
     /// A client of a server in a child process, which is started by the first request, or at the other end of a pair
     /// of pipes.
     pub fn stdio(self, server: impl Into<stdio::Peer>) -> Client {
-        let parts = self.parts(None);
         let server = server.into();
-        let name = match &server {
-            stdio::Peer::Command(command) => ServerName::command(command.program(), command.arguments()),
-            stdio::Peer::Pipes(_) => ServerName::command("pipes".as_ref(), []),
+        let (builder, name) = match &server {
+            stdio::Peer::Command(command) => (self, ServerName::command(command.program(), command.arguments())),
+            // Nothing tells one pair of pipes from another.
+            stdio::Peer::Pipes(_) => (self.eras(Eras::default()), ServerName::command("pipes".as_ref(), [])),
         };
+        let parts = builder.parts(None);
         let wire = Arc::new(stdio::Wire::new(server, Arc::clone(&parts.limits), parts.settings.observer.clone()));
         let legacy = LegacyUpstream::stdio(
             Arc::clone(&wire),

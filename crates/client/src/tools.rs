@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
 use anypod_proto::param_header::{ParamHeaderError, ParamHeaders};
-use anypod_proto::schema::{self, Role, Schema};
+use anypod_proto::schema::{self, Role, Schema, SchemaError, SchemaErrorKind};
 use anypod_proto::tools::{CallToolResult, Tool};
 use http::{HeaderName, HeaderValue};
 use serde_json::Value;
@@ -31,7 +31,18 @@ pub(crate) struct Known {
     headers: ParamHeaders,
     pub(crate) repeat: Repeat,
     output: Option<Value>,
-    compiled: OnceLock<Option<Schema>>,
+    compiled: OnceLock<Compiled>,
+}
+
+/// What became of an output schema.
+#[derive(Debug)]
+enum Compiled {
+    /// It can be used.
+    Schema(Box<Schema>),
+    /// It leads out of itself, where nothing is fetched, and so says nothing that could be relied on.
+    Elsewhere(SchemaError),
+    /// It cannot be used otherwise: a dialect that is not known, out of bounds, wrong.
+    Unusable,
 }
 
 impl Known {
@@ -47,14 +58,20 @@ impl Known {
         self.headers.encode(&arguments).map_err(|error| Error::Misuse(error.to_string()))
     }
 
-    /// Holds a result against the tool's output schema. A schema that is out of bounds or no schema checks nothing.
+    /// Holds a result against the tool's output schema. One that is out of bounds or no schema checks nothing, after a
+    /// warning.
     ///
     /// # Errors
-    /// [`Broken::OutputSchema`] if it does not match.
+    /// [`Broken::OutputSchema`] if it does not match, or the schema leads out of itself. Spec: basic/index, "`$ref`
+    /// Resolution": such a schema is not to be taken for one that permits everything.
     pub(crate) fn check(&self, result: &CallToolResult, limits: &Limits) -> Result<(), Error> {
         let Some(output) = self.output.as_ref().filter(|_| result.is_error != Some(true)) else { return Ok(()) };
-        let Some(schema) = self.compiled.get_or_init(|| compile(output, limits)) else { return Ok(()) };
         let broken = |what: String| Err(Broken::OutputSchema(what).into());
+        let schema = match self.compiled.get_or_init(|| compile(output, limits)) {
+            Compiled::Schema(schema) => schema,
+            Compiled::Elsewhere(error) => return broken(error.to_string()),
+            Compiled::Unusable => return Ok(()),
+        };
         match &result.structured_content {
             None => broken("it is missing".to_owned()),
             Some(content) => schema.validate_value(content).or_else(|violations| broken(violations.to_string())),
@@ -104,15 +121,28 @@ impl Tools {
     }
 }
 
-fn compile(output: &Value, limits: &Limits) -> Option<Schema> {
+fn compile(output: &Value, limits: &Limits) -> Compiled {
     let mut bounds = schema::Limits::default();
     bounds.depth = limits.schema_depth;
     bounds.bytes = limits.schema_bytes;
-    Schema::compile(output, Role::Output, &bounds)
-        .inspect_err(
-            |error| tracing::warn!(%error, "structured content is not checked: the tool's output schema is unusable"),
-        )
-        .ok()
+    match Schema::compile(output, Role::Output, &bounds) {
+        Ok(schema) => Compiled::Schema(Box::new(schema)),
+        Err(error) => {
+            tracing::warn!(%error, "the output schema of a tool cannot be used");
+            match error.kind {
+                SchemaErrorKind::Reference(_) => Compiled::Elsewhere(error),
+                SchemaErrorKind::NotAnObject
+                | SchemaErrorKind::Dialect(_)
+                | SchemaErrorKind::TooDeep(_)
+                | SchemaErrorKind::TooFar
+                | SchemaErrorKind::TooManySubschemas(_)
+                | SchemaErrorKind::TooLong(_)
+                | SchemaErrorKind::TooExpansive
+                | SchemaErrorKind::ParamHeader(_)
+                | SchemaErrorKind::Invalid(_) => Compiled::Unusable,
+            }
+        }
+    }
 }
 
 fn read(tool: &Tool, mirroring: Mirroring) -> Result<Known, ParamHeaderError> {

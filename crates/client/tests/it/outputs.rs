@@ -92,3 +92,12 @@ async fn schemas_that_cannot_be_used_neither_crash_nor_fetch() {
     let fetched = listener.accept().map(drop).map_err(|error| error.kind());
     assert_eq!(fetched, Err(std::io::ErrorKind::WouldBlock), "nobody came for the schema");
 }
+
+#[tokio::test]
+async fn a_schema_that_leads_out_of_itself_permits_nothing() {
+    for reference in ["https://schemas.example.com/sum.json", "file:///etc/passwd", "#/$defs/nowhere"] {
+        let schema = json!({ "type": "object", "properties": { "a": { "$ref": reference } } });
+        let error = called(schema, structured(json!({ "a": 1 }))).await.unwrap_err();
+        assert!(matches!(error, Error::Broken(Broken::OutputSchema(_))), "{reference}: {error}");
+    }
+}
