@@ -123,7 +123,7 @@ fn judge_other_fault(status: StatusCode, fault: &Fault, echoed: bool) -> Verdict
     Verdict::Unclear
 }
 
-/// What is left of an answer that is none of this protocol. Balancers send 5xx for servers of both eras.
+/// What is left of an answer that is none of this protocol.
 fn judge_status(status: StatusCode) -> Verdict {
     match status {
         status if is_busy(status) => Verdict::NotNow,
@@ -132,8 +132,15 @@ fn judge_status(status: StatusCode) -> Verdict {
     }
 }
 
+/// The server has no time, or a balancer has no server: servers of both eras stand behind both.
 fn is_busy(status: StatusCode) -> bool {
-    matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE)
+    matches!(
+        status,
+        StatusCode::TOO_MANY_REQUESTS
+            | StatusCode::BAD_GATEWAY
+            | StatusCode::SERVICE_UNAVAILABLE
+            | StatusCode::GATEWAY_TIMEOUT
+    )
 }
 
 #[cfg(test)]

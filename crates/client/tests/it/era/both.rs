@@ -20,7 +20,6 @@ recorded! { Unclear:
     asks_further_when_the_server_fails_under_no_id: 500
         r#"{"jsonrpc":"2.0","error":{"code":-32603,"message":"Internal server error"},"id":null}"#;
     asks_further_when_the_server_fails_with_a_page: 500 "<html><h1>Internal Server Error</h1></html>";
-    asks_further_when_the_balancer_finds_no_pod: 502 "<html><h1>502 Bad Gateway</h1></html>";
     asks_further_when_a_result_has_no_type: 200 r#"{"jsonrpc":"2.0","id":7,"result":{"tools":[]}}"#;
     asks_further_when_a_result_is_empty: 200 r#"{"jsonrpc":"2.0","id":7,"result":{}}"#;
 }
@@ -29,5 +28,7 @@ recorded! { NotNow:
     learns_nothing_from_a_server_that_is_full: 503 "";
     learns_nothing_from_a_server_that_is_full_and_says_so: 503
         r#"{"jsonrpc":"2.0","id":7,"error":{"code":-32603,"message":"the server is busy"}}"#;
+    learns_nothing_from_a_balancer_that_finds_no_pod: 502 "<html><h1>502 Bad Gateway</h1></html>";
+    learns_nothing_from_a_balancer_that_waits_in_vain: 504 "<html><h1>504 Gateway Time-out</h1></html>";
     learns_nothing_from_a_share_that_is_used_up: 429 "Too Many Requests";
 }
