@@ -166,7 +166,7 @@ async fn what_it_said_before_it_ended_counts() {
 #[tokio::test]
 async fn somebody_else_may_keep_its_output_open() {
     // The new session is out of reach of the signal to the group.
-    let wire = run(script(r#"next; setsid sh -c 'read -r x < /dev/zero' & exit 4"#));
+    let wire = run(script(r#"next; setsid timeout 20 tail -f /dev/null & exit 4"#));
     let lost = send(&wire, &list()).await.next().await.unwrap_err();
     assert!(lost.to_string().contains("exit status: 4"), "{lost}");
 }
