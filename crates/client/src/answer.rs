@@ -99,12 +99,24 @@ impl Answerers {
     /// # Errors
     /// [`Error::NoAnswerer`] before anyone is asked; [`Error::Answerer`] with the first that fails.
     pub(crate) async fn answer(&self, requests: InputRequests) -> Result<InputResponses> {
+        if let Some(request) = requests.values().find(|request| !self.has_one_for(request)) {
+            return Err(Error::NoAnswerer(request.method().as_str()));
+        }
         let mut asked = Vec::with_capacity(requests.len());
         for (key, request) in requests {
             let answer = self.start(request)?;
             asked.push(async move { Ok::<_, Error>((key, answer.await.map_err(Error::Answerer)?)) });
         }
         Ok(futures_util::future::try_join_all(asked).await?.into_iter().collect())
+    }
+
+    fn has_one_for(&self, request: &InputRequest) -> bool {
+        match request {
+            InputRequest::Elicit(ElicitRequestParams::Form(_)) => self.form.is_some(),
+            InputRequest::Elicit(ElicitRequestParams::Url(_)) => self.url.is_some(),
+            InputRequest::CreateMessage(_) => self.sampling.is_some(),
+            InputRequest::ListRoots(_) => self.roots.is_some(),
+        }
     }
 
     fn start(&self, request: InputRequest) -> Result<BoxFuture<'static, Result<InputResponse, Source>>> {

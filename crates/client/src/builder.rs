@@ -14,6 +14,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Uri};
 use http_body_util::Full;
 
 use crate::answer::Answerers;
+use crate::cache::{Asker, Cache, CacheStore, MemoryCache};
 use crate::client::{Client, Inner};
 use crate::credentials::Credentials;
 use crate::era::{EraStore, Eras, ServerName};
@@ -27,6 +28,7 @@ use crate::limits::Limits;
 use crate::observe::Observe;
 use crate::outside::Outside;
 use crate::stdio;
+use crate::telemetry::{Trace, Tracer};
 use crate::tools::Tools;
 use crate::upstream::{Transport, Upstream};
 
@@ -43,6 +45,17 @@ pub struct ClientBuilder {
     follows_tasks: bool,
     era: Option<Era>,
     eras: Arc<dyn EraStore>,
+    cache: CacheChoice,
+    tracer: Option<Tracer>,
+}
+
+/// Where results are kept.
+#[derive(Default)]
+enum CacheChoice {
+    #[default]
+    Memory,
+    Store(Arc<dyn CacheStore>),
+    None,
 }
 
 impl ClientBuilder {
@@ -58,6 +71,8 @@ impl ClientBuilder {
             follows_tasks: true,
             era: None,
             eras: Arc::new(Eras::default()),
+            cache: CacheChoice::default(),
+            tracer: None,
         }
     }
 
@@ -112,6 +127,26 @@ impl ClientBuilder {
     /// Who watches what goes over the wire.
     pub fn observe(mut self, observer: impl Observe) -> Self {
         self.settings.observer = Some(Arc::new(observer));
+        self
+    }
+
+    /// Where results are kept that the server allows to keep. By default in a [`MemoryCache`] of
+    /// [`Limits::cache_bytes`] of its own.
+    pub fn cache(mut self, store: impl CacheStore) -> Self {
+        self.cache = CacheChoice::Store(Arc::new(store));
+        self
+    }
+
+    /// Keeps no results: every request asks the server.
+    pub fn without_cache(mut self) -> Self {
+        self.cache = CacheChoice::None;
+        self
+    }
+
+    /// Where the trace context of requests comes from. Asked once for every request, when it is sent and within its
+    /// span, so that it can speak of the current one.
+    pub fn trace(mut self, tracer: impl Fn() -> Option<Trace> + Send + Sync + 'static) -> Self {
+        self.tracer = Some(Arc::new(tracer));
         self
     }
 
@@ -202,13 +237,13 @@ impl ClientBuilder {
         let target = Target::parse(url)?;
         let connection = Connection::new(&target, &self.network, &self.limits)?;
         let name = ServerName::url(target.uri());
-        Ok(self.over_http(target.uri().clone(), name, connection))
+        Ok(self.over_http(target.uri().clone(), name, connection, Some(url)))
     }
 
     /// A client of a server in a child process, which is started by the first request, or at the other end of a pair
     /// of pipes.
     pub fn stdio(self, server: impl Into<stdio::Peer>) -> Client {
-        let parts = self.parts();
+        let parts = self.parts(None);
         let server = server.into();
         let name = match &server {
             stdio::Peer::Command(command) => ServerName::command(command.program(), command.arguments()),
@@ -240,7 +275,7 @@ impl ClientBuilder {
     {
         let uri = Uri::from_static("http://localhost/mcp");
         let name = ServerName::url(&uri);
-        self.eras(Eras::default()).over_http(uri, name, Connection::service(service))
+        self.eras(Eras::default()).over_http(uri, name, Connection::service(service), None)
     }
 
     /// A legacy server at `url` that looks like a modern one, for who routes calls by himself, as gateways do. Its era is
@@ -251,13 +286,13 @@ impl ClientBuilder {
     pub fn legacy(self, url: &str) -> Result<LegacyUpstream> {
         let target = Target::parse(url)?;
         let connection = Connection::new(&target, &self.network, &self.limits)?;
-        let Parts { identity, limits, outside, settings, .. } = self.parts();
+        let Parts { identity, limits, outside, settings, .. } = self.parts(Some(url));
         let wire = Arc::new(Wire::new(target.uri().clone(), connection, settings, Arc::clone(&limits)));
         Ok(LegacyUpstream::over(wire, identity, limits, outside))
     }
 
-    fn over_http(self, uri: Uri, name: ServerName, connection: Connection) -> Client {
-        let mut parts = self.parts();
+    fn over_http(self, uri: Uri, name: ServerName, connection: Connection, url: Option<&str>) -> Client {
+        let mut parts = self.parts(url);
         let settings = std::mem::take(&mut parts.settings);
         let wire = Arc::new(Wire::new(uri, connection, settings, Arc::clone(&parts.limits)));
         let legacy = LegacyUpstream::over(
@@ -270,23 +305,22 @@ impl ClientBuilder {
         parts.client(Transport::Http(modern), legacy, name)
     }
 
-    fn parts(self) -> Parts {
-        let Self { info, mut capabilities, answerers, limits, outside, settings, network: _, follows_tasks, era, eras } =
-            self;
+    fn parts(self, url: Option<&str>) -> Parts {
+        let Self { info, mut capabilities, answerers, limits, outside, settings, follows_tasks, era, eras, .. } = self;
         answerers.declare(&mut capabilities);
         if follows_tasks {
             capabilities.extensions.get_or_insert_default().extend(tasks::capability());
         }
-        Parts {
-            identity: Arc::new(Identity::new(info, capabilities)),
-            limits: Arc::new(limits),
-            answerers,
-            outside,
-            settings,
-            follows_tasks,
-            era,
-            eras,
-        }
+        let identity = Arc::new(Identity::new(info, capabilities));
+        let limits = Arc::new(limits);
+        let store: Option<Arc<dyn CacheStore>> = match self.cache {
+            CacheChoice::Memory => Some(Arc::new(MemoryCache::new(limits.cache_bytes))),
+            CacheChoice::Store(store) => Some(store),
+            CacheChoice::None => None,
+        };
+        let asker = Asker { url, identity: &identity, settings: &settings };
+        let cache = store.map(|store| Cache::new(store, &asker, Arc::clone(&limits), &outside));
+        Parts { identity, limits, answerers, outside, settings, follows_tasks, era, eras, cache, tracer: self.tracer }
     }
 }
 
@@ -300,13 +334,15 @@ struct Parts {
     follows_tasks: bool,
     era: Option<Era>,
     eras: Arc<dyn EraStore>,
+    cache: Option<Cache>,
+    tracer: Option<Tracer>,
 }
 
 impl Parts {
     fn client(self, transport: Transport, legacy: LegacyUpstream, name: ServerName) -> Client {
-        let Self { limits, answerers, outside, follows_tasks, era, eras, .. } = self;
+        let Self { limits, answerers, outside, follows_tasks, era, eras, cache, tracer, .. } = self;
         let upstream = Upstream::new(transport, legacy, era, name, eras);
         let tools = Tools::new(limits.remembered_tools);
-        Client::of(Inner { upstream, answerers, tools, limits, outside, follows_tasks })
+        Client::of(Inner { upstream, answerers, tools, limits, outside, follows_tasks, cache, tracer })
     }
 }

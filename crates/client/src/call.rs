@@ -14,6 +14,7 @@ use anypod_proto::rounds::InputResponses;
 use http::{HeaderName, HeaderValue};
 
 use crate::identity::Identity;
+use crate::telemetry::Trace;
 
 /// Whether a request may be sent again when nobody knows whether it ran.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -54,8 +55,10 @@ pub struct Call {
     pub progress: bool,
     /// The least level of log messages that are wanted.
     pub log_level: Option<LoggingLevel>,
-    /// Further members of `_meta`, as JSON without the braces: trace context, what the caller adds.
+    /// Further members of `_meta`, as JSON without the braces: what the caller adds.
     pub meta: Vec<u8>,
+    /// The trace that it belongs to.
+    pub trace: Option<Box<Trace>>,
     /// Whether it may be sent again.
     pub repeat: Repeat,
 }
@@ -118,7 +121,7 @@ impl Call {
         let mut text = Vec::with_capacity(self.params.len() + self.meta.len() + 128);
         let _ = write!(text, r#"{{"jsonrpc":"2.0","id":{id},"method":"{method}","params":{{"#);
         text.extend_from_slice(&self.params);
-        if !self.progress && self.meta.is_empty() {
+        if !self.progress && self.meta.is_empty() && self.trace.is_none() {
             text.extend_from_slice(b"}}");
             return text;
         }
@@ -152,6 +155,9 @@ impl Call {
         if !self.meta.is_empty() {
             separate(text);
             text.extend_from_slice(&self.meta);
+        }
+        if let Some(trace) = &self.trace {
+            trace.push(text, &self.meta);
         }
         text.extend_from_slice(b"}}}");
     }

@@ -18,9 +18,10 @@ use serde::de::DeserializeOwned;
 
 use crate::answer::Answerers;
 use crate::builder::ClientBuilder;
+use crate::cache::Cache;
 use crate::call::Call;
 use crate::error::{Error, Result};
-use crate::exchange::{Notice, Raw};
+use crate::exchange::Raw;
 use crate::limits::Limits;
 use crate::listen::Listen;
 use crate::lists::List;
@@ -28,7 +29,8 @@ use crate::outside::Outside;
 use crate::reply::{Reply, Value};
 use crate::request::{CacheUse, Options, Request};
 use crate::tasks::Task;
-use crate::tools::Tools;
+use crate::telemetry::Tracer;
+use crate::tools::{Known, Mirroring, Tools};
 use crate::upstream::Upstream;
 
 /// A client of one server. Cheap to clone; every clone is the same client.
@@ -47,6 +49,8 @@ pub(crate) struct Inner {
     pub(crate) limits: Arc<Limits>,
     pub(crate) outside: Outside,
     pub(crate) follows_tasks: bool,
+    pub(crate) cache: Option<Cache>,
+    pub(crate) tracer: Option<Tracer>,
 }
 
 impl Client {
@@ -212,7 +216,11 @@ impl Client {
     /// A request of any method, such as one of an extension. `name` is what `Mcp-Name` says, if the method has that.
     pub fn request(&self, method: &str, name: Option<&str>, params: &JsonObject) -> Request<Raw> {
         let mut call = Call { method: method.to_owned().into(), name: name.map(str::to_owned), ..Call::default() };
-        let json = serde_json::to_vec(params).map_err(|error| Error::Misuse(error.to_string()));
+        let taken = ["_meta", "inputResponses", "requestState"].into_iter().find(|key| params.contains_key(*key));
+        let json = match taken {
+            Some(key) => Err(Error::Misuse(format!("{key} is written by the client itself"))),
+            None => serde_json::to_vec(params).map_err(|error| Error::Misuse(error.to_string())),
+        };
         let call = json.map(|json| {
             call.params = json[1..json.len() - 1].to_vec();
             call
@@ -236,16 +244,26 @@ impl Inner {
             b"null" => call.params.truncate(without),
             _ => return Err(Error::Misuse("the arguments of a tool are a JSON object".to_owned())),
         }
-        self.prepare(&mut call)?;
+        if let Some(known) = self.tools.find(tool) {
+            call.repeat = known.repeat;
+            self.mirror(&known, &mut call)?;
+        }
         Ok(call)
     }
 
-    /// Adds what is known about the tool that is called.
-    pub(crate) fn prepare(&self, call: &mut Call) -> Result<()> {
-        let Some(known) = call.name.as_ref().and_then(|tool| self.tools.find(tool)) else { return Ok(()) };
-        call.repeat = known.repeat;
-        call.param_headers = known.mirror(call.arguments())?;
+    fn mirror(&self, known: &Known, call: &mut Call) -> Result<()> {
+        call.param_headers = match self.upstream.mirroring() {
+            Mirroring::Headers => known.mirror(call.arguments())?,
+            Mirroring::None => Vec::new(),
+        };
         Ok(())
+    }
+
+    /// Mirrors the arguments of a call as the tool is known now.
+    pub(crate) fn mirror_again(&self, call: &mut Call) -> Result<()> {
+        call.param_headers.clear();
+        let known = call.name.as_ref().and_then(|tool| self.tools.find(tool));
+        known.map_or(Ok(()), |known| self.mirror(&known, call))
     }
 
     /// Remembers what is listed.
@@ -276,14 +294,9 @@ impl Inner {
         let known = call.name.as_ref().and_then(|tool| self.tools.find(tool));
         known.map_or(Ok(()), |known| known.check(result, &self.limits))
     }
-
-    pub(crate) fn noticed(&self, _notice: &Notice) {}
-
-    /// Changes may have been missed: nothing that is kept is known to be true.
-    pub(crate) fn missed_changes(&self) {}
 }
 
-fn page_call(method: Method, cursor: Option<&Cursor>) -> Call {
+pub(crate) fn page_call(method: Method, cursor: Option<&Cursor>) -> Call {
     let mut call = Call::new(method);
     if let Some(Cursor(cursor)) = cursor {
         call.push_text("cursor", cursor);

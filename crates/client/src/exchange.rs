@@ -14,6 +14,15 @@ use crate::error::{Broken, Error, Result};
 pub struct Raw(Bytes);
 
 impl Raw {
+    /// Checks a text.
+    ///
+    /// # Errors
+    /// If it is no JSON in UTF-8.
+    pub fn parse(json: Bytes) -> Result<Self, serde_json::Error> {
+        serde_json::from_slice::<&serde_json::value::RawValue>(&json)?;
+        Ok(Self(json))
+    }
+
     /// Takes what has been checked.
     pub(crate) const fn checked(json: Bytes) -> Self {
         Self(json)

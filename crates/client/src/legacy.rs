@@ -163,6 +163,11 @@ impl LegacyUpstream {
         Err(Broken::Handshake("a session that was opened just now is unknown already".to_owned()).into())
     }
 
+    /// Cancels the call that is held for the answers of this round, if there is one.
+    pub(crate) fn give_up(&self, state: &str) {
+        self.shared.held.give_up(state);
+    }
+
     /// Ends the session, and everything that is under way in it. Further calls are refused.
     ///
     /// # Errors

@@ -38,6 +38,11 @@
 //! capability: nobody is asked what nobody answers. Whoever would rather see every round uses [`Request::round`]. A
 //! legacy server asks on an open stream, and the answerers cannot tell.
 //!
+//! # Results are kept
+//!
+//! Lists, resources and `server/discover` are answered from memory for as long as the server allows, until a
+//! notification says otherwise: see [`CacheUse`]. [`Request::fetched`] tells how old a result is.
+//!
 //! # Tests
 //!
 //! Whatever is a service of HTTP requests can be called without a network, along the same path. A `Server` of
@@ -76,6 +81,7 @@
 
 mod answer;
 mod builder;
+mod cache;
 mod call;
 mod client;
 mod credentials;
@@ -96,11 +102,13 @@ mod request;
 mod rounds;
 pub mod stdio;
 mod tasks;
+mod telemetry;
 mod tools;
 mod upstream;
 
 pub use anypod_proto as proto;
 pub use builder::ClientBuilder;
+pub use cache::{CacheStore, Fetched, Keep, Kept, MemoryCache};
 pub use call::{Answers, Call, Repeat};
 pub use client::Client;
 pub use credentials::{Bearer, BoxFuture, Challenge, Credentials};
@@ -117,3 +125,9 @@ pub use outside::{Entropy, Outside};
 pub use reply::{Reply, Value};
 pub use request::{Asked, CacheUse, Request, Round};
 pub use tasks::{Started, Task};
+pub use telemetry::Trace;
+
+/// The page for those who embed the client: what it shows is compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/client.md")]
+struct Page;

@@ -63,6 +63,8 @@ pub struct Limits {
     pub cache_ttl: Duration,
     /// How long after its freshness a result may stand in for a server that cannot be reached. Default 10 minutes.
     pub cache_stale: Duration,
+    /// How long the store of the cache may take before a request goes on without it. Default 1 s.
+    pub cache_deadline: Duration,
     /// How long a server of a child process may take to end by itself once its input is closed. Default 3 s.
     pub shutdown_deadline: Duration,
 }
@@ -96,6 +98,7 @@ impl Default for Limits {
             cache_bytes: 16 << 20,
             cache_ttl: Duration::from_secs(3600),
             cache_stale: Duration::from_secs(600),
+            cache_deadline: Duration::from_secs(1),
             shutdown_deadline: Duration::from_secs(3),
         }
     }

@@ -96,6 +96,7 @@ impl Listen {
         if let JsonValue::Object(fields) = &mut notifications {
             fields.extend(extensions);
         }
+        client.inner().trace(&mut call);
         call.push_param("notifications", notifications.to_string().as_bytes());
         let begun = Begun::new(&client, &call).await?;
         Ok(Subscription {
@@ -105,6 +106,7 @@ impl Listen {
             begun: Some(begun),
             waiting: VecDeque::new(),
             fruitless: 0,
+            again_at: None,
             end: None,
         })
     }
@@ -128,6 +130,8 @@ pub struct Subscription {
     waiting: VecDeque<Event>,
     /// How often in a row the stream was begun and soon lost again, without an event.
     fruitless: usize,
+    /// When a lost stream is to be begun again, once that is decided.
+    again_at: Option<Instant>,
     end: Option<End>,
 }
 
@@ -172,7 +176,7 @@ impl Subscription {
     }
 
     /// The next event; `None` when the subscription has ended, for the reason that [`Subscription::end`] gives.
-    /// Cancel-safe, but for the pause before a lost stream is begun again, which then starts over.
+    /// Cancel-safe.
     pub async fn next(&mut self) -> Option<Event> {
         loop {
             if let Some(event) = self.waiting.pop_front() {
@@ -226,14 +230,19 @@ impl Subscription {
     async fn begin_again(&mut self) {
         let inner = self.client.inner();
         loop {
-            let pause = FIRST_PAUSE.saturating_mul(1 << self.fruitless.min(16)).min(inner.limits.longest_pause);
-            tokio::time::sleep(inner.outside.jitter(pause)).await;
-            self.fruitless += 1;
-            if self.fruitless > inner.limits.resumptions.max(1) {
+            if self.fruitless >= inner.limits.resumptions.max(1) {
                 self.finish(End::Lost(Error::lost("the stream was lost again and again")));
                 return;
             }
-            match Begun::new(&self.client, &self.call).await {
+            let again_at = *self.again_at.get_or_insert_with(|| {
+                let pause = FIRST_PAUSE.saturating_mul(1 << self.fruitless.min(16)).min(inner.limits.longest_pause);
+                Instant::now() + inner.outside.jitter(pause)
+            });
+            tokio::time::sleep_until(again_at).await;
+            let begun = Begun::new(&self.client, &self.call).await;
+            self.again_at = None;
+            self.fruitless += 1;
+            match begun {
                 Ok(begun) => {
                     self.begun = Some(begun);
                     inner.missed_changes();

@@ -6,22 +6,27 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use anypod_proto::logging::{LoggingLevel, LoggingMessageNotificationParams};
+use anypod_proto::meta;
 use anypod_proto::progress::ProgressNotificationParams;
 use anypod_proto::rounds::{InputRequests, InputResponses};
 
+use crate::cache::Fetched;
 use crate::call::{Answers, Call, Repeat, push_member};
 use crate::client::Client;
 use crate::credentials::BoxFuture;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::exchange::Raw;
 use crate::reply::Reply;
 use crate::rounds::Ended;
 use crate::tasks::{Started, Task};
+use crate::telemetry::Trace;
 
 /// How a request uses the client's cache. Only lists, reads and `server/discover` are ever kept.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum CacheUse {
-    /// A fresh result that is kept is as good as the server's.
+    /// A fresh result that is kept is as good as the server's, and so is one that the server is asked for by another
+    /// request right now, if it may be kept. Where the server cannot be reached, one that was fresh up to
+    /// [`Limits::cache_stale`](crate::Limits::cache_stale) ago stands in, marked as stale: see [`Fetched`].
     #[default]
     Use,
     /// Asks the server, and keeps what it says.
@@ -29,6 +34,10 @@ pub enum CacheUse {
     /// Asks the server, and keeps nothing.
     Bypass,
 }
+
+/// The members of `_meta` that follow from the client and the request's options.
+const OWN_META: [&str; 5] =
+    [meta::PROTOCOL_VERSION, meta::CLIENT_INFO, meta::CLIENT_CAPABILITIES, meta::LOG_LEVEL, meta::PROGRESS_TOKEN];
 
 type OnProgress = Box<dyn FnMut(ProgressNotificationParams) + Send>;
 type OnLog = Box<dyn FnMut(LoggingMessageNotificationParams) + Send>;
@@ -41,6 +50,8 @@ pub(crate) struct Options {
     pub(crate) on_log: Option<OnLog>,
     pub(crate) cancel: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
     pub(crate) cache: CacheUse,
+    /// Where the result came from, once there is one.
+    pub(crate) fetched: Fetched<()>,
 }
 
 /// A request that awaits to be sent.
@@ -124,10 +135,22 @@ impl<T> Request<T> {
         self.change(|call| call.repeat = repeat)
     }
 
-    /// Adds a member to `_meta`, such as `traceparent` or one of your own.
-    pub fn meta(self, key: &str, value: impl Into<serde_json::Value>) -> Self {
+    /// The trace that the request belongs to, instead of the one that
+    /// [`ClientBuilder::trace`](crate::ClientBuilder::trace) gives.
+    pub fn trace(self, trace: Trace) -> Self {
+        self.change(|call| call.trace = Some(Box::new(trace)))
+    }
+
+    /// Adds a member to `_meta`, such as one of your own. The cache does not look at it: where it changes the result,
+    /// use [`CacheUse::Bypass`].
+    ///
+    /// What the client writes there itself is refused, with [`Error::Misuse`](crate::Error::Misuse).
+    pub fn meta(mut self, key: &str, value: impl Into<serde_json::Value>) -> Self {
+        if OWN_META.contains(&key) {
+            self.call = Err(Error::Misuse(format!("{key} is written by the client itself")));
+        }
         let (key, value) = (serde_json::Value::from(key).to_string(), value.into().to_string());
-        self.change(|call| push_member(&mut call.meta, key.trim_matches('"'), value.as_bytes()))
+        self.change(|call| push_member(&mut call.meta, &key[1..key.len() - 1], value.as_bytes()))
     }
 
     /// The same request whose result is left as JSON.
@@ -148,7 +171,7 @@ impl<T: Reply> Request<T> {
             Ended::Task(task) => Round::Task(Task::new(&self.client, task.task.task_id, call)),
             Ended::Asks { requests, state } => {
                 let next = Self { client: self.client, call: Ok(call), options: self.options, reply: PhantomData };
-                Round::Asks(Asked { requests, state, next })
+                Round::Asks(Asked { requests, state, next: Some(Box::new(next)) })
             }
         })
     }
@@ -162,9 +185,30 @@ impl<T: Reply> Request<T> {
     pub async fn detach(mut self) -> Result<Started<T>> {
         let mut call = self.call?;
         Ok(match self.client.inner().run(&mut call, &mut self.options).await? {
-            Ended::Task(task) => Started::Task(Task::new(&self.client, task.task.task_id, call)),
+            Ended::Task(task) => Started::Task(Box::new(Task::new(&self.client, task.task.task_id, call))),
             ended => Started::Done(T::read(ended.into_raw()?, &self.client, &call)?),
         })
+    }
+}
+
+impl<T: Reply> Request<T> {
+    /// Sends the request, as awaiting it does, and says where the result comes from.
+    ///
+    /// # Errors
+    /// As awaiting the request does.
+    pub async fn fetched(mut self) -> Result<Fetched<T>> {
+        let value = self.send().await?;
+        Ok(self.options.fetched.with(value))
+    }
+
+    async fn send(&mut self) -> Result<T> {
+        let mut call = std::mem::replace(&mut self.call, Ok(Call::default()))?;
+        let inner = self.client.inner();
+        let raw = match inner.run(&mut call, &mut self.options).await? {
+            Ended::Task(task) => Box::pin(inner.follow(&self.client, *task, &mut self.options)).await?,
+            ended => ended.into_raw()?,
+        };
+        T::read(raw, &self.client, &call).inspect_err(|_| inner.reject(&call))
     }
 }
 
@@ -173,15 +217,7 @@ impl<T: Reply> IntoFuture for Request<T> {
     type IntoFuture = BoxFuture<'static, Result<T>>;
 
     fn into_future(mut self) -> Self::IntoFuture {
-        Box::pin(async move {
-            let mut call = self.call?;
-            let inner = self.client.inner();
-            let raw = match inner.run(&mut call, &mut self.options).await? {
-                Ended::Task(task) => Box::pin(inner.follow(&self.client, *task, &mut self.options)).await?,
-                ended => ended.into_raw()?,
-            };
-            T::read(raw, &self.client, &call)
-        })
+        Box::pin(async move { self.send().await })
     }
 }
 
@@ -195,12 +231,13 @@ pub enum Round<T> {
     Task(Task<T>),
 }
 
-/// The questions of a round, and the request that will bring their answers.
+/// The questions of a round, and the request that will bring their answers. Dropping them gives the request up.
 #[must_use = "the server waits for answers"]
 pub struct Asked<T> {
     requests: InputRequests,
     state: Option<String>,
-    next: Request<T>,
+    /// There until the answers are.
+    next: Option<Box<Request<T>>>,
 }
 
 impl<T> Asked<T> {
@@ -210,9 +247,18 @@ impl<T> Asked<T> {
     }
 
     /// The next round, with these answers and the state that the server wants back.
-    pub fn answer(self, responses: InputResponses) -> Request<T> {
-        let Self { state, next, .. } = self;
+    pub fn answer(mut self, responses: InputResponses) -> Request<T> {
+        let next = self.next.take().expect("nothing else takes it");
+        let state = self.state.take();
         next.change(|call| call.answers = Some(Answers { responses, state }))
+    }
+}
+
+impl<T> Drop for Asked<T> {
+    fn drop(&mut self) {
+        if let (Some(next), Some(state)) = (&self.next, &self.state) {
+            next.client.inner().upstream.give_up(state);
+        }
     }
 }
 

@@ -15,12 +15,15 @@ use anypod_proto::rounds::{InputRequests, InputRequiredResult};
 use anypod_proto::tasks::{self, CreateTaskResult};
 use serde::Deserialize;
 use tokio::time::Instant;
+use tracing::Instrument;
 
 use crate::call::{Answers, Call, Repeat};
 use crate::client::Inner;
 use crate::error::{Broken, Error, Result};
 use crate::exchange::{Answer, Exchange, Incoming, Notice, Raw};
 use crate::request::Options;
+use crate::telemetry;
+use crate::upstream::Upstream;
 
 /// How often a request that may be repeated is sent again after its stream broke.
 const REPEATS: usize = 2;
@@ -52,7 +55,7 @@ impl Ended {
 }
 
 /// The time that the server has left.
-struct Budget {
+pub(crate) struct Budget {
     whole: Duration,
     left: Duration,
 }
@@ -65,7 +68,7 @@ impl Budget {
     /// Lets `future` use up some of it.
     ///
     /// It is lent, as a future that is moved into another is stored twice.
-    async fn spend<T>(&mut self, future: Pin<&mut impl Future<Output = Result<T>>>) -> Result<T> {
+    pub(crate) async fn spend<T>(&mut self, future: Pin<&mut impl Future<Output = Result<T>>>) -> Result<T> {
         let begun = Instant::now();
         let spent = tokio::time::timeout(self.left, future).await;
         self.left = self.left.saturating_sub(begun.elapsed());
@@ -76,23 +79,39 @@ impl Budget {
 impl Inner {
     /// Drives a request through all of its rounds. It never ends with questions.
     pub(crate) async fn run(&self, call: &mut Call, options: &mut Options) -> Result<Ended> {
+        let span = telemetry::span(call);
+        if span.is_disabled() {
+            return self.all_rounds(call, options).await;
+        }
+        let ended = Box::pin(self.all_rounds(call, options)).instrument(span.clone()).await;
+        ended.inspect_err(|error| telemetry::failed(&span, error))
+    }
+
+    async fn all_rounds(&self, call: &mut Call, options: &mut Options) -> Result<Ended> {
         let mut budget = self.budget(options);
-        for _ in 0..=self.limits.rounds {
-            match self.one(call, options, &mut budget).await? {
+        self.trace(call);
+        let mut left = self.limits.rounds;
+        loop {
+            match self.fetch(call, options, &mut budget).await? {
                 ended @ (Ended::Complete(_) | Ended::Task(_)) => return Ok(ended),
                 Ended::Asks { requests, state } => {
+                    let mut asked = Unanswered { upstream: &self.upstream, state };
+                    // Nobody is asked for what cannot be sent any more.
+                    left = left.checked_sub(1).ok_or(Error::TooManyRounds(self.limits.rounds))?;
                     let responses = cancellable(options, self.answerers.answer(requests)).await?;
-                    call.answers = Some(Answers { responses, state });
+                    call.answers = Some(Answers { responses, state: asked.state.take() });
                 }
             }
         }
-        Err(Error::TooManyRounds(self.limits.rounds))
     }
 
     /// Drives a request through one round.
     pub(crate) async fn round(&self, call: &mut Call, options: &mut Options) -> Result<Ended> {
         let mut budget = self.budget(options);
-        self.one(call, options, &mut budget).await
+        let span = telemetry::span(call);
+        span.in_scope(|| self.trace(call));
+        let ended = Box::pin(self.fetch(call, options, &mut budget)).instrument(span.clone()).await;
+        ended.inspect_err(|error| telemetry::failed(&span, error))
     }
 
     fn budget(&self, options: &Options) -> Budget {
@@ -100,22 +119,27 @@ impl Inner {
     }
 
     /// One round, with what the client can repair by itself.
-    async fn one(&self, call: &mut Call, options: &mut Options, budget: &mut Budget) -> Result<Ended> {
+    pub(crate) async fn one(&self, call: &mut Call, options: &mut Options, budget: &mut Budget) -> Result<Ended> {
         let mut listed_again = false;
         let mut repeats = 0;
         loop {
             let sent = budget.spend(pin!(self.attempt(call, options))).await;
             match sent {
-                Ok(Answer::Result(raw)) => return self.read(raw),
+                Ok(Answer::Result(raw)) => return self.read(call, raw),
                 Ok(Answer::Error(error)) if !listed_again && is_stale(call, &error) => {
                     listed_again = true;
-                    budget.spend(pin!(Box::pin(self.list_again(call)))).await?;
+                    let listed = Box::pin(cancellable(options, self.list_again(call)));
+                    match budget.spend(pin!(listed)).await {
+                        Ok(()) => {}
+                        Err(cause @ (Error::Cancelled | Error::TimedOut(_) | Error::Misuse(_))) => return Err(cause),
+                        Err(_) => return Err(Error::Answered(error)),
+                    }
                 }
                 Ok(Answer::Error(error)) => return Err(Error::Answered(error)),
                 Err(Error::Lost { source }) if call.repeat == Repeat::Safe && repeats < REPEATS => {
                     repeats += 1;
                     tracing::debug!(%source, repeats, "sending a request again whose stream broke");
-                    budget.spend(pin!(self.pause(repeats))).await?;
+                    budget.spend(pin!(Box::pin(cancellable(options, self.pause(repeats))))).await?;
                 }
                 Err(error) => return Err(error),
             }
@@ -163,10 +187,11 @@ impl Inner {
     }
 
     /// Tells results apart.
-    fn read(&self, raw: Raw) -> Result<Ended> {
+    fn read(&self, call: &Call, raw: Raw) -> Result<Ended> {
         match result_type(&raw)? {
             ResultType::Complete => Ok(Ended::Complete(raw)),
-            ResultType::InputRequired => self.read_questions(&raw),
+            ResultType::InputRequired if may_ask(call) => self.read_questions(&raw),
+            ResultType::InputRequired => Err(Broken::ResultType(ResultType::InputRequired.to_string()).into()),
             ResultType::Other(name) if name == tasks::RESULT_TYPE && self.follows_tasks => {
                 Ok(Ended::Task(Box::new(raw.read()?)))
             }
@@ -194,7 +219,38 @@ impl Inner {
     /// Lists the tools until the one that was called has come by, and mirrors its arguments anew.
     async fn list_again(&self, call: &mut Call) -> Result<()> {
         self.relist(call.name.as_deref().unwrap_or_default()).await?;
-        self.prepare(call)
+        self.mirror_again(call)
+    }
+}
+
+/// Questions that have not been answered. A legacy server's call is held open for them; whoever drops them gives it up.
+struct Unanswered<'a> {
+    upstream: &'a Upstream,
+    state: Option<String>,
+}
+
+impl Drop for Unanswered<'_> {
+    fn drop(&mut self) {
+        if let Some(state) = &self.state {
+            self.upstream.give_up(state);
+        }
+    }
+}
+
+/// Whether a server may answer with questions. Spec: basic/patterns/mrtr, "Supported Requests". What extensions allow
+/// is theirs to say.
+fn may_ask(call: &Call) -> bool {
+    match call.known() {
+        None | Some(Method::ToolsCall | Method::PromptsGet | Method::ResourcesRead) => true,
+        Some(
+            Method::Discover
+            | Method::ToolsList
+            | Method::PromptsList
+            | Method::ResourcesList
+            | Method::ResourceTemplatesList
+            | Method::Complete
+            | Method::SubscriptionsListen,
+        ) => false,
     }
 }
 

@@ -32,7 +32,7 @@ pub enum Started<T> {
     /// The result came at once.
     Done(T),
     /// The server works on it.
-    Task(Task<T>),
+    Task(Box<Task<T>>),
 }
 
 /// A task of a server. It is no more than its id: dropping it changes nothing, and any client with the same
@@ -40,13 +40,13 @@ pub enum Started<T> {
 pub struct Task<T> {
     client: Client,
     id: String,
-    call: Call,
+    call: Box<Call>,
     reply: PhantomData<fn() -> T>,
 }
 
 impl<T> Task<T> {
     pub(crate) fn new(client: &Client, id: String, call: Call) -> Self {
-        Self { client: client.clone(), id, call, reply: PhantomData }
+        Self { client: client.clone(), id, call: Box::new(call), reply: PhantomData }
     }
 
     /// Its id.
@@ -86,7 +86,8 @@ impl<T: Reply> Task<T> {
     /// # Errors
     /// [`Error::Task`] if it was cancelled, [`Error::Answered`] if it failed or is unknown, and as every request.
     pub async fn wait(&self) -> Result<T> {
-        let raw = self.client.inner().watch_task(&self.id, None, &mut Options::default()).await?;
+        let mut options = Options::default();
+        let raw = Box::pin(self.client.inner().watch_task(&self.id, None, &mut options)).await?;
         T::read(raw, &self.client, &self.call)
     }
 }

@@ -79,6 +79,11 @@ impl Tools {
         self.known.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
     }
 
+    /// Knows of no tool any more.
+    pub(crate) fn forget(&self) {
+        self.known.write().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
     /// Remembers the tools of a page. Where arguments are mirrored, those are taken out whose annotations are invalid:
     /// no call of them can be right.
     pub(crate) fn learn(&self, tools: &mut Vec<Tool>, mirroring: Mirroring) {

@@ -67,7 +67,9 @@ impl Upstream {
         name: ServerName,
         eras: Arc<dyn EraStore>,
     ) -> Self {
-        let settled = RwLock::new(pinned.or_else(|| eras.get(&name)));
+        // Over pipes, only a silent server makes asking slow, and no answer would show that a modern one is none any more.
+        let trusted = |era: &Era| matches!(modern, Transport::Http(_)) || *era == Era::Legacy;
+        let settled = RwLock::new(pinned.or_else(|| eras.get(&name).filter(trusted)));
         Self { modern, legacy, pinned, settled, name, eras, asking: tokio::sync::Mutex::new(()) }
     }
 
@@ -125,8 +127,19 @@ impl Upstream {
         }
         match &self.modern {
             Transport::Http(_) => {
-                match Box::pin(self.send_modern(&Call::new(Method::Discover), None)).await {
-                    Ok(_) | Err(Error::Refused { .. } | Error::Broken(_)) => {}
+                let discover = Call::new(Method::Discover);
+                match Box::pin(self.attempt(&discover, None)).await {
+                    Err(error @ Error::Broken(Broken::NoCommonVersion(_))) => return Err(error),
+                    Ok(Tried::Exchange(_)) | Err(Error::Broken(_)) => {}
+                    // It takes nothing now, which says nothing. What was to be sent has not run.
+                    Ok(Tried::Refused { verdict: Verdict::NotNow, error, .. }) => return Err(error),
+                    Ok(Tried::Refused { verdict, error, ran }) => {
+                        match Box::pin(self.judge(&discover, None, verdict, error, ran)).await {
+                            Err(error @ Error::Broken(Broken::NoCommonVersion(_))) => return Err(error),
+                            Ok(_) | Err(Error::Refused { .. } | Error::Broken(_)) => {}
+                            Err(error) => return Err(error),
+                        }
+                    }
                     Err(error) => return Err(error),
                 }
                 // A result that says nothing of this era, as servers give that look at no version, is in doubt legacy.
@@ -226,7 +239,7 @@ impl Upstream {
         }
         match self.attempt(&Call::new(Method::Discover), None).await {
             Ok(Tried::Exchange(_)) => self.era() == Some(Era::Modern),
-            Ok(Tried::Refused { verdict, .. }) if verdict == Verdict::Modern => {
+            Ok(Tried::Refused { verdict: Verdict::Modern, .. }) => {
                 self.settle(Era::Modern);
                 true
             }
@@ -237,6 +250,14 @@ impl Upstream {
     /// Tries the legacy handshake. If it fails, the first answer stands.
     async fn fall_back(&self, call: &Call, error: Error, ran: Ran) -> Result<Exchange> {
         if let Err(handshake) = self.legacy.open().await {
+            match handshake {
+                // The server has said what it speaks: there is no better answer.
+                Error::Broken(Broken::NoCommonVersion(ref versions)) => match era::newest_common(versions) {
+                    None => return Err(handshake),
+                    Some(version) => self.settle(version.era()),
+                },
+                _ => {}
+            }
             tracing::debug!(%handshake, "the server is not of the legacy era either");
             return refused(error);
         }
@@ -249,13 +270,30 @@ impl Upstream {
 
     /// Sends a call to a legacy server; one that is none any more is tried anew.
     async fn send_legacy(&self, call: &Call) -> Result<Exchange> {
-        let Err(error) = self.legacy.open().await else { return self.legacy.send(call).await };
+        let error = match self.legacy.open().await {
+            Err(error) => error,
+            Ok(()) if self.pinned.is_some() => return self.legacy.send(call).await,
+            Ok(()) => {
+                let mut exchange = self.legacy.send(call).await?;
+                match exchange.next().await {
+                    Ok(first) => return Ok(exchange.preceded(first)),
+                    // What only modern servers say: the request was refused, and did not run.
+                    Err(error @ Error::Answered(_)) => error,
+                    Err(error) => return Err(error),
+                }
+            }
+        };
         let unfit = matches!(error, Error::Answered(_) | Error::Broken(_) | Error::Refused { .. });
         if !unfit || self.pinned.is_some() || !self.is_modern_by_its_own_word().await {
-            return Err(error);
+            return refused(error);
         }
         tracing::info!(server = %self.name, "the server has become a modern one");
         Box::pin(self.send_modern(call, Some(Era::Modern))).await
+    }
+
+    /// Nobody will answer the questions of a round: what a legacy server holds for them is cancelled.
+    pub(crate) fn give_up(&self, state: &str) {
+        self.legacy.give_up(state);
     }
 
     /// Sends a call as a modern one, and judges what shows the era.
@@ -269,7 +307,7 @@ impl Upstream {
             Ok(Outcome::Exchange(exchange)) => self.first(exchange).await,
             Ok(Outcome::Refused(refusal)) => {
                 let verdict = era::judge(refusal.status, &refusal.body, refusal.id);
-                let ran = if refusal.status.is_server_error() { Ran::Perhaps } else { Ran::No };
+                let ran = if refusal.status.is_client_error() { Ran::No } else { Ran::Perhaps };
                 Ok(Tried::Refused { verdict, error: refusal.into_error(), ran })
             }
             // Some legacy servers refuse whatever has no session, whoever sends it.
@@ -289,7 +327,14 @@ impl Upstream {
 
     /// Looks at the first message of a server whose era is not known.
     async fn first(&self, mut exchange: Exchange) -> Result<Tried> {
-        let first = exchange.next().await?;
+        let first = match exchange.next().await {
+            Ok(first) => first,
+            // What breaks the rules of this era may keep those of the other.
+            Err(Error::Broken(
+                broken @ (Broken::WrongId { .. } | Broken::NotJsonRpc(_) | Broken::UnexpectedRequest(_)),
+            )) => return Ok(Tried::Refused { verdict: Verdict::Legacy, error: broken.into(), ran: Ran::Perhaps }),
+            Err(error) => return Err(error),
+        };
         let Incoming::Answer(answer) = &first else { return Ok(Tried::Exchange(exchange.preceded(first))) };
         let verdict = era::judge_answer(answer);
         match answer {
@@ -299,7 +344,9 @@ impl Upstream {
                 }
                 Ok(Tried::Exchange(exchange.preceded(first)))
             }
-            Answer::Error(error) => Ok(Tried::Refused { verdict, error: Error::Answered(error.clone()), ran: Ran::No }),
+            Answer::Error(error) => {
+                Ok(Tried::Refused { verdict, error: Error::Answered(error.clone()), ran: Ran::Perhaps })
+            }
         }
     }
 

@@ -44,6 +44,10 @@ pub const BAGGAGE: &str = "baggage";
 /// No key of `_meta`, though named like one: the tasks extension, among the `extensions` of capabilities.
 pub const TASKS_EXTENSION: &str = "io.modelcontextprotocol/tasks";
 
+/// Our own, on results: the result was kept and is no longer fresh, but the server cannot be reached. Says how many
+/// milliseconds ago it came.
+pub const STALE: &str = "io.github.anypod/stale";
+
 /// Where keys stand in a request, for refusals.
 pub(crate) mod path {
     pub(crate) const PROTOCOL_VERSION: &str = "params._meta.io.modelcontextprotocol/protocolVersion";

@@ -92,6 +92,7 @@ mod message;
 mod random;
 mod replica;
 mod schedule;
+pub mod script;
 
 pub use check::{Check, CheckError, SEEDS};
 pub use client::{Answer, Client, LegacyClient, Listener, accept, cancel, decline};

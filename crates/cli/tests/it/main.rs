@@ -5,6 +5,7 @@
 mod calling;
 mod demo;
 mod keys;
+mod pages;
 mod questions;
 mod remote;
 mod supervisor;

@@ -4,7 +4,15 @@ use std::path::Path;
 
 use crate::{names, none, read, root, sources};
 
-const PAGES: [&str; 5] = ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md"];
+const PAGES: [&str; 7] = [
+    "README.md",
+    "ARCHITECTURE.md",
+    "CONTRIBUTING.md",
+    "SECURITY.md",
+    "CHANGELOG.md",
+    "docs/client.md",
+    "docs/command-line.md",
+];
 
 /// Text between backticks and the targets of links, outside of fenced blocks.
 fn mentions(page: &str) -> Vec<String> {
@@ -27,11 +35,13 @@ fn files_that_the_pages_name_exist() {
     // What a run writes, and what is only there once it has run.
     let written = ["bench/RESULTS.md", "RESULTS.md", "target/", ".peers/", "target/test-logs/"];
     let mut found = Vec::new();
-    for page in PAGES {
-        for mention in mentions(page).iter().filter(|mention| is_path(mention) && !written.contains(&mention.as_str()))
+    let decisions = names(&root().join("docs/decisions")).into_iter().map(|name| format!("docs/decisions/{name}"));
+    for page in PAGES.map(str::to_owned).into_iter().chain(decisions) {
+        for mention in mentions(&page).iter().filter(|mention| is_path(mention) && !written.contains(&mention.as_str()))
         {
             let (root, path) = (root(), Path::new(mention));
-            if !(root.join(path).exists() || root.join("crates").join(path).exists()) {
+            let beside = Path::new(&page).parent().unwrap().join(path);
+            if ![path, &Path::new("crates").join(path), &beside].iter().any(|path| root.join(path).exists()) {
                 found.push(format!("{page}: {mention}"));
             }
         }
@@ -58,13 +68,64 @@ fn tests_that_the_architecture_names_exist() {
 #[test]
 fn the_readme_shows_examples_as_they_are() {
     let [hello, refund] = ["hello", "refund"].map(|name| read(&format!("crates/server/examples/{name}.rs")));
+    let call = read("crates/client/examples/call.rs");
     let readme = read("README.md");
     let shown: Vec<_> = readme.split("\n```rust\n").skip(1).filter_map(|rest| rest.split("\n```").next()).collect();
-    let (_, code) = hello.split_once("\n\n").unwrap();
-    assert!(shown.contains(&code.trim_end()), "copy crates/server/examples/hello.rs, without its first line");
+    for (name, file) in [("server/examples/hello.rs", &hello), ("client/examples/call.rs", &call)] {
+        let (_, code) = file.split_once("\n\n").unwrap();
+        assert!(shown.contains(&code.trim_end()), "copy crates/{name}, without its first line");
+    }
     let strays: Vec<_> =
-        shown.iter().filter(|block| ![&hello, &refund].iter().any(|file| file.contains(*block))).collect();
+        shown.iter().filter(|block| ![&hello, &refund, &call].iter().any(|file| file.contains(*block))).collect();
     assert!(strays.is_empty(), "README.md shows code that is in no example, so nothing compiles it: {strays:#?}");
+}
+
+/// The documented items of a definition: the name that follows each doc comment and `before`, with the comment.
+fn documented(file: &str, definition: &str, before: &str) -> Vec<(String, String)> {
+    let text = read(file);
+    let (_, body) = text.split_once(definition).unwrap_or_else(|| panic!("{file} has no `{definition}`"));
+    let (body, _) = body.split_once("\n}").unwrap();
+    let (mut found, mut doc) = (Vec::new(), String::new());
+    for line in body.lines() {
+        let Some(line) = line.strip_prefix("    ").filter(|line| !line.starts_with([' ', '#'])) else { continue };
+        if let Some(more) = line.strip_prefix("///") {
+            doc.push_str(more);
+        } else if let Some(item) = line.strip_prefix(before).filter(|_| !doc.is_empty()) {
+            let name = item.split(|char: char| !(char.is_alphanumeric() || char == '_')).next().unwrap();
+            found.push((name.to_owned(), std::mem::take(&mut doc).trim().to_owned()));
+        }
+    }
+    found
+}
+
+#[test]
+fn the_bounds_of_the_client_are_on_its_page_as_they_are() {
+    let bounds = documented("crates/client/src/limits.rs", "pub struct Limits {", "pub ");
+    let row = |(name, doc): &(String, String)| {
+        let (what, default) = doc.split_once("Default ").unwrap_or_else(|| panic!("{name} says no default"));
+        format!("| `{name}` | {} | {} |", what.trim_end(), default.trim_end_matches('.'))
+    };
+    let rows: Vec<_> = bounds.iter().map(row).collect();
+    assert!(rows.len() > 20, "{rows:#?}");
+    let table = rows.join("\n");
+    assert!(
+        read("docs/client.md").contains(&format!("|---|---|---|\n{table}\n")),
+        "copy into docs/client.md:\n{table}\n"
+    );
+}
+
+#[test]
+fn the_page_of_the_client_names_every_error_and_every_setting() {
+    let errors = "crates/client/src/error.rs";
+    let mut named = documented(errors, "pub enum Error {", "");
+    named.extend(documented(errors, "pub enum Broken {", ""));
+    named.extend(documented("crates/client/src/builder.rs", "impl ClientBuilder {", "pub fn "));
+    named.extend(documented("crates/client/src/builder.rs", "impl ClientBuilder {", "pub const fn "));
+    assert!(named.len() > 40, "{named:#?}");
+    let page = mentions("docs/client.md");
+    let is_there = |name: &str| page.iter().any(|mention| mention.rsplit("::").next() == Some(name));
+    let found: Vec<_> = named.into_iter().map(|(name, _)| name).filter(|name| !is_there(name)).collect();
+    none(&found, "say in docs/client.md what these mean:");
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use anypod_proto::sse::{Decoder, Limits, Received};
+use anypod_proto::sse::{Decoder, Limits, MAX_NAME_LEN, Received, SseError};
 use bytes::Bytes;
 
 use super::{Body, Watch};
@@ -15,6 +15,7 @@ pub(crate) struct Events {
     decoder: Decoder,
     watch: Option<Watch>,
     silence: Duration,
+    longest: usize,
 }
 
 impl Events {
@@ -22,7 +23,7 @@ impl Events {
     pub(crate) fn new(body: Body, longest: usize, silence: Duration, watch: Option<Watch>) -> Self {
         // A line is a field name and its value.
         let limits = Limits { line: longest.saturating_add(8), data: longest };
-        Self { body, chunk: Bytes::new(), decoder: Decoder::new(limits), watch, silence }
+        Self { body, chunk: Bytes::new(), decoder: Decoder::new(limits), watch, silence, longest }
     }
 
     /// The next event; `None` when the stream has ended. Cancel-safe.
@@ -31,10 +32,7 @@ impl Events {
     /// If the connection breaks or is silent for too long, or a line is too long or not UTF-8.
     pub(crate) async fn next(&mut self) -> Result<Option<Received>> {
         loop {
-            let event = self
-                .decoder
-                .read(&mut self.chunk)
-                .map_err(|error| Error::Broken(Broken::NotJsonRpc(error.to_string())))?;
+            let event = self.decoder.read(&mut self.chunk).map_err(|error| broken(error, self.longest))?;
             if let Some(event) = event {
                 if let Some(watch) = &self.watch {
                     watch.received(event.data.as_bytes());
@@ -64,5 +62,14 @@ impl Events {
     /// How long to wait before resuming, as the stream asked.
     pub(crate) fn retry(&self) -> Option<Duration> {
         self.decoder.retry()
+    }
+}
+
+/// Why a stream cannot be read on, in terms of [`crate::Limits::event_bytes`].
+fn broken(error: SseError, longest: usize) -> Broken {
+    match error {
+        SseError::LineTooLong(_) | SseError::DataTooLong(_) => Broken::TooMuch { what: "event", limit: longest },
+        SseError::NameTooLong => Broken::TooMuch { what: "id or type of an event", limit: MAX_NAME_LEN },
+        SseError::Utf8 => Broken::NotJsonRpc(error.to_string()),
     }
 }

@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use anypod_proto::header::{self, METHOD, NAME, PROTOCOL_VERSION};
 use anypod_proto::jsonrpc::RequestId;
+use anypod_proto::method::{Method as Rpc, Notification};
+use anypod_proto::progress::{ProgressNotificationParams, ProgressToken};
 use anypod_proto::version::Version;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method};
@@ -16,7 +18,7 @@ use super::{Answered, Events, Kind, Turn, Wire, printable};
 use crate::call::{Call, Repeat};
 use crate::credentials::BoxFuture;
 use crate::error::{Broken, Error, Result};
-use crate::exchange::{Answer, Exchange, Incoming, Messages};
+use crate::exchange::{Answer, Exchange, Incoming, Messages, Notice};
 use crate::identity::Identity;
 use crate::message::Message;
 
@@ -52,16 +54,28 @@ pub(crate) struct Refusal {
 impl Refusal {
     /// The refusal as the error that it is, if nobody falls back.
     pub(crate) fn into_error(self) -> Error {
-        match Message::read(&self.body) {
-            Ok(Message::Answer(_, Answer::Error(error))) => Error::Answered(error),
-            _ if self.status.is_success() => match self.kind {
-                Kind::Other(kind) => Broken::ContentType(kind).into(),
-                Kind::Json | Kind::Events => Broken::NotJsonRpc(printable(&self.body)).into(),
-            },
-            _ => {
-                let excerpt = printable(&self.body);
-                Error::Refused { status: self.status, excerpt, retry_after: self.retry_after }
+        let read = Message::read(&self.body);
+        if let Ok(Message::Answer(found, answer @ Answer::Error(error))) = &read {
+            let checked = check_id(self.id, found.as_ref(), answer);
+            return match checked {
+                Err(broken) if self.status.is_success() => broken.into(),
+                Ok(()) | Err(_) => Error::Answered(error.clone()),
+            };
+        }
+        if !self.status.is_success() {
+            let excerpt = printable(&self.body);
+            return Error::Refused { status: self.status, excerpt, retry_after: self.retry_after };
+        }
+        match (self.kind, read) {
+            (Kind::Other(kind), _) => Broken::ContentType(kind).into(),
+            (Kind::Json | Kind::Events, Err(broken)) => broken.into(),
+            (Kind::Json | Kind::Events, Ok(Message::Request { method, .. })) => {
+                Broken::UnexpectedRequest(method).into()
             }
+            (Kind::Json | Kind::Events, Ok(Message::Notice(notice))) => {
+                Broken::NotJsonRpc(format!("the notification {}", notice.method)).into()
+            }
+            (Kind::Json | Kind::Events, Ok(Message::Answer(..))) => Broken::NotJsonRpc(printable(&self.body)).into(),
         }
     }
 }
@@ -87,12 +101,11 @@ impl Modern {
         let sent = self.wire.request(Method::POST, headers(call)?, body, Turn::Waits).await;
         let answered = sent.map_err(|error| broke(error, call.repeat))?;
         if answered.status.is_success() && answered.kind == Kind::Events {
-            return Ok(Outcome::Exchange(Exchange::stream(Stream::new(
-                id,
-                answered.events(),
-                call.repeat,
-                &self.wire,
-            ))));
+            // What a subscription tells is as much as its reader takes.
+            let endless = call.known() == Some(Rpc::SubscriptionsListen);
+            let limit = if endless { usize::MAX } else { self.wire.limits.notifications };
+            let stream = Stream { id, events: answered.events(), repeat: call.repeat, left: limit, limit };
+            return Ok(Outcome::Exchange(Exchange::stream(stream)));
         }
         self.whole(id, answered, call.repeat).await
     }
@@ -103,20 +116,14 @@ impl Modern {
             Kind::Json => answered.whole().await.map_err(|error| broke(error, repeat))?,
             Kind::Events | Kind::Other(_) => answered.beginning().await,
         };
-        if !status.is_success() || kind != Kind::Json {
-            return Ok(Outcome::Refused(Refusal { status, kind, body, id, retry_after }));
+        if status.is_success()
+            && kind == Kind::Json
+            && let Ok(Message::Answer(found, answer @ Answer::Result(_))) = Message::read(&body)
+        {
+            check_id(id, found.as_ref(), &answer)?;
+            return Ok(Outcome::Exchange(Exchange::answered(answer)));
         }
-        match Message::read(&body)? {
-            Message::Answer(found, answer) => {
-                check_id(id, found.as_ref(), &answer)?;
-                match answer {
-                    Answer::Result(_) => Ok(Outcome::Exchange(Exchange::answered(answer))),
-                    Answer::Error(_) => Ok(Outcome::Refused(Refusal { status, kind, body, id, retry_after })),
-                }
-            }
-            Message::Notice(notice) => Err(Broken::NotJsonRpc(format!("the notification {}", notice.method)).into()),
-            Message::Request { method, .. } => Err(Broken::UnexpectedRequest(method).into()),
-        }
+        Ok(Outcome::Refused(Refusal { status, kind, body, id, retry_after }))
     }
 }
 
@@ -164,6 +171,15 @@ pub(crate) fn check_id(expected: u64, found: Option<&RequestId>, answer: &Answer
     }
 }
 
+/// Spec: basic/patterns/progress: only of the token of an active request, which is the request's id here.
+fn is_progress_of_another(notice: &Notice, id: u64) -> bool {
+    Notification::parse(&notice.method) == Some(Notification::Progress)
+        && notice.params.read::<ProgressNotificationParams>().is_ok_and(|params| match params.progress_token {
+            ProgressToken::Integer(token) => u64::try_from(token) != Ok(id),
+            ProgressToken::String(_) => true,
+        })
+}
+
 /// The messages of one stream.
 struct Stream {
     id: u64,
@@ -174,11 +190,6 @@ struct Stream {
 }
 
 impl Stream {
-    fn new(id: u64, events: Events, repeat: Repeat, wire: &Wire) -> Self {
-        let limit = wire.limits.notifications;
-        Self { id, events, repeat, left: limit, limit }
-    }
-
     async fn read(&mut self) -> Result<Incoming> {
         loop {
             let Some(event) = self.events.next().await? else { return Err(Error::lost(Broken::NoAnswer)) };
@@ -196,7 +207,9 @@ impl Stream {
                         .left
                         .checked_sub(1)
                         .ok_or(Broken::TooMuch { what: "notifications for one request", limit: self.limit })?;
-                    return Ok(Incoming::Notice(notice));
+                    if !is_progress_of_another(&notice, self.id) {
+                        return Ok(Incoming::Notice(notice));
+                    }
                 }
                 Message::Request { method, .. } => return Err(Broken::UnexpectedRequest(method).into()),
             }

@@ -49,6 +49,12 @@ impl Held {
         reading.await.ok()
     }
 
+    /// Gives up one call.
+    pub(super) fn give_up(&self, state: &str) {
+        let call = self.lock().remove(state);
+        drop(call);
+    }
+
     /// Gives up all calls.
     pub(super) fn clear(&self) {
         let calls = std::mem::take(&mut *self.lock());

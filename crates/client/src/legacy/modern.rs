@@ -11,7 +11,8 @@ use bytes::Bytes;
 use serde::Serialize;
 
 use super::session::Session;
-use crate::error::{Broken, Result};
+use crate::era::{self, Verdict};
+use crate::error::{Broken, Error, Result};
 use crate::exchange::{Answer, Raw};
 
 /// The state of a round after which the call is sent anew, with nothing held for it: a server of 2025-11-25 has said
@@ -21,18 +22,20 @@ const ANEW: &str = "anew";
 /// The answer to a call. `name` is what it is about.
 ///
 /// # Errors
-/// If a result is no object.
+/// If a result is no object; [`Error::Answered`] with what only a modern server says, which this one must have become.
 pub(super) fn answer(
     session: &Session,
     declared: &ClientCapabilities,
     (method, name): (Method, Option<&str>),
     answer: Answer,
 ) -> Result<Answer> {
+    let is_of_a_modern_server = era::judge_answer(&answer) == Verdict::Modern;
     let error = match answer {
         Answer::Result(result) => {
             let text = upgrade::result(method, result.as_str()).map_err(|error| Broken::Result(error.to_string()))?;
             return Ok(Answer::Result(Raw::checked(Bytes::from(text))));
         }
+        Answer::Error(error) if is_of_a_modern_server => return Err(Error::Answered(error)),
         Answer::Error(error) => error,
     };
     let opens_pages = declared.elicitation.as_ref().is_some_and(|elicitation| elicitation.offers_url());

@@ -150,3 +150,27 @@ impl Inbox for Listening {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use anypod_proto::version::Version;
+
+    use super::*;
+    use crate::stdio::Pipes;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_session_that_is_over_reaches_no_other_process() {
+        let (ours, theirs) = tokio::io::duplex(1024);
+        let (reader, writer) = tokio::io::split(ours);
+        let wire = Arc::new(Wire::new(Pipes::new(reader, writer), Arc::default(), None));
+        let sessions = Sessions(Arc::clone(&wire));
+        let number = sessions.connection(&Place::default()).await.unwrap().unwrap().number();
+        let place = |number: u64| Place { session: Some(number.into()), version: Some(Version::V2025_11_25) };
+        assert!(sessions.connection(&place(number)).await.unwrap().is_some());
+        assert!(sessions.connection(&place(number - 1)).await.unwrap().is_none());
+        drop(theirs);
+        wire.close().await;
+        assert!(sessions.connection(&place(number)).await.unwrap().is_none());
+        assert!(matches!(sessions.tell(&place(number), Bytes::new()).await, Ok(Told::Gone)));
+    }
+}

@@ -95,3 +95,58 @@ fn ignore(message: &Message) {
         Message::Answer(..) => {}
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use anypod_proto::jsonrpc::RequestId;
+    use anypod_proto::method::{ClientMethod, Notification};
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::exchange::{Notice, Raw};
+
+    fn request(id: i64) -> Message {
+        let params = Raw::checked(Bytes::from_static(b"{}"));
+        Message::Request { id: RequestId::from(id), method: ClientMethod::Elicit.to_string(), params }
+    }
+
+    fn notice(kind: Notification, params: &'static str) -> Message {
+        Message::Notice(Notice {
+            method: kind.to_string(),
+            params: Raw::checked(Bytes::from_static(params.as_bytes())),
+        })
+    }
+
+    fn limits(waiting: usize) -> Limits {
+        Limits { waiting_messages: waiting, ..Limits::default() }
+    }
+
+    #[test]
+    fn nothing_is_kept_before_somebody_reads() {
+        let (mut unasked, mut held) = (Unasked::default(), 0);
+        unasked.push(request(1), &mut held, &limits(1)).unwrap();
+        assert!(unasked.pop().is_none() && held == 0);
+    }
+
+    #[test]
+    fn what_is_dispensable_makes_room_for_what_is_not() {
+        let (mut unasked, mut held) = (Unasked::default(), 0);
+        unasked.open();
+        let mut push = |message| unasked.push(message, &mut held, &limits(3));
+        push(notice(Notification::Message, "{}")).unwrap();
+        push(notice(Notification::ToolsListChanged, "{}")).unwrap();
+        push(notice(Notification::ToolsListChanged, "{}")).unwrap();
+        push(notice(Notification::Progress, "{}")).unwrap();
+        push(request(1)).unwrap();
+        push(request(2)).unwrap();
+        push(notice(Notification::ToolsListChanged, "{}")).unwrap();
+        push(request(3)).unwrap_err();
+        push(notice(Notification::PromptsListChanged, "{}")).unwrap_err();
+        let kept: Vec<_> = std::iter::from_fn(|| unasked.pop()).collect();
+        assert!(
+            matches!(&kept[..], [Message::Notice(_), Message::Request { .. }, Message::Request { .. }]),
+            "a change, and both requests: {kept:?}"
+        );
+        assert_eq!(held, kept.iter().map(Unasked::weight).sum::<usize>());
+    }
+}

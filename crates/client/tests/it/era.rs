@@ -3,6 +3,7 @@
 #[macro_use]
 mod recorded;
 mod both;
+mod fallback;
 mod legacy;
 mod modern;
 mod stdio;

@@ -4,7 +4,7 @@ mod listening;
 mod own;
 mod questions;
 mod results;
-mod server;
+pub(crate) mod server;
 mod sessions;
 mod streams;
 

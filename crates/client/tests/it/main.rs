@@ -4,7 +4,18 @@
 
 mod calls;
 mod era;
+mod flips;
+mod headers;
 mod legacy;
+mod listen;
+mod lists;
+mod misbehave;
+mod modern;
+mod outputs;
+mod redirects;
+mod repeats;
+mod rounds;
 mod scripted;
 mod stdio;
 mod tasks;
+mod timeouts;

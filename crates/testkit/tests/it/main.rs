@@ -7,4 +7,5 @@ mod client;
 mod fleet;
 mod legacy;
 mod right;
+mod script;
 mod servers;

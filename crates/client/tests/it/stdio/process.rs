@@ -41,8 +41,10 @@ async fn pid(wire: &Wire) -> Pid {
     pid.and_then(Pid::from_raw).expect("a process id")
 }
 
+/// Whether a process runs. One that has ended, and that nobody has waited for, does not.
 fn is_there(pid: Pid) -> bool {
-    test_kill_process(pid).is_ok()
+    let stat = std::fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_nonzero()));
+    test_kill_process(pid).is_ok() && !stat.is_ok_and(|stat| stat.contains(") Z "))
 }
 
 /// Waits for the end of a process that nobody tells us about.
@@ -83,7 +85,7 @@ async fn ignores_the_end_of_its_input_and_signals_in_vain() {
 
 #[tokio::test]
 async fn what_it_has_started_ends_with_it() {
-    let wire = run(script(r#"next; tail -f /dev/null & answer "{\"pid\":$!}"; next; wait"#));
+    let wire = run(script(r#"next; sleep 600 & answer "{\"pid\":$!}"; next; wait"#));
     let grandchild = pid(&wire).await;
     wire.close().await;
     gone(grandchild).await;

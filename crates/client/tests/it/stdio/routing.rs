@@ -90,7 +90,7 @@ async fn what_nobody_waits_for_any_more_is_not_sent() {
     drop(given_up);
     let request = peer.receive().await;
     drop(large);
-    let mut heard = vec![peer.receive().await, peer.receive().await];
+    let mut heard = [peer.receive().await, peer.receive().await];
     heard.sort_by_key(|message| message["method"].to_string());
     assert_eq!(heard[0]["params"]["requestId"], request["id"]);
     assert_eq!(heard[1]["params"]["name"], "kept");
@@ -281,11 +281,11 @@ impl Observe for Heard {
     fn response(&self, _number: u64, _head: &http::response::Parts) {}
 
     fn received(&self, _number: u64, text: &[u8]) {
-        self.0.lock().unwrap().push(format!("< {}", String::from_utf8_lossy(text)));
+        self.0.lock().expect("no panic").push(format!("< {}", String::from_utf8_lossy(text)));
     }
 
     fn line(&self, text: &[u8]) {
-        self.0.lock().unwrap().push(format!("> {}", String::from_utf8_lossy(text)));
+        self.0.lock().expect("no panic").push(format!("> {}", String::from_utf8_lossy(text)));
     }
 }
 
