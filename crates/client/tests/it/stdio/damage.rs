@@ -103,7 +103,8 @@ async fn a_server_whose_only_answer_is_noise_is_given_up_soon() {
     let began = Instant::now();
     let (mut exchange, _) = begin(&wire, &mut peer, &call("one")).await;
     peer.write("syntax error\n").await;
-    let error = exchange.next().await.unwrap_err();
+    let next = tokio::time::timeout(Duration::from_secs(300), exchange.next()).await;
+    let error = next.expect("an end before its deadline").unwrap_err();
     assert!(matches!(&error, Error::Broken(Broken::NotJsonRpc(why)) if why.contains("syntax error")), "{error}");
     assert_eq!(began.elapsed().as_secs(), 10);
 }
