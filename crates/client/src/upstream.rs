@@ -129,7 +129,6 @@ impl Upstream {
             Transport::Http(_) => {
                 let discover = Call::new(Method::Discover);
                 match Box::pin(self.attempt(&discover, None)).await {
-                    Err(error @ Error::Broken(Broken::NoCommonVersion(_))) => return Err(error),
                     Ok(Tried::Exchange(_)) | Err(Error::Broken(_)) => {}
                     // It takes nothing now, which says nothing. What was to be sent has not run.
                     Ok(Tried::Refused { verdict: Verdict::NotNow, error, .. }) => return Err(error),
@@ -250,13 +249,12 @@ impl Upstream {
     /// Tries the legacy handshake. If it fails, the first answer stands.
     async fn fall_back(&self, call: &Call, error: Error, ran: Ran) -> Result<Exchange> {
         if let Err(handshake) = self.legacy.open().await {
-            match handshake {
-                // The server has said what it speaks: there is no better answer.
-                Error::Broken(Broken::NoCommonVersion(ref versions)) => match era::newest_common(versions) {
+            if let Error::Broken(Broken::NoCommonVersion(versions)) = &handshake {
+                match era::newest_common(versions) {
+                    // The server has said what it speaks: there is no better answer.
                     None => return Err(handshake),
                     Some(version) => self.settle(version.era()),
-                },
-                _ => {}
+                }
             }
             tracing::debug!(%handshake, "the server is not of the legacy era either");
             return refused(error);

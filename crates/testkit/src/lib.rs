@@ -73,6 +73,8 @@
 //! [`Fleet::kill`] and [`Fleet::advance`] for crashes and time. All of it is meant for tests with paused time
 //! on one thread; then a run follows from its seed.
 //!
+//! For tests of clients, [`script`] has servers that answer as they are told, right or wrong.
+//!
 //! # What it does not see
 //!
 //! All replicas live in one process. What they have in common there (a `static`, a file, a map that the factory

@@ -15,11 +15,7 @@ pub(super) enum Owner {
 
 /// Looks at the first and the last bytes of a line. Servers write `id` before the result or at the very end.
 pub(super) fn owner(start: &[u8], end: &[u8]) -> Owner {
-    let start = start.trim_ascii_start();
-    if start.is_empty() {
-        return last_id(end).map_or(Owner::Unknown, Owner::Request);
-    }
-    let Some(mut rest) = start.strip_prefix(b"{") else { return Owner::Nobody };
+    let Some(mut rest) = start.trim_ascii_start().strip_prefix(b"{") else { return Owner::Nobody };
     let mut id = None;
     while let Some((key, value)) = member(rest) {
         match (key, id) {

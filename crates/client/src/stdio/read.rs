@@ -120,6 +120,7 @@ impl<'a> Reading<'a> {
             }
             // One of the requests would wait in vain, and nobody can tell which.
             Owner::Unknown => Err(broken),
+            Owner::Nobody if start.trim_ascii().is_empty() => Err(broken),
             Owner::Nobody => self.noise(start),
         }
     }

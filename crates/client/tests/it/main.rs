@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod cache;
 mod calls;
 mod era;
 mod flips;
@@ -16,6 +17,7 @@ mod redirects;
 mod repeats;
 mod rounds;
 mod scripted;
+mod slow;
 mod stdio;
 mod tasks;
 mod timeouts;

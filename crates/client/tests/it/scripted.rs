@@ -54,6 +54,12 @@ pub(crate) fn plain(status: u16, kind: &str, body: &str) -> Response<Full<Bytes>
     Response::builder().status(status).header("content-type", kind).body(Full::from(body.to_owned())).unwrap()
 }
 
+/// An event stream of these messages.
+pub(crate) fn events(messages: &[Value]) -> Response<Full<Bytes>> {
+    let body: String = messages.iter().map(|message| format!("data: {message}\n\n")).collect();
+    plain(200, "text/event-stream", &body)
+}
+
 impl Service<Request<Full<Bytes>>> for Scripted {
     type Response = Response<Full<Bytes>>;
     type Error = Infallible;

@@ -1,0 +1,637 @@
+//! Results that are kept, shared, forgotten, and stand in for a server that is down.
+
+use std::future::poll_fn;
+use std::sync::atomic::{AtomicBool, AtomicU16, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::task::Poll;
+use std::time::Duration;
+
+use anypod_client::proto::caching::Caching;
+use anypod_client::proto::jsonrpc::Cursor;
+use anypod_client::proto::meta;
+use anypod_client::proto::method::Method;
+use anypod_client::{
+    Bearer, BoxFuture, CacheStore, CacheUse, Challenge, Client, ClientBuilder, Credentials, Error, Keep, Kept, Limits,
+    MemoryCache, Trace,
+};
+use anypod_server::{Server, Tool};
+use http::{HeaderValue, Response};
+use http_body_util::Full;
+use serde_json::{Value, json};
+use tokio::sync::Notify;
+
+use crate::scripted::{Scripted, events, plain};
+use crate::slow::Slow;
+
+type Source = Box<dyn std::error::Error + Send + Sync>;
+
+fn resource(text: &str, ttl_ms: u64, scope: &str) -> Value {
+    let contents = json!([{ "uri": "file:///a", "text": text }]);
+    json!({ "resultType": "complete", "contents": contents, "ttlMs": ttl_ms, "cacheScope": scope })
+}
+
+/// A server of which every read gives another text.
+fn counting(ttl_ms: u64, scope: &'static str) -> Scripted {
+    let reads = AtomicUsize::new(0);
+    Scripted::new(move |_| Ok(resource(&reads.fetch_add(1, Ordering::SeqCst).to_string(), ttl_ms, scope)))
+}
+
+async fn read(client: &Client, uri: &str) -> String {
+    text(client.read(uri).raw().await.unwrap().read().unwrap())
+}
+
+fn text(result: Value) -> String {
+    result["contents"][0]["text"].as_str().unwrap().to_owned()
+}
+
+fn modern() -> ClientBuilder {
+    Client::builder().era(anypod_client::proto::version::Era::Modern)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_result_is_kept_for_as_long_as_the_server_says() {
+    let server = counting(60_000, "private");
+    let client = modern().service(server.clone());
+    assert_eq!(read(&client, "file:///a").await, "0");
+    tokio::time::advance(Duration::from_millis(59_999)).await;
+    let kept = client.read("file:///a").fetched().await.unwrap();
+    assert_eq!((kept.age, kept.stale), (Some(Duration::from_millis(59_999)), false));
+    assert_eq!(read(&client, "file:///b").await, "1");
+    tokio::time::advance(Duration::from_millis(1)).await;
+    let asked = client.read("file:///a").fetched().await.unwrap();
+    assert_eq!((asked.age, asked.stale), (None, false));
+    assert_eq!(server.asked().len(), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_server_is_believed_for_longer_than_the_limit() {
+    let server = counting(u64::MAX, "public");
+    let mut limits = Limits::default();
+    limits.cache_ttl = Duration::from_secs(10);
+    let client = modern().limits(limits).service(server.clone());
+    read(&client, "file:///a").await;
+    tokio::time::advance(Duration::from_secs(9)).await;
+    assert_eq!(read(&client, "file:///a").await, "0");
+    tokio::time::advance(Duration::from_secs(1)).await;
+    assert_eq!(read(&client, "file:///a").await, "1");
+}
+
+#[tokio::test]
+async fn a_ttl_of_zero_is_never_fresh_and_ends_what_was_kept() {
+    let server = Scripted::new({
+        let reads = AtomicUsize::new(0);
+        move |_| match reads.fetch_add(1, Ordering::SeqCst) {
+            0 => Ok(resource("first", 60_000, "public")),
+            _ => Ok(resource("later", 0, "private")),
+        }
+    });
+    let client = modern().service(server.clone());
+    assert_eq!(read(&client, "file:///a").await, "first");
+    client.read("file:///a").cache(CacheUse::Refresh).await.unwrap();
+    assert_eq!(read(&client, "file:///a").await, "later");
+    assert_eq!(read(&client, "file:///a").await, "later");
+    assert_eq!(server.asked().len(), 4);
+}
+
+#[tokio::test]
+async fn refresh_asks_and_keeps_and_bypass_asks_and_keeps_nothing() {
+    let server = counting(60_000, "private");
+    let client = modern().service(server.clone());
+    let with = |cache| text_of(client.read("file:///a").cache(cache).raw());
+    assert_eq!(with(CacheUse::Bypass).await, "0");
+    assert_eq!(with(CacheUse::Use).await, "1");
+    assert_eq!(with(CacheUse::Bypass).await, "2");
+    assert_eq!(with(CacheUse::Use).await, "1");
+    assert_eq!(with(CacheUse::Refresh).await, "3");
+    assert_eq!(with(CacheUse::Use).await, "3");
+    let without = modern().without_cache().service(server.clone());
+    assert_eq!(read(&without, "file:///a").await, "4");
+    assert_eq!(read(&without, "file:///a").await, "5");
+}
+
+async fn text_of(request: anypod_client::Request<anypod_client::Raw>) -> String {
+    text(request.await.unwrap().read().unwrap())
+}
+
+#[tokio::test]
+async fn our_own_server_is_asked_once_for_what_it_lets_clients_keep() {
+    let server = Server::new("one", "1.0.0")
+        .tool(Tool::new("greet", async || "hello".to_owned()))
+        .cache(Method::ToolsList, Caching::public(Duration::from_secs(60)))
+        .build()
+        .unwrap();
+    let client = modern().service(server);
+    assert_eq!(client.tools().fetched().await.unwrap().age, None);
+    let kept = client.tools().fetched().await.unwrap();
+    assert!(kept.age.is_some());
+    assert_eq!(kept.value[0].name, "greet");
+}
+
+/// Credentials of whoever is here.
+#[derive(Clone, Default)]
+struct Person(Arc<Mutex<String>>);
+
+impl Person {
+    fn becomes(&self, name: &str) {
+        name.clone_into(&mut self.0.lock().unwrap());
+    }
+}
+
+impl Credentials for Person {
+    fn authorization(&self) -> BoxFuture<'_, Result<Option<HeaderValue>, Source>> {
+        let name = HeaderValue::from_str(&self.0.lock().unwrap()).unwrap();
+        Box::pin(std::future::ready(Ok(Some(name))))
+    }
+
+    fn challenged<'a>(&'a self, _: &'a Challenge) -> BoxFuture<'a, Result<bool, Source>> {
+        Box::pin(std::future::ready(Ok(false)))
+    }
+
+    fn context(&self) -> String {
+        self.0.lock().unwrap().clone()
+    }
+}
+
+#[tokio::test]
+async fn private_results_are_for_the_same_user_and_public_ones_for_all() {
+    for (scope, expected) in [("private", ["0", "1", "0", "1"]), ("public", ["0", "0", "0", "0"])] {
+        let person = Person::default();
+        let client = modern().credentials(person.clone()).service(counting(60_000, scope));
+        for (name, expected) in ["ann", "bob", "ann", "bob"].into_iter().zip(expected) {
+            person.becomes(name);
+            assert_eq!(read(&client, "file:///a").await, expected, "{scope}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_answer_to_somebody_else_is_not_kept() {
+    let person = Person::default();
+    person.becomes("ann");
+    let other = person.clone();
+    let server = Scripted::new(move |_| {
+        other.becomes("bob");
+        Ok(resource("a secret of bob", 60_000, "private"))
+    });
+    let client = modern().credentials(person.clone()).service(server.clone());
+    read(&client, "file:///a").await;
+    person.becomes("ann");
+    read(&client, "file:///a").await;
+    assert_eq!(server.asked().len(), 2);
+}
+
+#[tokio::test]
+async fn clients_without_a_context_share_nothing_private_through_a_store() {
+    let server = counting(60_000, "private");
+    let store = Arc::new(MemoryCache::new(1 << 20));
+    let client = |token: &str| {
+        modern().cache(Arc::clone(&store)).credentials(Bearer::new(token).unwrap()).service(server.clone())
+    };
+    let (ann, bob) = (client("ann"), client("bob"));
+    assert_eq!(read(&ann, "file:///a").await, "0");
+    assert_eq!(read(&bob, "file:///a").await, "1");
+    assert_eq!(read(&ann, "file:///a").await, "0");
+}
+
+#[tokio::test]
+async fn results_of_questions_and_answers_are_never_kept() {
+    let server = Scripted::new(|request| match request["params"]["requestState"].as_str() {
+        None => Ok(json!({ "resultType": "input_required", "requestState": "s", "ttlMs": 60_000 })),
+        Some(_) => Ok(resource("answered", 60_000, "public")),
+    });
+    let client = modern().service(server.clone());
+    assert_eq!(read(&client, "file:///a").await, "answered");
+    assert_eq!(read(&client, "file:///a").await, "answered");
+    assert_eq!(server.asked().len(), 4);
+}
+
+#[tokio::test]
+async fn a_result_that_cannot_be_read_is_not_kept() {
+    let asked = AtomicUsize::new(0);
+    let server = Scripted::new(move |_| match asked.fetch_add(1, Ordering::SeqCst) {
+        0 => Ok(json!({ "resultType": "complete", "contents": 5, "ttlMs": 60_000, "cacheScope": "public" })),
+        _ => Ok(resource("good", 60_000, "public")),
+    });
+    let client = modern().service(server);
+    assert!(matches!(client.read("file:///a").await, Err(Error::Broken(_))));
+    client.read("file:///a").await.unwrap();
+}
+
+/// A server that says of a change whenever it is asked to complete something, on the stream of that.
+fn notifying(notices: Vec<Value>, ttl_ms: u64) -> Scripted {
+    let asked = AtomicUsize::new(0);
+    Scripted::http(move |_, request| {
+        let number = asked.fetch_add(1, Ordering::SeqCst).to_string();
+        let result = match request["method"].as_str().unwrap() {
+            "resources/read" => resource(&number, ttl_ms, "public"),
+            "tools/list" => listed("tools", json!([{ "name": "a", "inputSchema": { "type": "object" } }]), None),
+            "prompts/list" => listed("prompts", json!([]), None),
+            "resources/list" => listed("resources", json!([]), None),
+            "resources/templates/list" => listed("resourceTemplates", json!([]), None),
+            _ => {
+                let end = json!({ "jsonrpc": "2.0", "id": request["id"], "result": { "resultType": "complete" } });
+                return events(&[notices.clone(), vec![end]].concat());
+            }
+        };
+        let body = json!({ "jsonrpc": "2.0", "id": request["id"], "result": result });
+        plain(200, "application/json", &body.to_string())
+    })
+}
+
+fn listed(field: &str, items: Value, next: Option<&str>) -> Value {
+    let mut page = json!({ "resultType": "complete", field: items, "ttlMs": 60_000, "cacheScope": "public" });
+    if let Some(next) = next {
+        page["nextCursor"] = json!(next);
+    }
+    page
+}
+
+fn notice(method: &str, params: Value) -> Value {
+    json!({ "jsonrpc": "2.0", "method": method, "params": params })
+}
+
+/// Reads and lists everything, and says what of it was asked for.
+async fn all(client: &Client, server: &Scripted) -> Vec<String> {
+    let before = server.asked().len();
+    client.tools().await.unwrap();
+    client.prompts().await.unwrap();
+    client.resources().await.unwrap();
+    client.resource_templates().await.unwrap();
+    for uri in ["file:///a", "file:///a/b", "file:///ab"] {
+        client.read(uri).await.unwrap();
+    }
+    let asked = server.asked().split_off(before);
+    asked
+        .iter()
+        .map(|request| request["params"]["uri"].as_str().unwrap_or(request["method"].as_str().unwrap()).to_owned())
+        .collect()
+}
+
+#[tokio::test]
+async fn a_notification_ends_what_it_is_about_and_nothing_else() {
+    for (method, params, expected) in [
+        ("notifications/tools/list_changed", json!({}), vec!["tools/list"]),
+        ("notifications/prompts/list_changed", json!({}), vec!["prompts/list"]),
+        ("notifications/resources/list_changed", json!({}), vec!["resources/list", "resources/templates/list"]),
+        ("notifications/resources/updated", json!({ "uri": "file:///a" }), vec!["file:///a"]),
+        ("notifications/resources/updated", json!({ "uri": "file:///a/b" }), vec!["file:///a", "file:///a/b"]),
+        ("notifications/resources/updated", json!({ "uri": "file:///c" }), vec![]),
+        ("notifications/progress", json!({}), vec![]),
+    ] {
+        let server = notifying(vec![notice(method, params)], 60_000);
+        let client = modern().service(server.clone());
+        assert_eq!(all(&client, &server).await.len(), 7);
+        assert_eq!(all(&client, &server).await, Vec::<String>::new());
+        client.prompt("any", [("", ""); 0]).raw().await.unwrap();
+        assert_eq!(all(&client, &server).await, expected, "{method}");
+    }
+}
+
+#[tokio::test]
+async fn an_answer_under_way_when_it_changes_is_not_kept() {
+    let reads = AtomicUsize::new(0);
+    let server = Scripted::http(move |_, request| {
+        let text = reads.fetch_add(1, Ordering::SeqCst).to_string();
+        let answer = json!({ "jsonrpc": "2.0", "id": request["id"], "result": resource(&text, 60_000, "public") });
+        match text.as_str() {
+            "0" => events(&[notice("notifications/resources/updated", json!({ "uri": "file:///a" })), answer]),
+            _ => events(&[answer]),
+        }
+    });
+    let client = modern().service(server);
+    assert_eq!(read(&client, "file:///a").await, "0");
+    assert_eq!(read(&client, "file:///a").await, "1");
+    assert_eq!(read(&client, "file:///a").await, "1");
+}
+
+/// Polls a future once, which must not be ready.
+async fn start(future: &mut BoxFuture<'static, anypod_client::Result<anypod_client::Raw>>) {
+    poll_fn(|cx| {
+        assert!(future.as_mut().poll(cx).is_pending());
+        Poll::Ready(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn requests_for_the_same_share_one_round_trip() {
+    let gate = Arc::new(Notify::new());
+    let server = counting(60_000, "private");
+    let client = modern().service(Slow::new(server.clone(), &gate));
+    let requests: Vec<_> = (0..10).map(|_| text_of(client.read("file:///a").raw())).collect();
+    let opening = async { gate.notify_one() };
+    let (texts, ()) = tokio::join!(futures_util::future::join_all(requests), opening);
+    assert_eq!(texts, vec!["0"; 10]);
+    assert_eq!(server.asked().len(), 1);
+}
+
+#[tokio::test]
+async fn where_the_one_who_asks_goes_away_another_asks() {
+    let gate = Arc::new(Notify::new());
+    let server = counting(60_000, "private");
+    let client = modern().service(Slow::new(server.clone(), &gate));
+    let request = || client.read("file:///a").raw().into_future();
+    let (mut first, mut second, mut third) = (request(), request(), request());
+    start(&mut first).await;
+    start(&mut second).await;
+    start(&mut third).await;
+    drop(first);
+    gate.notify_one();
+    let (second, third) = tokio::join!(second, third);
+    assert_eq!(second.unwrap(), third.unwrap());
+    assert_eq!(server.asked().len(), 1, "the first never reached the server");
+}
+
+#[tokio::test]
+async fn a_failure_of_the_server_is_shared_and_the_next_request_asks_again() {
+    let gate = Arc::new(Notify::new());
+    let failing = Scripted::new(|_| Err(json!({ "code": -32603, "message": "no" })));
+    let client = modern().service(Slow::new(failing.clone(), &gate));
+    let request = || client.read("file:///a").raw().into_future();
+    let requests = futures_util::future::join_all((0..5).map(|_| request()));
+    let (results, ()) = tokio::join!(requests, async { gate.notify_one() });
+    for result in results {
+        assert!(matches!(result, Err(Error::Answered(error)) if error.message == "no"));
+    }
+    assert_eq!(failing.asked().len(), 1);
+    gate.notify_one();
+    request().await.unwrap_err();
+    assert_eq!(failing.asked().len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_waits_for_another_waits_no_longer_than_its_own_time() {
+    let gate = Arc::new(Notify::new());
+    let client = modern().service(Slow::new(counting(60_000, "private"), &gate));
+    let mut first = client.read("file:///a").raw().into_future();
+    start(&mut first).await;
+    let waiting = client.read("file:///a").timeout(Duration::from_secs(3));
+    assert!(matches!(waiting.await, Err(Error::TimedOut(_))));
+}
+
+#[tokio::test]
+async fn what_is_not_fresh_when_it_comes_is_for_who_asked() {
+    let gate = Arc::new(Notify::new());
+    let server = counting(0, "private");
+    let client = modern().service(Slow::new(server.clone(), &gate));
+    let requests = futures_util::future::join_all((0..3).map(|_| text_of(client.read("file:///a").raw())));
+    let opening = async {
+        for _ in 0..10 {
+            gate.notify_one();
+            tokio::task::yield_now().await;
+        }
+    };
+    let (mut texts, ()) = tokio::join!(requests, opening);
+    texts.sort_unstable();
+    assert_eq!(texts, ["0", "1", "2"]);
+}
+
+/// A server that can be down, with a status.
+fn failing(ttl_ms: u64) -> (Scripted, Arc<AtomicU16>) {
+    let status = Arc::new(AtomicU16::new(200));
+    let down = Arc::clone(&status);
+    let server = Scripted::http(move |_, request| answer(down.load(Ordering::SeqCst), request, ttl_ms));
+    (server, status)
+}
+
+fn answer(status: u16, request: &Value, ttl_ms: u64) -> Response<Full<bytes::Bytes>> {
+    let result = json!({ "jsonrpc": "2.0", "id": request["id"], "result": resource("kept", ttl_ms, "public") });
+    let error = json!({ "jsonrpc": "2.0", "id": request["id"], "error": { "code": -32603, "message": "no" } });
+    match status {
+        200 => plain(200, "application/json", &result.to_string()),
+        0 => plain(400, "application/json", &error.to_string()),
+        1 => plain(200, "text/event-stream", ""),
+        status => plain(status, "text/html", "<h1>no</h1>"),
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stale_result_stands_in_for_a_server_that_is_down_and_says_so() {
+    for status in [500, 503, 1] {
+        let (server, down) = failing(60_000);
+        let client = modern().service(server);
+        assert_eq!(read(&client, "file:///a").await, "kept");
+        tokio::time::advance(Duration::from_secs(61)).await;
+        down.store(status, Ordering::SeqCst);
+        let stale = client.read("file:///a").fetched().await.unwrap();
+        assert!(stale.stale);
+        let age = u64::try_from(stale.age.unwrap().as_millis()).unwrap();
+        assert!((61_000..63_000).contains(&age), "{age}");
+        assert_eq!(stale.value.meta.unwrap().extra[meta::STALE], json!(age));
+        assert_eq!(stale.value.ttl_ms, 0);
+        assert!(client.read("file:///a").cache(CacheUse::Refresh).await.is_err(), "who insists on news gets no stale");
+        tokio::time::advance(Duration::from_secs(600)).await;
+        assert!(client.read("file:///a").await.is_err(), "nor does who asks too late");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_says_no_is_never_stood_in_for() {
+    for status in [401, 403, 404, 429, 0] {
+        let (server, down) = failing(60_000);
+        let client = modern().service(server);
+        read(&client, "file:///a").await;
+        tokio::time::advance(Duration::from_secs(61)).await;
+        down.store(status, Ordering::SeqCst);
+        assert!(client.read("file:///a").await.is_err(), "{status}");
+    }
+}
+
+/// A list of two pages, whose items say which edition they are of.
+fn paged(edition: &Arc<AtomicUsize>, ttls: [u64; 2]) -> Scripted {
+    let edition = Arc::clone(edition);
+    Scripted::new(move |request| {
+        let edition = edition.load(Ordering::SeqCst);
+        let page = usize::from(request["params"]["cursor"].is_string());
+        let item = json!([{ "name": format!("{page} of {edition}") }]);
+        let mut list = listed("prompts", item, (page == 0).then_some("next"));
+        list["ttlMs"] = json!(ttls[page]);
+        Ok(list)
+    })
+}
+
+async fn names(client: &Client) -> Vec<String> {
+    client.prompts().await.unwrap().into_iter().map(|prompt| prompt.name).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_list_is_not_made_of_pages_that_are_kept_and_pages_that_are_not() {
+    for ttls in [[60_000, 10_000], [10_000, 60_000]] {
+        let edition = Arc::new(AtomicUsize::new(0));
+        let server = paged(&edition, ttls);
+        let client = modern().service(server.clone());
+        assert_eq!(names(&client).await, ["0 of 0", "1 of 0"]);
+        edition.store(1, Ordering::SeqCst);
+        assert_eq!(names(&client).await, ["0 of 0", "1 of 0"]);
+        assert_eq!(server.asked().len(), 2);
+        tokio::time::advance(Duration::from_secs(11)).await;
+        assert_eq!(names(&client).await, ["0 of 1", "1 of 1"]);
+        assert_eq!(server.asked().len(), 4);
+    }
+}
+
+#[tokio::test]
+async fn a_first_page_that_is_asked_for_anew_ends_the_pages_after_it() {
+    let edition = Arc::new(AtomicUsize::new(0));
+    let client = modern().service(paged(&edition, [60_000; 2]));
+    names(&client).await;
+    edition.store(1, Ordering::SeqCst);
+    client.prompts_page(None).cache(CacheUse::Refresh).await.unwrap();
+    let second = client.prompts_page(Some(&Cursor("next".to_owned()))).await.unwrap();
+    assert_eq!(second.prompts[0].name, "1 of 1");
+}
+
+#[tokio::test]
+async fn a_list_that_changes_while_it_is_asked_for_is_begun_again() {
+    let changed = AtomicBool::new(false);
+    let server = Scripted::http(move |_, request| {
+        let second = request["params"]["cursor"].is_string();
+        let first_time = second && !changed.swap(second, Ordering::SeqCst);
+        let edition = if changed.load(Ordering::SeqCst) && !first_time { 1 } else { 0 };
+        let item = json!([{ "name": format!("{} of {edition}", u8::from(second)) }]);
+        let list = listed("prompts", item, (!second).then_some("next"));
+        let answer = json!({ "jsonrpc": "2.0", "id": request["id"], "result": list });
+        match first_time {
+            true => events(&[notice("notifications/prompts/list_changed", json!({})), answer]),
+            false => events(&[answer]),
+        }
+    });
+    let client = modern().service(server.clone());
+    assert_eq!(names(&client).await, ["0 of 1", "1 of 1"]);
+    assert_eq!(names(&client).await, ["0 of 1", "1 of 1"]);
+    assert_eq!(server.asked().len(), 4);
+}
+
+#[tokio::test]
+async fn a_cursor_that_is_not_good_any_more_begins_the_list_again() {
+    let refused = AtomicBool::new(false);
+    let server = Scripted::new(move |request| match request["params"]["cursor"].is_string() {
+        true if !refused.swap(true, Ordering::SeqCst) => Err(json!({ "code": -32602, "message": "what cursor?" })),
+        true => Ok(listed("prompts", json!([]), None)),
+        false => Ok(listed("prompts", json!([]), Some("next"))),
+    });
+    let client = modern().service(server.clone());
+    client.prompts().await.unwrap();
+    assert_eq!(server.asked().len(), 4);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stale_list_is_marked_as_such() {
+    let down = Arc::new(AtomicBool::new(false));
+    let is_down = Arc::clone(&down);
+    let server = Scripted::http(move |_, request| match is_down.load(Ordering::SeqCst) {
+        true => plain(502, "text/html", "bad gateway"),
+        false => {
+            let next = request["params"]["cursor"].is_null().then_some("next");
+            let list = listed("prompts", json!([{ "name": "a" }]), next);
+            plain(
+                200,
+                "application/json",
+                &json!({ "jsonrpc": "2.0", "id": request["id"], "result": list }).to_string(),
+            )
+        }
+    });
+    let client = modern().service(server.clone());
+    names(&client).await;
+    tokio::time::advance(Duration::from_secs(61)).await;
+    down.store(true, Ordering::SeqCst);
+    let list = client.prompts().fetched().await.unwrap();
+    assert_eq!((list.value.len(), list.stale), (2, true));
+    assert_eq!(server.asked().len(), 3, "the server is not tried again for every page");
+}
+
+/// A store that fails in every way that it is told to.
+#[derive(Default)]
+struct Broken {
+    inner: Option<MemoryCache>,
+    forgets: bool,
+    hangs: bool,
+}
+
+impl Broken {
+    fn fail<'a, T: Send + 'a>(&self) -> BoxFuture<'a, Result<T, Source>> {
+        match self.hangs {
+            true => Box::pin(std::future::pending()),
+            false => Box::pin(std::future::ready(Err("out of order".into()))),
+        }
+    }
+}
+
+impl CacheStore for Broken {
+    fn get<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<Option<Kept>, Source>> {
+        self.inner.as_ref().map_or_else(|| self.fail(), |inner| inner.get(key))
+    }
+
+    fn put<'a>(&'a self, key: &'a str, keep: Keep) -> BoxFuture<'a, Result<(), Source>> {
+        self.inner.as_ref().map_or_else(|| self.fail(), |inner| inner.put(key, keep))
+    }
+
+    fn forget<'a>(&'a self, beginnings: &'a [String]) -> BoxFuture<'a, Result<(), Source>> {
+        match &self.inner {
+            Some(inner) if self.forgets => inner.forget(beginnings),
+            Some(_) | None => self.fail(),
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_fails_or_hangs_breaks_no_request() {
+    for hangs in [false, true] {
+        let store = Broken { hangs, ..Broken::default() };
+        let client = modern().cache(store).service(counting(60_000, "public"));
+        assert_eq!(read(&client, "file:///a").await, "0");
+        assert_eq!(read(&client, "file:///a").await, "1");
+    }
+}
+
+#[tokio::test]
+async fn what_a_store_does_not_forget_is_not_taken_from_it() {
+    for forgets in [true, false] {
+        let store = Broken { inner: Some(MemoryCache::new(1 << 20)), forgets, hangs: false };
+        let client = modern().cache(store).service(counting(60_000, "public"));
+        assert_eq!(read(&client, "file:///a").await, "0");
+        assert_eq!(read(&client, "file:///a").await, if forgets { "0" } else { "1" });
+    }
+}
+
+#[tokio::test]
+async fn a_request_says_which_trace_it_belongs_to() {
+    const PARENT: &str = "00-0af7651916cd43dd8448eb211c80319c-00f067aa0ba902b7-01";
+    let server = counting(0, "public");
+    let trace = |text: &str| Trace {
+        parent: anypod_client::proto::trace::TraceParent::parse(text),
+        state: Some("a=1".to_owned()),
+        baggage: Some("user=ann".to_owned()),
+    };
+    let client = modern().trace(move || Some(trace(PARENT))).service(server.clone());
+    let own = PARENT.replace("00f067aa0ba902b7", "1111111111111111");
+    client.read("file:///a").await.unwrap();
+    client.read("file:///a").trace(trace(&own)).await.unwrap();
+    client.read("file:///a").meta(meta::TRACEPARENT, own.clone()).await.unwrap();
+    client.read("file:///a").trace(Trace { baggage: Some("no baggage".to_owned()), ..Trace::default() }).await.unwrap();
+    let told: Vec<_> = server
+        .asked()
+        .iter()
+        .map(|request| {
+            [meta::TRACEPARENT, meta::TRACESTATE, meta::BAGGAGE].map(|key| request["params"]["_meta"][key].clone())
+        })
+        .collect();
+    assert_eq!(told[0], [json!(PARENT), json!("a=1"), json!("user=ann")]);
+    assert_eq!(told[1], [json!(own), json!("a=1"), json!("user=ann")]);
+    assert_eq!(told[2], [json!(own), json!(null), json!("user=ann")]);
+    assert_eq!(told[3], [json!(null), json!(null), json!(null)]);
+}
+
+#[tokio::test]
+async fn the_tracer_is_asked_within_the_span_of_the_request() {
+    let subscriber = tracing_subscriber::fmt().with_writer(std::io::sink).finish();
+    let _guard = tracing::subscriber::set_default(subscriber);
+    let seen = Arc::new(Mutex::new(None));
+    let note = Arc::clone(&seen);
+    let tracer = move || {
+        *note.lock().unwrap() = tracing::Span::current().metadata().map(|span| span.name().to_owned());
+        None
+    };
+    modern().trace(tracer).service(counting(0, "public")).read("file:///a").await.unwrap();
+    assert_eq!(seen.lock().unwrap().as_deref(), Some("mcp.client.request"));
+}
