@@ -182,7 +182,7 @@ fn single(words: Vec<String>, what: &str) -> Result<String, Usage> {
 fn read_json(text: &str) -> Result<JsonObject, Usage> {
     let (place, text) = match text.strip_prefix('@') {
         Some(file) => (file, read_file(file)),
-        None if text == "-" => ("standard input", read_all(io::stdin())),
+        None if text == "-" => ("standard input", read_at_most(io::stdin(), INPUT_LIMIT)),
         None => ("--json", Ok(text.to_owned())),
     };
     let text = text.map_err(|error| Usage::new(format!("cannot read {place}: {error}")))?;
@@ -190,14 +190,18 @@ fn read_json(text: &str) -> Result<JsonObject, Usage> {
 }
 
 fn read_file(path: &str) -> io::Result<String> {
-    read_all(std::fs::File::open(path)?)
+    read_at_most(std::fs::File::open(path)?, INPUT_LIMIT)
 }
 
-fn read_all(source: impl Read) -> io::Result<String> {
+/// The text that `source` holds.
+///
+/// # Errors
+/// If it cannot be read, is no UTF-8, or is longer than `limit`, in bytes.
+fn read_at_most(source: impl Read, limit: u64) -> io::Result<String> {
     let mut text = String::new();
-    source.take(INPUT_LIMIT + 1).read_to_string(&mut text)?;
-    match u64::try_from(text.len()).is_ok_and(|length| length <= INPUT_LIMIT) {
+    source.take(limit + 1).read_to_string(&mut text)?;
+    match u64::try_from(text.len()).is_ok_and(|length| length <= limit) {
         true => Ok(text),
-        false => Err(io::Error::other(format!("more than {INPUT_LIMIT} bytes"))),
+        false => Err(io::Error::other(format!("more than {limit} bytes"))),
     }
 }

@@ -69,35 +69,49 @@ pub(crate) fn print(text: &str) {
     let _ = result(text);
 }
 
-/// Nobody reads standard output any more, as behind `| head`: there is no reason to go on.
+/// Why what was asked for was not printed.
 #[derive(Debug)]
-pub(crate) struct ReaderGone;
+pub(crate) enum Unprinted {
+    /// Nobody reads standard output any more, as behind `| head`: there is no reason to go on.
+    ReaderGone,
+    /// Standard output takes no more, such as a file on a full disk.
+    Failed(io::Error),
+}
 
-impl std::fmt::Display for ReaderGone {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("nobody reads the output")
+impl From<io::Error> for Unprinted {
+    fn from(error: io::Error) -> Self {
+        if error.kind() == io::ErrorKind::BrokenPipe { Self::ReaderGone } else { Self::Failed(error) }
     }
 }
 
-impl std::error::Error for ReaderGone {}
+impl std::fmt::Display for Unprinted {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::ReaderGone => f.write_str("nobody reads the output"),
+            Self::Failed(error) => write!(f, "the output cannot be written: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for Unprinted {}
 
 /// Prints (a part of) what was asked for on standard output, as it is: text of others is clean already.
 ///
 /// # Errors
 ///
-/// When nobody reads it.
-pub(crate) fn result(text: &str) -> Result<(), ReaderGone> {
+/// When nobody reads it, or it cannot be written.
+pub(crate) fn result(text: &str) -> Result<(), Unprinted> {
     let _bar = without_bar();
     let mut out = io::stdout().lock();
-    out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(|_| ReaderGone)
+    Ok(out.write_all(text.as_bytes()).and_then(|()| out.flush())?)
 }
 
 /// Prints a table on standard output, in the width of the terminal if it is one.
 ///
 /// # Errors
 ///
-/// When nobody reads it.
-pub(crate) fn table(table: &Table) -> Result<(), ReaderGone> {
+/// When nobody reads it, or it cannot be written.
+pub(crate) fn table(table: &Table) -> Result<(), Unprinted> {
     let out = io::stdout();
     let width = out.is_terminal().then(|| tcgetwinsize(&out).ok()).flatten();
     let width = width.map(|size| usize::from(size.ws_col)).filter(|width| *width > 0);

@@ -22,9 +22,18 @@ pub struct Challenge {
     pub url: String,
 }
 
+impl Challenge {
+    /// What a server said, for tests of [`Credentials`] too.
+    pub const fn new(status: StatusCode, www_authenticate: Vec<String>, url: String) -> Self {
+        Self { status, www_authenticate, url }
+    }
+}
+
+/// Shows the URL without its query, which may hold secrets.
 impl fmt::Display for Challenge {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "HTTP {} from {}", self.status.as_u16(), self.url)?;
+        let place = self.url.split_once('?').map_or(self.url.as_str(), |(place, _)| place);
+        write!(f, "HTTP {} from {place}", self.status.as_u16())?;
         self.www_authenticate.iter().try_for_each(|value| write!(f, "; {value}"))
     }
 }
@@ -75,5 +84,17 @@ impl Credentials for Bearer {
 
     fn challenged<'a>(&'a self, _: &'a Challenge) -> BoxFuture<'a, Result<bool, Source>> {
         Box::pin(std::future::ready(Ok(false)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_challenge_is_shown_without_the_secrets_of_its_url() {
+        let challenge =
+            Challenge::new(StatusCode::UNAUTHORIZED, vec!["Bearer".to_owned()], "http://a/b?token=c".into());
+        assert_eq!(challenge.to_string(), "HTTP 401 from http://a/b; Bearer");
     }
 }

@@ -113,9 +113,9 @@ pub enum Broken {
     #[error("the content encoding {0:?} was not asked for")]
     ContentEncoding(String),
     /// More than a bound allows.
-    #[error("{what} of more than {limit}")]
+    #[error("more than {limit} {what}")]
     TooMuch {
-        /// What there is too much of.
+        /// What there is too much of, as `bytes in one line`.
         what: &'static str,
         /// The bound, of [`crate::Limits`].
         limit: usize,

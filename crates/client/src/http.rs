@@ -164,7 +164,7 @@ impl Wire {
             StatusCode::FORBIDDEN => !www_authenticate.is_empty(),
             _ => false,
         };
-        wanted.then(|| Challenge { status: answered.status, www_authenticate, url: self.uri.to_string() })
+        wanted.then(|| Challenge::new(answered.status, www_authenticate, self.uri.to_string()))
     }
 
     async fn follow(&self, method: &Method, headers: &HeaderMap, body: &Bytes, turn: Turn) -> Result<Answered> {

@@ -226,6 +226,16 @@ impl Upstream {
     }
 
     async fn is_modern_by_its_own_word(&self) -> bool {
+        if let Transport::Stdio { wire, identity } = &self.modern {
+            // Within the deadline of a probe: what is no server may not answer at all.
+            let probe = wire.probe(identity).await;
+            let modern =
+                matches!(&probe, Ok(stdio::Probe::Answered(answer)) if era::judge_probe(answer) == Verdict::Modern);
+            if modern {
+                self.settle(Era::Modern);
+            }
+            return modern;
+        }
         match self.attempt(&Call::new(Method::Discover), None).await {
             Ok(Tried::Exchange(_)) => self.era() == Some(Era::Modern),
             Ok(Tried::Refused { verdict: Verdict::Modern, .. }) => {

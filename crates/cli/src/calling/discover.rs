@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use anypod_client::proto::discover::DiscoverResult;
+use anypod_client::proto::version::Era;
 
 use super::exit::{self, Exit};
 use super::list::names;
@@ -32,10 +33,11 @@ pub(super) async fn run(args: DiscoverArgs) -> anyhow::Result<Exit> {
     if let Some(word) = rest.first() {
         return Err(Usage::new(format!("`{word}` is one word too many")).into());
     }
-    target.print(target.client.discover(), show).await
+    target.print(target.client.discover(), |result| show(result, target.client.era())).await
 }
 
-fn show(result: &DiscoverResult) -> String {
+/// `era` is what the server was found to speak.
+fn show(result: &DiscoverResult, era: Option<Era>) -> String {
     let mut out = String::new();
     let mut line = |name: &str, text: &str| {
         if !text.is_empty() {
@@ -47,7 +49,11 @@ fn show(result: &DiscoverResult) -> String {
         line("about", info.description.as_deref().unwrap_or_default());
         line("website", info.website_url.as_deref().unwrap_or_default());
     }
-    line("versions", &result.supported_versions.join(", "));
+    match era {
+        // The versions are those of the session's other side, which is this client.
+        Some(Era::Legacy) => line("era", "legacy"),
+        Some(Era::Modern) | None => line("versions", &result.supported_versions.join(", ")),
+    }
     line("offers", &offers(result));
     line("extensions", &names(result.capabilities.extensions.as_ref()));
     line("experimental", &names(result.capabilities.experimental.as_ref()));

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use anypod_client::Error;
 
-use crate::output::{self, ReaderGone};
+use crate::output::{self, Unprinted};
 use crate::usage::Usage;
 
 /// How a call ended, as scripts see it.
@@ -16,7 +16,7 @@ pub(crate) enum Exit {
     Tool = 1,
     /// The command line, or something it names, is wrong.
     Usage = 2,
-    /// The server broke the protocol, refused the request, or could not be reached.
+    /// The server broke the protocol, refused the request, or could not be reached; or the result could not be written.
     Failed = 3,
     /// The server wants (other) credentials.
     Unauthorized = 4,
@@ -64,7 +64,7 @@ pub(crate) fn of(error: &Error) -> Exit {
 
 /// Prints why there is no result, and says with which code to end.
 pub(crate) fn fail(error: &anyhow::Error) -> Exit {
-    if error.is::<ReaderGone>() {
+    if matches!(error.downcast_ref(), Some(Unprinted::ReaderGone)) {
         return Exit::Done;
     }
     let ours = error.downcast_ref::<Error>();
@@ -88,16 +88,21 @@ pub(crate) fn fail(error: &anyhow::Error) -> Exit {
 mod tests {
     use std::time::Duration;
 
-    use anypod_client::Broken;
     use anypod_client::proto::code::Code;
     use anypod_client::proto::jsonrpc::ErrorObject;
+    use anypod_client::{Broken, Challenge};
+    use http::StatusCode;
 
     use super::*;
 
     #[test]
     fn every_error_has_its_code() {
+        let challenge = Challenge::new(StatusCode::UNAUTHORIZED, Vec::new(), "https://x".to_owned());
+        let refused = Error::Refused { status: StatusCode::BAD_GATEWAY, excerpt: String::new(), retry_after: None };
         let table = [
             (Error::Answered(ErrorObject::new(Code::InvalidParams, "no")), Exit::Failed),
+            (Error::Unauthorized(Box::new(challenge)), Exit::Unauthorized),
+            (refused, Exit::Failed),
             (Error::Broken(Broken::NoAnswer), Exit::Failed),
             (Error::Unreachable { origin: "x".to_owned(), source: "y".into() }, Exit::Failed),
             (Error::OutcomeUnknown { source: "y".into() }, Exit::Failed),

@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use anyhow::Context as _;
 use anypod_client::proto::implementation::Implementation;
 use anypod_client::proto::logging::LoggingLevel;
 use anypod_client::proto::version::Era;
@@ -15,6 +14,7 @@ use clap::ValueEnum;
 use http::{HeaderName, HeaderValue, Uri, header};
 
 use super::questions::QuestionArgs;
+use super::read_at_most;
 use super::trace::Trace;
 use crate::output::bar::Progress;
 use crate::output::{self, PlainProgress, clean};
@@ -64,7 +64,7 @@ pub(crate) struct TargetArgs {
     #[arg(long, value_enum, help_heading = "Connection")]
     era: Option<EraChoice>,
     /// How long the server may take, such as 10s or 500ms. Questions to you do not count.
-    #[arg(long, value_name = "TIME", value_parser = duration, help_heading = "Connection")]
+    #[arg(long, value_name = "TIME", value_parser = timeout, help_heading = "Connection")]
     timeout: Option<Duration>,
     /// Send this header with every request; may be given several times.
     ///
@@ -273,15 +273,18 @@ fn read_header(text: &str) -> Result<(HeaderName, HeaderValue), Usage> {
 }
 
 fn read_token(path: &Path) -> Result<String, Usage> {
-    use std::io::Read as _;
     let name = path.display();
-    let read = || -> anyhow::Result<String> {
-        let mut text = String::new();
-        std::fs::File::open(path)?.take(TOKEN_LIMIT).read_to_string(&mut text).context("not a text")?;
-        Ok(text.trim().to_owned())
-    };
-    let token = read().map_err(|error| Usage::new(format!("cannot read a token from {name}: {error:#}")))?;
+    let text = std::fs::File::open(path).and_then(|file| read_at_most(file, TOKEN_LIMIT));
+    let text = text.map_err(|error| Usage::new(format!("cannot read a token from {name}: {error}")))?;
+    let token = text.trim().to_owned();
     if token.is_empty() { Err(Usage::new(format!("{name} is empty: it should hold a token"))) } else { Ok(token) }
+}
+
+fn timeout(text: &str) -> Result<Duration, String> {
+    match duration(text)? {
+        Duration::ZERO => Err("no server answers in no time".to_owned()),
+        time => Ok(time),
+    }
 }
 
 fn level(text: &str) -> Result<LoggingLevel, String> {

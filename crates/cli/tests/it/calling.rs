@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
+use std::path::Path;
 use std::process::Stdio;
 use std::sync::mpsc::channel;
 
@@ -383,4 +384,40 @@ fn every_subcommand_explains_itself_with_an_example_and_its_exit_codes() {
             assert!(said.out.contains(part), "{command}: {part}");
         }
     }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_result_that_cannot_be_written_is_no_success() {
+    let remote = Remote::start();
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let output = anypod().args(["tools", &remote.url()]).stdout(full).output().unwrap();
+    assert_eq!(output.status.code(), Some(3));
+    let err = String::from_utf8(output.stderr).unwrap();
+    assert!(err.starts_with("error: the output cannot be written: "), "{err}");
+}
+
+#[test]
+fn discover_tells_a_legacy_server_from_a_modern_one() {
+    let remote = Remote::start();
+    let modern = Said::of(&["discover", &remote.url()], &[]);
+    assert!(modern.out.contains("\nversions ") && !modern.out.contains("\nera "), "{}", modern.out);
+    let legacy = Said::of(&["discover", &remote.url(), "--era", "legacy"], &[]);
+    assert!(legacy.out.contains("\nera           legacy\n") && !legacy.out.contains("\nversions "), "{}", legacy.out);
+}
+
+#[test]
+fn a_timeout_of_nothing_is_wrong_usage() {
+    let said = Said::of(&["tools", "http://127.0.0.1:1", "--timeout", "0s"], &[]);
+    assert_eq!(said.code, Some(2), "{}", said.err);
+}
+
+#[test]
+fn a_token_that_is_too_long_is_not_cut() {
+    let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("token-{}", std::process::id()));
+    std::fs::write(&file, "x".repeat(70_000)).unwrap();
+    let said = Said::of(&["tools", "http://127.0.0.1:1", "--bearer-file", file.to_str().unwrap()], &[]);
+    std::fs::remove_file(&file).unwrap();
+    assert_eq!(said.code, Some(2), "{}", said.err);
+    assert!(said.err.contains("more than 65536 bytes"), "{}", said.err);
 }

@@ -223,3 +223,10 @@ fn no_answer_is_sent_that_nobody_gave() {
     let result: Value = serde_json::from_str(&said.out).unwrap();
     assert_eq!(result["content"][0]["text"], "Declined", "{result}");
 }
+
+#[test]
+fn an_answer_to_no_field_is_named_when_a_form_is_declined() {
+    let remote = Remote::start();
+    let said = call(&remote, &["stay", "--answer", "nmae=Ada"]);
+    assert!(said.err.contains("it has no field `nmae`"), "{}", said.err);
+}

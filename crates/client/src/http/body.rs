@@ -67,7 +67,7 @@ impl Body {
     /// # Errors
     /// [`Broken::TooMuch`] as soon as it is known to be longer than `limit`; [`Error::Lost`] if the connection breaks.
     pub(crate) async fn whole(mut self, limit: usize) -> Result<Bytes> {
-        let too_much = || Error::from(Broken::TooMuch { what: "body", limit });
+        let too_much = || Error::from(Broken::TooMuch { what: "bytes in a body", limit });
         let announced = http_body::Body::size_hint(&self).lower();
         if announced > limit as u64 {
             return Err(too_much());

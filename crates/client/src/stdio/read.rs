@@ -1,7 +1,12 @@
 //! Reading what a server says, until it ends or goes too far.
 
+use std::io;
+use std::time::Duration;
+
+use anypod_proto::method::{LegacyMethod, Method};
 use bytes::Bytes;
 use tokio::io::AsyncRead;
+use tokio::time::{Instant, timeout_at};
 
 use super::batch;
 use super::desk::Desk;
@@ -18,24 +23,36 @@ use crate::observe::Observe;
 /// the point is no server.
 const NOISE: usize = 1000;
 
+/// How long a server that has only made noise may be silent before its first message, as a multiple of
+/// [`Limits::probe_deadline`]: once for the probe, which legacy servers may ignore, and once for what follows it.
+const PATIENCE: u32 = 2;
+
 /// Reads lines and gives each message to whom it belongs.
 pub(super) struct Reading<'a> {
     desk: &'a Desk,
     limits: &'a Limits,
     observer: Option<&'a dyn Observe>,
     noise: usize,
+    /// Whether any message has come.
+    heard: bool,
+    /// The last noise, and when it came.
+    last: Option<(Instant, String)>,
 }
 
 impl<'a> Reading<'a> {
     pub(super) const fn new(desk: &'a Desk, limits: &'a Limits, observer: Option<&'a dyn Observe>) -> Self {
-        Self { desk, limits, observer, noise: 0 }
+        Self { desk, limits, observer, noise: 0, heard: false, last: None }
     }
 
     /// Reads `source` to its end.
     pub(super) async fn run(mut self, source: impl AsyncRead + Unpin) -> End {
         let mut lines = Lines::new(source, self.limits.event_bytes);
         loop {
-            let line = match lines.next().await {
+            let next = match self.next(&mut lines).await {
+                Ok(next) => next,
+                Err(broken) => return End::Broken(broken),
+            };
+            let line = match next {
                 Ok(Some(line)) => line,
                 Ok(None) => return lost("the server closed its output".to_owned()),
                 Err(error) => return lost(format!("the server's output cannot be read: {error}")),
@@ -47,6 +64,20 @@ impl<'a> Reading<'a> {
             if let Err(broken) = read {
                 return End::Broken(broken);
             }
+        }
+    }
+
+    /// The next line. Noise instead of any message is an answer too: what made it is not waited for until the requests
+    /// are too old.
+    async fn next<R: AsyncRead + Unpin>(&self, lines: &mut Lines<R>) -> Result<io::Result<Option<Line>>, Broken> {
+        match &self.last {
+            Some((since, text)) if !self.heard => {
+                let patience = self.limits.probe_deadline.saturating_mul(PATIENCE);
+                let soon = since.checked_add(patience).unwrap_or_else(|| *since + Duration::from_secs(86_400));
+                let only = |_| Broken::NotJsonRpc(format!("nothing but lines such as {text:?}"));
+                timeout_at(soon, lines.next()).await.map_err(only)
+            }
+            Some(_) | None => Ok(lines.next().await),
         }
     }
 
@@ -65,8 +96,11 @@ impl<'a> Reading<'a> {
 
     fn message(&mut self, text: &Bytes) -> Result<(), Broken> {
         match Message::read(text) {
+            Ok(Message::Request { method, .. }) if is_ours(&method) => Err(Broken::UnexpectedRequest(method)),
             Ok(message) => {
                 self.noise = 0;
+                self.heard = true;
+                self.last = None;
                 self.desk.deliver(message)
             }
             Err(broken) => match owner(text, text) {
@@ -96,11 +130,19 @@ impl<'a> Reading<'a> {
             tracing::warn!("the server writes to its output what is no message");
         }
         self.noise += 1;
+        if !self.heard {
+            self.last = Some((Instant::now(), printable(text)));
+        }
         if self.noise > NOISE {
             return Err(Broken::NotJsonRpc(format!("{NOISE} lines without one, such as {:?}", printable(text))));
         }
         Ok(())
     }
+}
+
+/// Whether only clients send this, and as their first message. What sends it back is no server, but an echo.
+fn is_ours(method: &str) -> bool {
+    method == Method::Discover.as_str() || method == LegacyMethod::Initialize.as_str()
 }
 
 fn lost(how: String) -> End {

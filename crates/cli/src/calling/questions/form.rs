@@ -1,6 +1,6 @@
 //! A form, asked field by field. No terminal is needed to run it: it takes lines and gives prompts.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 use anypod_client::proto::elicitation::{ElicitRequestFormParams, ElicitResult};
 use anypod_client::proto::jsonrpc::JsonObject;
@@ -31,6 +31,8 @@ pub(super) struct Form {
     open: VecDeque<Field>,
     content: JsonObject,
     scripted: bool,
+    /// What the script answers and this form does not ask.
+    stray: BTreeSet<String>,
 }
 
 impl Form {
@@ -41,8 +43,10 @@ impl Form {
     pub(super) fn new(params: ElicitRequestFormParams, script: &Script) -> Result<Self, Usage> {
         let ElicitRequestFormParams { message, requested_schema, .. } = params;
         let required = requested_schema.required.unwrap_or_default();
-        let mut form = Self { message, open: VecDeque::new(), content: JsonObject::new(), scripted: false };
+        let stray = script.names();
+        let mut form = Self { message, open: VecDeque::new(), content: JsonObject::new(), scripted: false, stray };
         for (name, schema) in requested_schema.properties.0 {
+            form.stray.remove(&name);
             let field = Field { required: required.contains(&name), name, schema };
             match script.answer(&field)? {
                 Some(value) => {
@@ -77,7 +81,11 @@ impl Form {
     pub(super) fn wanted(&self) -> String {
         let required = self.open.iter().filter(|field| field.required);
         let wanted: Vec<String> = required.map(|field| format!("--answer {}=…", clean::line(&field.name))).collect();
-        if wanted.is_empty() { "--answer FIELD=TEXT".to_owned() } else { wanted.join(" ") }
+        let wanted = if wanted.is_empty() { "--answer FIELD=TEXT".to_owned() } else { wanted.join(" ") };
+        match self.stray.iter().next() {
+            Some(stray) => format!("{wanted}; it has no field `{}`", clean::line(stray)),
+            None => wanted,
+        }
     }
 
     /// What stands before the first field.

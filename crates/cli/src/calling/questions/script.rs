@@ -1,13 +1,13 @@
 //! Answers that a script gives on the command line.
 
-use std::collections::BTreeMap;
-use std::io::Read;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use anypod_client::proto::jsonrpc::JsonObject;
 use serde_json::Value;
 
 use super::field::Field;
+use crate::calling::read_at_most;
 use crate::usage::Usage;
 
 /// The most that a file with answers may hold, in bytes.
@@ -34,13 +34,17 @@ impl Script {
         }
         if let Some(path) = file {
             let wrong = |why: String| Usage::new(format!("--answers {}: {why}", path.display()));
-            let mut text = String::new();
-            let opened = std::fs::File::open(path).and_then(|file| file.take(FILE_LIMIT).read_to_string(&mut text));
-            opened.map_err(|error| wrong(error.to_string()))?;
+            let text = std::fs::File::open(path).and_then(|file| read_at_most(file, FILE_LIMIT));
+            let text = text.map_err(|error| wrong(error.to_string()))?;
             script.values =
                 serde_json::from_str(&text).map_err(|error| wrong(format!("no JSON object of answers: {error}")))?;
         }
         Ok(script)
+    }
+
+    /// The fields that it has answers for.
+    pub(super) fn names(&self) -> BTreeSet<String> {
+        self.texts.keys().chain(self.values.keys()).cloned().collect()
     }
 
     /// The answer for a field; `--answer` before the file.

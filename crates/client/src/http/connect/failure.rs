@@ -13,7 +13,7 @@ use crate::error::{Broken, Error};
 pub(super) fn sort(error: legacy::Error, origin: &str, header_bytes: usize) -> Error {
     let hyper = error.source().and_then(|source| source.downcast_ref::<hyper::Error>());
     if hyper.is_some_and(hyper::Error::is_parse_too_large) {
-        return Broken::TooMuch { what: "header section", limit: header_bytes }.into();
+        return Broken::TooMuch { what: "bytes in a header section", limit: header_bytes }.into();
     }
     // Without a connection nothing was sent. And hyper calls canceled what it gives back as it was.
     let did_not_run = error.connect_info().is_none()

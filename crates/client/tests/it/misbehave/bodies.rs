@@ -9,13 +9,13 @@ const MEGABYTES_100: u64 = 100 << 20;
 
 calls_end! {
     gives_up_on_a_body_that_is_announced_as_too_long: Reply::result(&done()).padded(MEGABYTES_100)
-        => Error::Broken(Broken::TooMuch { what: "body", limit: 65_536 }),
+        => Error::Broken(Broken::TooMuch { what: "bytes in a body", limit: 65_536 }),
     gives_up_on_a_body_that_turns_out_too_long:
         Reply::raw("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n\r\n").bytes("{}").padded(MEGABYTES_100)
-        => Error::Broken(Broken::TooMuch { what: "body", limit: 65_536 }),
+        => Error::Broken(Broken::TooMuch { what: "bytes in a body", limit: 65_536 }),
     gives_up_on_a_page_that_has_no_end:
         Reply::raw("HTTP/1.1 200 OK\r\ncontent-type: text/html\r\n\r\n").bytes("<p>").padded(u64::MAX / 2)
-        => Error::Broken(Broken::TooMuch { what: "body", .. } | Broken::ContentType(_)),
+        => Error::Broken(Broken::TooMuch { what: "bytes in a body", .. } | Broken::ContentType(_)),
     shows_no_more_than_the_beginning_of_an_error_page:
         Reply::text(500, "text/html", format!("<h1>\u{1b}[31mOops</h1>{}", "x".repeat(1 << 20)))
         => Error::Refused { status, excerpt, .. }

@@ -13,12 +13,12 @@ calls_end! {
     refuses_a_status_that_is_none: Reply::raw("HTTP/1.1 9999 \r\n\r\n") => Error::OutcomeUnknown { .. },
     refuses_a_head_that_is_cut_off: Reply::raw("HTTP/1.1 200 OK\r\ncontent-ty") => Error::OutcomeUnknown { .. },
     refuses_a_header_that_is_too_long: Reply::result(&done()).header("x-long", vec![b'a'; 1 << 20])
-        => Error::Broken(Broken::TooMuch { what: "header section", limit: 65_536 }),
+        => Error::Broken(Broken::TooMuch { what: "bytes in a header section", limit: 65_536 }),
     refuses_headers_that_are_too_many:
         (0..1000).fold(Reply::result(&done()), |reply, number| reply.header(&format!("x-{number}"), "a"))
-        => Error::Broken(Broken::TooMuch { what: "header section", limit: 65_536 }),
+        => Error::Broken(Broken::TooMuch { what: "bytes in a header section", limit: 65_536 }),
     refuses_headers_that_have_no_end: Reply::raw("HTTP/1.1 200 OK\r\n").bytes("a: b\r\n").times(u64::MAX)
-        => Error::Broken(Broken::TooMuch { what: "header section", limit: 65_536 }),
+        => Error::Broken(Broken::TooMuch { what: "bytes in a header section", limit: 65_536 }),
     says_when_to_come_again: Reply::text(503, "text/plain", "busy").header("retry-after", "7")
         => Error::Refused { retry_after: Some(pause), .. } if *pause == Duration::from_secs(7),
     takes_no_pause_for_one_that_is_out_of_reason:

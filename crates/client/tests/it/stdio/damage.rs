@@ -1,9 +1,13 @@
 //! Servers that write what is no message, or stop in the middle of one.
 
+use std::time::Duration;
+
 use anypod_client::proto::method::Method;
+use anypod_client::stdio::Probe;
 use anypod_client::{Broken, Call, Error};
 use serde_json::json;
 use tokio::io::AsyncWriteExt;
+use tokio::time::Instant;
 
 use super::{Peer, begin, call, identity, limited, result, wire};
 
@@ -91,6 +95,45 @@ async fn a_server_that_never_comes_to_the_point_is_given_up() {
     }
     let error = exchange.next().await.unwrap_err();
     assert!(matches!(&error, Error::Broken(Broken::NotJsonRpc(why)) if why.contains("yes")), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_whose_only_answer_is_noise_is_given_up_soon() {
+    let (wire, mut peer) = wire();
+    let began = Instant::now();
+    let (mut exchange, _) = begin(&wire, &mut peer, &call("one")).await;
+    peer.write("syntax error\n").await;
+    let next = tokio::time::timeout(Duration::from_secs(300), exchange.next()).await;
+    let error = next.expect("an end before its deadline").unwrap_err();
+    assert!(matches!(&error, Error::Broken(Broken::NotJsonRpc(why)) if why.contains("syntax error")), "{error}");
+    assert_eq!(began.elapsed().as_secs(), 10);
+}
+
+#[tokio::test(start_paused = true)]
+async fn noise_after_a_message_leaves_requests_all_their_time() {
+    let (wire, mut peer) = wire();
+    is_alive(&wire, &mut peer).await;
+    let (mut exchange, request) = begin(&wire, &mut peer, &call("long")).await;
+    peer.write("working\n").await;
+    tokio::time::advance(Duration::from_secs(200)).await;
+    peer.answer(&request, json!({})).await;
+    assert_eq!(result(&mut exchange).await, json!({}));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_echo_is_no_server() {
+    let (wire, mut peer) = wire();
+    let identity = identity();
+    let echo = async {
+        let request = peer.receive().await;
+        peer.send(request).await;
+    };
+    let (probe, ()) = tokio::join!(wire.probe(&identity), echo);
+    let Probe::Failed(error) = probe.unwrap() else { panic!("an error") };
+    assert!(
+        matches!(&error, Error::Broken(Broken::UnexpectedRequest(method)) if method == "server/discover"),
+        "{error}"
+    );
 }
 
 #[tokio::test(start_paused = true)]

@@ -36,7 +36,7 @@ impl http_body::Body for Pieces {
 }
 
 fn too_much(limit: usize) -> Broken {
-    Broken::TooMuch { what: "body", limit }
+    Broken::TooMuch { what: "bytes in a body", limit }
 }
 
 #[tokio::test]

@@ -111,7 +111,7 @@ async fn a_header_section_beyond_the_bound_is_an_error() {
     let peer = Peer::new(&server.url("http"), &Settings::default(), &limits);
     let error = peer.send("", Turn::Waits).await.map(|_| ()).unwrap_err();
     // hyper does not read with less than that.
-    let expected = Broken::TooMuch { what: "header section", limit: 8192 };
+    let expected = Broken::TooMuch { what: "bytes in a header section", limit: 8192 };
     assert!(matches!(&error, Error::Broken(broken) if *broken == expected), "{error:?}");
 }
 
