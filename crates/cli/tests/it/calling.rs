@@ -421,3 +421,11 @@ fn a_token_that_is_too_long_is_not_cut() {
     assert_eq!(said.code, Some(2), "{}", said.err);
     assert!(said.err.contains("more than 65536 bytes"), "{}", said.err);
 }
+
+#[test]
+fn tls_to_a_plain_port_is_told_as_such() {
+    let remote = Remote::start();
+    let said = Said::of(&["tools", &remote.url().replace("http://", "https://"), "--timeout", "20s"], &[]);
+    assert_eq!(said.code, Some(3), "{}", said.err);
+    assert!(said.err.contains("it may be no TLS server, and its URL http://"), "{}", said.err);
+}

@@ -72,8 +72,22 @@ impl fmt::Display for Chain {
             }
             (cause, last) = (next, text);
         }
-        Ok(())
+        if speaks_no_tls(&self.0) { f.write_str(": it may be no TLS server, and its URL http://") } else { Ok(()) }
     }
+}
+
+/// Whether what answered the handshake was not even a message of TLS, as from a server of plain HTTP.
+fn speaks_no_tls(error: &legacy::Error) -> bool {
+    let mut next = error.source();
+    while let Some(cause) = next {
+        if let Some(error) = cause.downcast_ref() {
+            return matches!(error, rustls::Error::InvalidMessage(rustls::InvalidMessage::InvalidContentType));
+        }
+        // An I/O error does not give what it holds as its source, and may hold another of its kind.
+        let held = cause.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+        next = held.map(|held| held as &(dyn std::error::Error + 'static)).or_else(|| cause.source());
+    }
+    false
 }
 
 impl std::error::Error for Chain {}
