@@ -231,24 +231,24 @@ impl Cache {
     }
 
     /// Keeps an answer, if it may be kept and nothing newer is known. What it replaces is forgotten in any case. Says
-    /// whether it is fresh for whoever waits for it.
+    /// whether it is good for whoever waits for it: who came after a change does not.
     async fn keep(&self, key: &Key, asking: &Asking, json: &Raw) -> bool {
         let hint = mark::hint(json);
         let ttl = Duration::from_millis(hint.ttl_ms).min(self.limits.cache_ttl);
         // Spec: server/utilities/caching, "Cache Scope Field". Other credentials may have come while the server was asked.
         let same_user = self.context() == key.context;
+        let good = !ttl.is_zero() && same_user;
         let overtaken = self.book().stamp(counter_of(key)) != asking.stamp;
-        let fresh = !ttl.is_zero() && same_user && !overtaken;
-        self.book().note_kept(key.method, fresh);
+        self.book().note_kept(key.method, good);
         self.soil(key, !key.is_later_page());
         self.settle().await;
         let text = self.text(key, hint.scope);
         // Once more: what came since has soiled it, or the store did not forget what was there.
-        if fresh && !self.book().is_dirty(&text) {
+        if good && !overtaken && !self.book().is_dirty(&text) {
             let useful = ttl.saturating_add(self.limits.cache_stale);
             self.within(self.store.put(&text, Keep { json: json.clone(), ttl, useful })).await;
         }
-        fresh
+        good
     }
 
     /// Has the store forget what it is to forget. Until it has, nobody takes that from there.
@@ -271,6 +271,100 @@ impl Cache {
                 tracing::warn!("the store of the cache took too long");
                 None
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use anypod_proto::capabilities::ClientCapabilities;
+    use anypod_proto::implementation::Implementation;
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::credentials::{Bearer, BoxFuture};
+
+    fn cache(store: &Arc<dyn CacheStore>, name: &str, settings: Settings) -> Cache {
+        let identity = Identity::new(Implementation::new(name, "1"), ClientCapabilities::default());
+        let asker = Asker { url: Some("https://pods.example/mcp"), identity: &identity, settings: &settings };
+        Cache::new(Arc::clone(store), &asker, Arc::default(), &Outside::real())
+    }
+
+    fn bearer(token: &str) -> Settings {
+        Settings { credentials: Some(Arc::new(Bearer::new(token).unwrap())), ..Settings::default() }
+    }
+
+    fn key(cache: &Cache) -> Key {
+        cache.key(&Call::new(Method::Discover)).unwrap()
+    }
+
+    async fn keep(cache: &Cache, scope: &str) {
+        let json = format!(r#"{{"ttlMs":60000,"cacheScope":"{scope}"}}"#);
+        let (key, json) = (key(cache), Raw::checked(Bytes::from(json)));
+        let asking = cache.ask(&key, false, None);
+        assert!(cache.keep(&key, &asking, &json).await);
+    }
+
+    async fn finds(cache: &Cache) -> bool {
+        cache.find(&key(cache)).await.is_some()
+    }
+
+    #[tokio::test]
+    async fn a_shared_store_gives_others_what_is_public_only() {
+        let store: Arc<dyn CacheStore> = Arc::new(MemoryCache::new(1 << 20));
+        let (ann, bob) = (cache(&store, "a", bearer("ann")), cache(&store, "a", bearer("bob")));
+        keep(&ann, "private").await;
+        assert_eq!((finds(&ann).await, finds(&bob).await), (true, false));
+        keep(&ann, "public").await;
+        assert_eq!((finds(&ann).await, finds(&bob).await), (true, true));
+        keep(&ann, "private").await;
+        assert_eq!((finds(&ann).await, finds(&bob).await), (true, false), "it is not public any more");
+    }
+
+    #[tokio::test]
+    async fn a_shared_store_gives_nothing_to_clients_that_servers_may_answer_otherwise() {
+        let store: Arc<dyn CacheStore> = Arc::new(MemoryCache::new(1 << 20));
+        let mut tenant = Settings::default();
+        tenant.headers.insert("x-tenant", http::HeaderValue::from_static("b"));
+        let one = cache(&store, "a", Settings::default());
+        keep(&one, "public").await;
+        assert!(finds(&cache(&store, "a", bearer("any"))).await);
+        assert!(!finds(&cache(&store, "b", Settings::default())).await);
+        assert!(!finds(&cache(&store, "a", tenant)).await);
+    }
+
+    /// A store that drops nothing.
+    struct Old(Duration);
+
+    impl CacheStore for Old {
+        fn get<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<Option<Kept>, Source>> {
+            let json = Raw::checked(Bytes::from_static(b"{}"));
+            Box::pin(std::future::ready(Ok(Some(Kept { json, ttl: Duration::MAX, age: self.0 }))))
+        }
+
+        fn put<'a>(&'a self, _: &'a str, _: Keep) -> BoxFuture<'a, Result<(), Source>> {
+            Box::pin(std::future::ready(Ok(())))
+        }
+
+        fn forget<'a>(&'a self, _: &'a [String]) -> BoxFuture<'a, Result<(), Source>> {
+            Box::pin(std::future::ready(Ok(())))
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn no_store_makes_a_result_fresher_or_of_longer_use_than_the_limits_allow() {
+        let Limits { cache_ttl, cache_stale, .. } = Limits::default();
+        for (age, fresh, useful) in [
+            (cache_ttl - Duration::from_secs(1), true, true),
+            (cache_ttl, false, true),
+            (cache_ttl + cache_stale, false, false),
+            (Duration::MAX, false, false),
+        ] {
+            let store: Arc<dyn CacheStore> = Arc::new(Old(age));
+            let cache = cache(&store, "a", Settings::default());
+            let kept = cache.find(&key(&cache)).await.unwrap();
+            let stale = cache.stale(&kept, tokio::time::Instant::now());
+            assert_eq!((kept.fresh().is_some(), stale.is_some()), (fresh, useful), "{age:?}");
         }
     }
 }

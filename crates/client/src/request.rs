@@ -167,7 +167,7 @@ impl<T: Reply> Request<T> {
     pub async fn round(mut self) -> Result<Round<T>> {
         let mut call = self.call?;
         Ok(match self.client.inner().round(&mut call, &mut self.options).await? {
-            Ended::Complete(raw) => Round::Done(T::read(raw, &self.client, &call)?),
+            Ended::Complete(raw) => Round::Done(read(raw, &self.client, &call)?),
             Ended::Task(task) => Round::Task(Task::new(&self.client, task.task.task_id, call)),
             Ended::Asks { requests, state } => {
                 let next = Self { client: self.client, call: Ok(call), options: self.options, reply: PhantomData };
@@ -186,7 +186,7 @@ impl<T: Reply> Request<T> {
         let mut call = self.call?;
         Ok(match self.client.inner().run(&mut call, &mut self.options).await? {
             Ended::Task(task) => Started::Task(Box::new(Task::new(&self.client, task.task.task_id, call))),
-            ended => Started::Done(T::read(ended.into_raw()?, &self.client, &call)?),
+            ended => Started::Done(read(ended.into_raw()?, &self.client, &call)?),
         })
     }
 }
@@ -208,7 +208,7 @@ impl<T: Reply> Request<T> {
             Ended::Task(task) => Box::pin(inner.follow(&self.client, *task, &mut self.options)).await?,
             ended => ended.into_raw()?,
         };
-        T::read(raw, &self.client, &call).inspect_err(|_| inner.reject(&call))
+        read(raw, &self.client, &call)
     }
 }
 
@@ -219,6 +219,11 @@ impl<T: Reply> IntoFuture for Request<T> {
     fn into_future(mut self) -> Self::IntoFuture {
         Box::pin(async move { self.send().await })
     }
+}
+
+/// Reads a result. What cannot be read is not kept either.
+fn read<T: Reply>(raw: Raw, client: &Client, call: &Call) -> Result<T> {
+    T::read(raw, client, call).inspect_err(|_| client.inner().reject(call))
 }
 
 /// What one round gave.

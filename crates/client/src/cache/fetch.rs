@@ -138,8 +138,8 @@ impl Inner {
 
 impl Cache {
     /// A result that is not fresh, for a server that cannot be reached.
-    fn stale(&self, kept: &Kept, looked: Instant) -> Option<Fetched<Raw>> {
-        let age = kept.age + looked.elapsed();
+    pub(super) fn stale(&self, kept: &Kept, looked: Instant) -> Option<Fetched<Raw>> {
+        let age = kept.age.saturating_add(looked.elapsed());
         let within = age < kept.ttl.saturating_add(self.limits.cache_stale);
         let value = within.then(|| mark::stale(&kept.json, age)).flatten()?;
         Some(Fetched { value, age: Some(age), stale: true })
@@ -147,7 +147,7 @@ impl Cache {
 }
 
 impl Kept {
-    fn fresh(&self) -> Option<Fetched<Raw>> {
+    pub(super) fn fresh(&self) -> Option<Fetched<Raw>> {
         let fetched = || Fetched { value: self.json.clone(), age: Some(self.age), stale: false };
         (self.age < self.ttl).then(fetched)
     }

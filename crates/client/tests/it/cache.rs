@@ -14,7 +14,7 @@ use anypod_client::proto::meta;
 use anypod_client::proto::method::Method;
 use anypod_client::{
     Bearer, BoxFuture, CacheStore, CacheUse, Challenge, Client, ClientBuilder, Credentials, Error, Keep, Kept, Limits,
-    MemoryCache, Trace,
+    MemoryCache,
 };
 use anypod_server::{Server, Tool};
 use http::{HeaderValue, Response};
@@ -33,7 +33,7 @@ fn resource(text: &str, ttl_ms: u64, scope: &str) -> Value {
 }
 
 /// A server of which every read gives another text.
-fn counting(ttl_ms: u64, scope: &'static str) -> Scripted {
+pub(crate) fn counting(ttl_ms: u64, scope: &'static str) -> Scripted {
     let reads = AtomicUsize::new(0);
     Scripted::new(move |_| Ok(resource(&reads.fetch_add(1, Ordering::SeqCst).to_string(), ttl_ms, scope)))
 }
@@ -46,7 +46,7 @@ fn text(result: Value) -> String {
     result["contents"][0]["text"].as_str().unwrap().to_owned()
 }
 
-fn modern() -> ClientBuilder {
+pub(crate) fn modern() -> ClientBuilder {
     Client::builder().era(anypod_client::proto::version::Era::Modern)
 }
 
@@ -325,6 +325,24 @@ async fn requests_for_the_same_share_one_round_trip() {
     let (texts, ()) = tokio::join!(futures_util::future::join_all(requests), opening);
     assert_eq!(texts, vec!["0"; 10]);
     assert_eq!(server.asked().len(), 1);
+}
+
+#[tokio::test]
+async fn who_waits_when_it_changes_shares_the_answer_and_nobody_later_does() {
+    let gate = Arc::new(Notify::new());
+    let reads = AtomicUsize::new(0);
+    let server = Scripted::http(move |_, request| {
+        let text = reads.fetch_add(1, Ordering::SeqCst).to_string();
+        let answer = json!({ "jsonrpc": "2.0", "id": request["id"], "result": resource(&text, 60_000, "public") });
+        events(&[notice("notifications/resources/updated", json!({ "uri": "file:///a" })), answer])
+    });
+    let client = modern().service(Slow::new(server.clone(), &gate));
+    let request = || text_of(client.read("file:///a").raw());
+    let opening = async { gate.notify_one() };
+    let (first, second, ()) = tokio::join!(request(), request(), opening);
+    assert_eq!((first.as_str(), second.as_str()), ("0", "0"));
+    gate.notify_one();
+    assert_eq!(request().await, "1");
 }
 
 #[tokio::test]

@@ -20,4 +20,5 @@ mod scripted;
 mod slow;
 mod stdio;
 mod tasks;
+mod telemetry;
 mod timeouts;
