@@ -315,7 +315,7 @@ async fn start(future: &mut BoxFuture<'static, anypod_client::Result<anypod_clie
     .await;
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn requests_for_the_same_share_one_round_trip() {
     let gate = Arc::new(Notify::new());
     let server = counting(60_000, "private");
@@ -327,7 +327,7 @@ async fn requests_for_the_same_share_one_round_trip() {
     assert_eq!(server.asked().len(), 1);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn who_waits_when_it_changes_shares_the_answer_and_nobody_later_does() {
     let gate = Arc::new(Notify::new());
     let reads = AtomicUsize::new(0);
@@ -345,7 +345,7 @@ async fn who_waits_when_it_changes_shares_the_answer_and_nobody_later_does() {
     assert_eq!(request().await, "1");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn where_the_one_who_asks_goes_away_another_asks() {
     let gate = Arc::new(Notify::new());
     let server = counting(60_000, "private");
@@ -362,7 +362,7 @@ async fn where_the_one_who_asks_goes_away_another_asks() {
     assert_eq!(server.asked().len(), 1, "the first never reached the server");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_failure_of_the_server_is_shared_and_the_next_request_asks_again() {
     let gate = Arc::new(Notify::new());
     let failing = Scripted::new(|_| Err(json!({ "code": -32603, "message": "no" })));
@@ -389,7 +389,7 @@ async fn who_waits_for_another_waits_no_longer_than_its_own_time() {
     assert!(matches!(waiting.await, Err(Error::TimedOut(_))));
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn what_is_not_fresh_when_it_comes_is_for_who_asked() {
     let gate = Arc::new(Notify::new());
     let server = counting(0, "private");
