@@ -190,7 +190,8 @@ impl Inner {
     fn read(&self, call: &Call, raw: Raw) -> Result<Ended> {
         match result_type(&raw)? {
             ResultType::Complete => Ok(Ended::Complete(raw)),
-            ResultType::InputRequired if may_ask(call) => self.read_questions(&raw),
+            // What extensions allow is theirs to say.
+            ResultType::InputRequired if call.known().is_none_or(Method::takes_rounds) => self.read_questions(&raw),
             ResultType::InputRequired => Err(Broken::ResultType(ResultType::InputRequired.to_string()).into()),
             ResultType::Other(name) if name == tasks::RESULT_TYPE && self.follows_tasks => {
                 Ok(Ended::Task(Box::new(raw.read()?)))
@@ -234,23 +235,6 @@ impl Drop for Unanswered<'_> {
         if let Some(state) = &self.state {
             self.upstream.give_up(state);
         }
-    }
-}
-
-/// Whether a server may answer with questions. Spec: basic/patterns/mrtr, "Supported Requests". What extensions allow
-/// is theirs to say.
-fn may_ask(call: &Call) -> bool {
-    match call.known() {
-        None | Some(Method::ToolsCall | Method::PromptsGet | Method::ResourcesRead) => true,
-        Some(
-            Method::Discover
-            | Method::ToolsList
-            | Method::PromptsList
-            | Method::ResourcesList
-            | Method::ResourceTemplatesList
-            | Method::Complete
-            | Method::SubscriptionsListen,
-        ) => false,
     }
 }
 

@@ -55,6 +55,35 @@ methods! {
     }
 }
 
+impl Method {
+    /// Whether a server may answer with questions first. Spec: basic/patterns/mrtr, "Supported Requests".
+    pub const fn takes_rounds(self) -> bool {
+        match self {
+            Self::ToolsCall | Self::PromptsGet | Self::ResourcesRead => true,
+            Self::Discover
+            | Self::ToolsList
+            | Self::PromptsList
+            | Self::ResourcesList
+            | Self::ResourceTemplatesList
+            | Self::Complete
+            | Self::SubscriptionsListen => false,
+        }
+    }
+
+    /// Whether results carry caching hints, and may be kept. Spec: server/utilities/caching, "Cacheable Results".
+    pub const fn is_cacheable(self) -> bool {
+        match self {
+            Self::Discover
+            | Self::ToolsList
+            | Self::PromptsList
+            | Self::ResourcesList
+            | Self::ResourceTemplatesList
+            | Self::ResourcesRead => true,
+            Self::ToolsCall | Self::PromptsGet | Self::Complete | Self::SubscriptionsListen => false,
+        }
+    }
+}
+
 methods! {
     /// A request that only legacy clients send.
     LegacyMethod {

@@ -32,23 +32,10 @@ struct Params<'a> {
     cursor: Option<Cow<'a, str>>,
 }
 
-/// Whether results of a method may be kept. Spec: server/utilities/caching, "Cacheable Results".
-pub(super) const fn is_kept(method: Method) -> bool {
-    match method {
-        Method::Discover
-        | Method::ToolsList
-        | Method::PromptsList
-        | Method::ResourcesList
-        | Method::ResourceTemplatesList
-        | Method::ResourcesRead => true,
-        Method::ToolsCall | Method::PromptsGet | Method::Complete | Method::SubscriptionsListen => false,
-    }
-}
-
 impl Key {
     /// What the result of `call` would be kept under, if it may be. `context` is asked for only then.
     pub(crate) fn of(call: &Call, context: impl FnOnce() -> String) -> Option<Self> {
-        let method = call.known().filter(|method| is_kept(*method) && call.answers.is_none())?;
+        let method = call.known().filter(|method| method.is_cacheable() && call.answers.is_none())?;
         let mut json = Vec::with_capacity(call.params.len() + 2);
         json.push(b'{');
         json.extend_from_slice(&call.params);

@@ -348,17 +348,7 @@ impl Source {
 /// Modern servers ask in the course of these methods only, and so may this one.
 /// Spec: basic/patterns/mrtr, "Supported Requests".
 fn wants(method: Method, call: &Call) -> Wants {
-    let questions = match method {
-        Method::ToolsCall | Method::PromptsGet | Method::ResourcesRead => true,
-        Method::Discover
-        | Method::ToolsList
-        | Method::PromptsList
-        | Method::ResourcesList
-        | Method::ResourceTemplatesList
-        | Method::Complete
-        | Method::SubscriptionsListen => false,
-    };
-    Wants { questions, progress: call.progress, log: call.log_level }
+    Wants { questions: method.takes_rounds(), progress: call.progress, log: call.log_level }
 }
 
 /// The messages of a call, for its caller.

@@ -30,12 +30,12 @@ use crate::{
 /// # Errors
 /// If `text` is no JSON object.
 pub fn result(method: Method, text: &str) -> Result<String, ScanError> {
-    let envelope = match is_cacheable(method) {
+    let envelope = match method.is_cacheable() {
         true => r#"{"resultType":"complete","ttlMs":0,"cacheScope":"private""#,
         false => r#"{"resultType":"complete""#,
     };
     // A legacy result can have members of these names, which mean nothing.
-    let replaced: &[&str] = if is_cacheable(method) { &[RESULT_TYPE, "ttlMs", "cacheScope"] } else { &[RESULT_TYPE] };
+    let replaced: &[&str] = if method.is_cacheable() { &[RESULT_TYPE, "ttlMs", "cacheScope"] } else { &[RESULT_TYPE] };
     let mut modern = String::with_capacity(envelope.len() + text.len() + 16);
     modern.push_str(envelope);
     let mut has_content = false;
@@ -54,18 +54,6 @@ pub fn result(method: Method, text: &str) -> Result<String, ScanError> {
     }
     modern.push('}');
     Ok(modern)
-}
-
-const fn is_cacheable(method: Method) -> bool {
-    match method {
-        Method::Discover
-        | Method::ToolsList
-        | Method::PromptsList
-        | Method::ResourcesList
-        | Method::ResourceTemplatesList
-        | Method::ResourcesRead => true,
-        Method::ToolsCall | Method::PromptsGet | Method::Complete | Method::SubscriptionsListen => false,
-    }
 }
 
 /// What a legacy server would answer to `server/discover`, from what it said when its session was opened.
@@ -143,7 +131,7 @@ pub struct UrlElicitations {
 pub fn error(version: Version, method: Method, uri: Option<&str>, error: ErrorObject) -> Failure {
     if error.code == Code::LegacyUrlElicitationRequired.number()
         && version >= Version::V2025_11_25
-        && takes_rounds(method)
+        && method.takes_rounds()
         && let Some(pages) = error.data.as_ref().and_then(read_pages)
     {
         return Failure::InputRequired(pages);
@@ -154,19 +142,6 @@ pub fn error(version: Version, method: Method, uri: Option<&str>, error: ErrorOb
         name_resource(&mut error, uri);
     }
     Failure::Error(error)
-}
-
-const fn takes_rounds(method: Method) -> bool {
-    match method {
-        Method::ToolsCall | Method::PromptsGet | Method::ResourcesRead => true,
-        Method::Discover
-        | Method::ToolsList
-        | Method::PromptsList
-        | Method::ResourcesList
-        | Method::ResourceTemplatesList
-        | Method::Complete
-        | Method::SubscriptionsListen => false,
-    }
 }
 
 /// Says which resource was not found, unless the server did.
