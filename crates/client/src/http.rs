@@ -209,8 +209,7 @@ impl Wire {
         }
         let watch = self.observer.as_ref().map(|observer| {
             let number = self.numbers.fetch_add(1, Ordering::Relaxed);
-            let (parts, full) = request.clone().into_parts();
-            let _: Full<Bytes> = full;
+            let (parts, _) = request.clone().into_parts();
             observer.request(number, &parts, body);
             Watch { observer: Arc::clone(observer), number }
         });

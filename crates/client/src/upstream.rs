@@ -148,10 +148,7 @@ impl Upstream {
                 Ok(())
             }
             Transport::Stdio { wire, identity } => {
-                let verdict = match wire.probe(identity).await? {
-                    stdio::Probe::Answered(answer) => era::judge_probe(&answer),
-                    stdio::Probe::Silent | stdio::Probe::Failed(_) => Verdict::Legacy,
-                };
+                let verdict = probe(wire, identity).await?;
                 self.believe(&verdict)
             }
         }
@@ -228,9 +225,7 @@ impl Upstream {
     async fn is_modern_by_its_own_word(&self) -> bool {
         if let Transport::Stdio { wire, identity } = &self.modern {
             // Within the deadline of a probe: what is no server may not answer at all.
-            let probe = wire.probe(identity).await;
-            let modern =
-                matches!(&probe, Ok(stdio::Probe::Answered(answer)) if era::judge_probe(answer) == Verdict::Modern);
+            let modern = matches!(probe(wire, identity).await, Ok(Verdict::Modern));
             if modern {
                 self.settle(Era::Modern);
             }
@@ -355,6 +350,14 @@ impl Upstream {
             self.eras.put(&self.name, era);
         }
     }
+}
+
+/// What a server over pipes says of itself. Spec: basic/transports/stdio, "Backward Compatibility".
+async fn probe(wire: &stdio::Wire, identity: &Identity) -> Result<Verdict> {
+    Ok(match wire.probe(identity).await? {
+        stdio::Probe::Answered(answer) => era::judge_probe(&answer),
+        stdio::Probe::Silent | stdio::Probe::Failed(_) => Verdict::Legacy,
+    })
 }
 
 fn is_unsupported_version(error: &Error) -> bool {
