@@ -1,8 +1,9 @@
 //! Admission: whatever is taken says the same to us, to the headers and to any other reader.
 
-use anypod_proto::admit::{Admitted, Carrier, admit};
+use anypod_proto::admit::{Admitted, Carrier, admit, check};
 use anypod_proto::header;
 use anypod_proto::param_header::ParamHeaders;
+use anypod_proto::reject::Refused;
 use anypod_proto::request::Request;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::{Value, json};
@@ -29,6 +30,7 @@ pub fn run(data: &[u8]) {
         assert_eq!(response["error"]["code"], refused.rejection.code().number());
         assert!(!refused.rejection.status().is_success());
     }
+    borrowed_alike(&by_http, check(Carrier::Http(&headers), body, |_| Some(&mirrored)));
     if let Ok(Admitted::Request(request)) = &by_http {
         let Ok(Admitted::Request(same)) = &by_stream else {
             panic!("headers make a request acceptable: {by_stream:?}")
@@ -43,7 +45,17 @@ fn mirrored() -> ParamHeaders {
     ParamHeaders::from_schema(&schema).expect("a schema")
 }
 
-fn view(request: &Request) -> [Option<String>; 5] {
+/// A body that is only borrowed is admitted alike, if it is a modern request.
+fn borrowed_alike(owned: &Result<Admitted, Refused>, borrowed: Result<Option<Request<&str>>, Refused>) {
+    match (owned, borrowed) {
+        (Ok(Admitted::Request(owned)), Ok(Some(borrowed))) => assert_eq!(view(owned), view(&borrowed)),
+        (Ok(Admitted::Notice(_) | Admitted::Legacy(_) | Admitted::LegacyBatch(_)) | Err(_), Ok(None)) => {}
+        (Err(owned), Err(borrowed)) => assert_eq!(*owned, borrowed),
+        (owned, borrowed) => panic!("owned {owned:?}, borrowed {borrowed:?}"),
+    }
+}
+
+fn view(request: &Request<impl AsRef<str>>) -> [Option<String>; 5] {
     [
         Some(request.method_name().into_owned()),
         request.name().map(Into::into),

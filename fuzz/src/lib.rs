@@ -5,8 +5,10 @@
 //! `cargo +nightly fuzz run seal_open`.
 
 pub mod admit;
+pub mod edit_differential;
 pub mod header_value;
 pub mod scan;
 pub mod seal_open;
 pub mod sse_decode;
 pub mod uri_template;
+pub mod verify_differential;

@@ -7,8 +7,9 @@
 //!
 //! Spec: basic/index, "`_meta`"; basic/versioning; basic/transports/streamable-http, "Server Validation".
 
-mod frame;
+pub(crate) mod frame;
 mod headers;
+pub(crate) mod member;
 
 use http::HeaderMap;
 
@@ -21,6 +22,8 @@ use crate::reject::{Refused, Rejection};
 use crate::request::{Answer, Notice, Request, StrSpan};
 use crate::version::{Era, Version};
 use frame::{Frame, Outcome};
+
+pub use member::Member;
 
 /// The most messages that a legacy batch may hold. Only revision 2025-03-26 has batches.
 pub const MAX_BATCH: usize = 64;
@@ -90,9 +93,7 @@ pub fn admit<'t>(
             legacy(declared, frame, body).map(Admitted::Legacy)
         }
         Era::Modern => {
-            if frame.outcome.is_some() {
-                return Err(refuse(Rejection::NotJsonRpc("clients send no responses in this revision")));
-            }
+            answers_nothing(&frame).map_err(refuse)?;
             if frame.id.is_none() {
                 return notice(frame, body).map(Admitted::Notice);
             }
@@ -100,6 +101,33 @@ pub fn admit<'t>(
             request(version, frame, body).map(Admitted::Request)
         }
     }
+}
+
+/// Admits one modern request whose body stays where it is. `None` is any other message, which is for [`admit`].
+///
+/// # Errors
+/// Those of [`admit`].
+pub fn check<'b, 't>(
+    carrier: Carrier<'_>,
+    body: &'b [u8],
+    param_headers: impl FnOnce(&str) -> Option<&'t ParamHeaders>,
+) -> Result<Option<Request<&'b str>>, Refused> {
+    let body =
+        std::str::from_utf8(body).map_err(|error| Refused::anonymous(Rejection::NotUtf8(error.valid_up_to())))?;
+    if body.trim_ascii_start().starts_with('[') {
+        return Ok(None);
+    }
+    let frame = frame::parse(body)?;
+    let refuse = |rejection| Refused { id: frame.id_text(body), rejection };
+    if era(carrier, &frame).map_err(refuse)? == Era::Legacy {
+        return Ok(None);
+    }
+    answers_nothing(&frame).map_err(refuse)?;
+    if frame.id.is_none() {
+        return Ok(None);
+    }
+    let version = check_modern(carrier, &frame, body, param_headers).map_err(refuse)?;
+    request(version, frame, body).map(Some)
 }
 
 fn declared(carrier: Carrier<'_>) -> Result<Option<Version>, Rejection> {
@@ -152,8 +180,16 @@ fn era_of_method(frame: &Frame) -> Era {
     }
 }
 
+/// In modern revisions only servers answer.
+pub(crate) fn answers_nothing(frame: &Frame) -> Result<(), Rejection> {
+    match frame.outcome {
+        Some(_) => Err(Rejection::NotJsonRpc("clients send no responses in this revision")),
+        None => Ok(()),
+    }
+}
+
 /// What holds for every modern request, in the order that the module's documentation gives.
-fn check_modern<'t>(
+pub(crate) fn check_modern<'t>(
     carrier: Carrier<'_>,
     frame: &Frame,
     body: &str,
@@ -218,8 +254,8 @@ fn name_source(frame: &Frame) -> Result<Option<StrSpan>, Rejection> {
     }
 }
 
-fn request(version: Version, frame: Frame, body: String) -> Result<Request, Refused> {
-    let refuse = |rejection| Refused { id: frame.id_text(&body), rejection };
+fn request<B: AsRef<str>>(version: Version, frame: Frame, body: B) -> Result<Request<B>, Refused> {
+    let refuse = |rejection| Refused { id: frame.id_text(body.as_ref()), rejection };
     if let Some(problem) = frame.problem.clone() {
         return Err(refuse(problem));
     }

@@ -5,7 +5,7 @@
 //! disagree about what a request is.
 //!
 //! Where to look:
-//! - the envelope: [`jsonrpc`], [`scan`], [`escape`], [`admit`], [`header`], [`method`], [`version`], [`code`], [`meta`]
+//! - the envelope: [`jsonrpc`], [`scan`], [`escape`], [`admit`], [`verify`], [`edit`], [`header`], [`method`], [`version`], [`code`], [`meta`]
 //! - what is said: [`discover`], [`tools`], [`prompts`], [`resources`], [`content`], [`completion`],
 //!   [`subscriptions`], [`progress`], [`cancellation`], [`logging`], [`caching`], [`schema`]
 //! - what may take long: [`tasks`]
@@ -21,6 +21,7 @@ pub mod code;
 pub mod completion;
 pub mod content;
 pub mod discover;
+pub mod edit;
 pub mod elicitation;
 pub mod escape;
 pub mod header;
@@ -49,4 +50,5 @@ pub mod tools;
 pub mod trace;
 pub mod uri;
 pub mod uri_template;
+pub mod verify;
 pub mod version;

@@ -48,6 +48,10 @@ pub const TASKS_EXTENSION: &str = "io.modelcontextprotocol/tasks";
 /// milliseconds ago it came.
 pub const STALE: &str = "io.github.anypod/stale";
 
+/// Our own, on results that were put together from those of several servers: the servers whose part is missing, and why,
+/// as `[{"upstream": NAME, "reason": TEXT}]`.
+pub const UNAVAILABLE: &str = "io.github.anypod/unavailable";
+
 /// Where keys stand in a request, for refusals.
 pub(crate) mod path {
     pub(crate) const PROTOCOL_VERSION: &str = "params._meta.io.modelcontextprotocol/protocolVersion";

@@ -17,15 +17,14 @@ pub(crate) struct Span {
 }
 
 impl Span {
-    /// The position of `part`, which ends `end` bytes into the body. Bodies are limited to 4 GiB by type
-    /// and to far less by configuration.
-    pub(crate) fn ending_at(end: usize, part: &str) -> Self {
-        let end = u32::try_from(end).unwrap_or(u32::MAX);
-        Self { start: end.saturating_sub(u32::try_from(part.len()).unwrap_or(u32::MAX)), end }
-    }
-
+    /// From `start` up to `end`. Bodies are limited to 4 GiB by type and to far less by configuration.
     pub(crate) fn between(start: usize, end: usize) -> Self {
         Self { start: u32::try_from(start).unwrap_or(u32::MAX), end: u32::try_from(end).unwrap_or(u32::MAX) }
+    }
+
+    /// The position of what is between the quotes of a string.
+    pub(crate) const fn within_quotes(self) -> Self {
+        Self { start: self.start.saturating_add(1), end: self.end.saturating_sub(1) }
     }
 
     pub(crate) fn of(self, body: &str) -> &str {
@@ -73,10 +72,10 @@ pub(crate) struct ParamSpans {
     pub(crate) request_state: Option<StrSpan>,
 }
 
-/// An admitted request.
+/// An admitted request, which owns its body or borrows it.
 #[derive(Debug, Clone)]
-pub struct Request {
-    pub(crate) body: String,
+pub struct Request<B = String> {
+    pub(crate) body: B,
     pub(crate) id: Span,
     pub(crate) method: StrSpan,
     pub(crate) known: Option<Method>,
@@ -84,15 +83,20 @@ pub struct Request {
     pub(crate) params: ParamSpans,
 }
 
-impl Request {
+impl<B: AsRef<str>> Request<B> {
     /// The whole message, as it came.
     pub fn body(&self) -> &str {
-        &self.body
+        self.body.as_ref()
+    }
+
+    /// The whole message, as it came, without a copy.
+    pub fn into_body(self) -> B {
+        self.body
     }
 
     /// The raw JSON of the id, to be echoed as it came.
     pub fn id(&self) -> &str {
-        self.id.of(&self.body)
+        self.id.of(self.body())
     }
 
     /// The method, if the specification defines it.
@@ -102,7 +106,7 @@ impl Request {
 
     /// The method's name, whoever defines it.
     pub fn method_name(&self) -> Cow<'_, str> {
-        self.method.of(&self.body).decode()
+        self.method.of(self.body()).decode()
     }
 
     /// The revision that the request speaks.
@@ -112,7 +116,7 @@ impl Request {
 
     /// The raw JSON of `params`; `{}` where the request has none.
     pub fn params(&self) -> &str {
-        self.params.raw.map_or("{}", |span| span.of(&self.body))
+        self.params.raw.map_or("{}", |span| span.of(self.body()))
     }
 
     /// `params.name`.
@@ -172,11 +176,11 @@ impl Request {
     }
 
     fn string(&self, span: Option<StrSpan>) -> Option<Cow<'_, str>> {
-        span.map(|span| span.of(&self.body).decode())
+        span.map(|span| span.of(self.body()).decode())
     }
 
     fn raw(&self, span: Option<Span>) -> Option<&str> {
-        span.map(|span| span.of(&self.body))
+        span.map(|span| span.of(self.body()))
     }
 }
 

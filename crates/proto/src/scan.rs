@@ -5,7 +5,13 @@
 //! bounds: nesting is limited to [`MAX_DEPTH`], and a lone UTF-16 surrogate is an error, because it has no
 //! value that two parsers agree on.
 
+mod plain;
+pub(crate) mod stream;
+pub(crate) mod utf8;
+
 use std::borrow::Cow;
+
+pub(crate) use plain::plain_prefix;
 
 /// How deep arrays and objects may nest; the limit of `serde_json`, so that both refuse the same texts.
 pub const MAX_DEPTH: u8 = 127;
@@ -417,75 +423,36 @@ impl<'a> Scanner<'a> {
 
     /// Consumes one escape, whose backslash is next.
     fn escape(&mut self) -> Result<(), ScanError> {
-        let bytes = &self.text.as_bytes()[self.at..];
-        let length = match bytes.get(1) {
-            Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => 2,
-            Some(b'u') => match hex_unit(bytes) {
-                Some(0xD800..=0xDBFF) => match bytes.get(6..).and_then(hex_unit) {
-                    Some(0xDC00..=0xDFFF) => 12,
-                    Some(_) | None => return Err(self.error(ScanErrorKind::Escape)),
-                },
-                Some(0xDC00..=0xDFFF) | None => return Err(self.error(ScanErrorKind::Escape)),
-                Some(_) => 6,
-            },
-            Some(_) => return Err(self.error(ScanErrorKind::Escape)),
-            None => return Err(self.error(ScanErrorKind::End)),
-        };
-        self.at += length;
+        self.at += escape_length(&self.text.as_bytes()[self.at..]).map_err(|kind| self.error(kind))?;
         Ok(())
+    }
+}
+
+/// How long the escape at the start of `bytes` is.
+fn escape_length(bytes: &[u8]) -> Result<usize, ScanErrorKind> {
+    match bytes.get(1) {
+        Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => Ok(2),
+        Some(b'u') => match hex_unit(bytes) {
+            Some(0xD800..=0xDBFF) => match bytes.get(6..).and_then(hex_unit) {
+                Some(0xDC00..=0xDFFF) => Ok(12),
+                Some(_) | None => Err(ScanErrorKind::Escape),
+            },
+            Some(0xDC00..=0xDFFF) | None => Err(ScanErrorKind::Escape),
+            Some(_) => Ok(6),
+        },
+        Some(_) => Err(ScanErrorKind::Escape),
+        None => Err(ScanErrorKind::End),
     }
 }
 
 /// The code unit of a `\uXXXX` at the start of `bytes`.
 fn hex_unit(bytes: &[u8]) -> Option<u16> {
     let [b'\\', b'u', digits @ ..] = bytes else { return None };
-    digits.get(..4)?.iter().try_fold(0u16, |unit, digit| {
-        let value = char::from(*digit).to_digit(16)?;
-        Some(unit << 4 | u16::try_from(value).ok()?)
-    })
+    digits.get(..4)?.iter().try_fold(0u16, |unit, digit| Some(unit << 4 | hex_digit(*digit)?))
 }
 
-const fn is_special(byte: u8) -> bool {
-    byte < 0x20 || byte == b'"' || byte == b'\\'
-}
-
-/// How many bytes at the start need no attention. Most strings end within a few words; longer ones are
-/// tested in blocks without a branch per byte, so that the compiler can use vector instructions.
-pub(crate) fn plain_prefix(bytes: &[u8]) -> usize {
-    const WORD: usize = size_of::<u64>();
-    const SHORT: usize = 4 * WORD;
-    const BLOCK: usize = 32;
-    let mut at = 0;
-    while at < SHORT
-        && let Some(word) = bytes[at..].first_chunk::<WORD>()
-    {
-        let special = special_bytes(u64::from_le_bytes(*word));
-        if special != 0 {
-            return at + special.trailing_zeros() as usize / 8;
-        }
-        at += WORD;
-    }
-    while let Some(block) = bytes[at..].first_chunk::<BLOCK>() {
-        if block.iter().fold(false, |hit, byte| hit | is_special(*byte)) {
-            break;
-        }
-        at += BLOCK;
-    }
-    let rest = &bytes[at..];
-    at + rest.iter().position(|byte| is_special(*byte)).unwrap_or(rest.len())
-}
-
-/// Marks the special bytes of a word with their high bit. A mark above the lowest one may be false, as a
-/// subtraction borrows from the byte above; the lowest one is exact, and no other is used.
-const fn special_bytes(word: u64) -> u64 {
-    const ONES: u64 = u64::MAX / 255;
-    const fn zeros(word: u64) -> u64 {
-        word.wrapping_sub(ONES) & !word
-    }
-    let control = word.wrapping_sub(ONES * 0x20) & !word;
-    let quote = zeros(word ^ (ONES * b'"' as u64));
-    let backslash = zeros(word ^ (ONES * b'\\' as u64));
-    (control | quote | backslash) & (ONES * 0x80)
+fn hex_digit(byte: u8) -> Option<u16> {
+    char::from(byte).to_digit(16).and_then(|value| u16::try_from(value).ok())
 }
 
 #[cfg(test)]

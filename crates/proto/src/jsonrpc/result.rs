@@ -32,6 +32,15 @@ impl ResultType {
             Self::Other(name) => name,
         }
     }
+
+    /// How to read this result.
+    pub fn of(result: &JsonObject) -> Self {
+        match result.get(RESULT_TYPE) {
+            None => Self::Complete,
+            Some(Value::String(name)) => Self::from(name.as_str()),
+            Some(other) => Self::Other(other.to_string()),
+        }
+    }
 }
 
 impl From<&str> for ResultType {

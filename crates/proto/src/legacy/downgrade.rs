@@ -39,6 +39,13 @@ pub fn downgrade(method: Method, version: Version, result: &mut JsonObject) {
     }
 }
 
+/// The same for a result of a method that no revision defines, of which no more is known than what all results have.
+pub fn downgrade_any(version: Version, result: &mut JsonObject) {
+    if version < Version::V2026_07_28 {
+        drop_modern_fields(result);
+    }
+}
+
 fn drop_modern_fields(result: &mut JsonObject) {
     for field in [RESULT_TYPE, "ttlMs", "cacheScope"] {
         result.remove(field);

@@ -10,7 +10,9 @@ use serde::{
 use serde_json::Value;
 
 use crate::{
+    capabilities::{ClientCapabilities, ElicitationCapability, SamplingCapability},
     elicitation::{ElicitRequestFormParams, ElicitRequestParams, ElicitRequestUrlParams, ElicitResult},
+    jsonrpc::JsonObject,
     method::ClientMethod,
     roots::{ListRootsRequestParams, ListRootsResult},
     sampling::{CreateMessageRequestParams, CreateMessageResult},
@@ -80,6 +82,23 @@ impl InputRequest {
             Self::CreateMessage(_) => ClientMethod::CreateMessage,
             Self::ListRoots(_) => ClientMethod::ListRoots,
         }
+    }
+
+    /// What a client has to declare to be asked this.
+    pub fn requires(&self) -> ClientCapabilities {
+        let mut required = ClientCapabilities::default();
+        match self {
+            Self::Elicit(ElicitRequestParams::Form(_)) => required.elicitation = Some(ElicitationCapability::form()),
+            Self::Elicit(ElicitRequestParams::Url(_)) => required.elicitation = Some(ElicitationCapability::url()),
+            Self::CreateMessage(params) => {
+                required.sampling = Some(SamplingCapability {
+                    context: params.needs_context().then(JsonObject::new),
+                    tools: params.needs_tools().then(JsonObject::new),
+                });
+            }
+            Self::ListRoots(_) => required.roots = Some(JsonObject::new()),
+        }
+        required
     }
 
     /// Asks for the roots.

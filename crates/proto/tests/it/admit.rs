@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use anypod_proto::admit::{Admitted, Carrier, LegacyKind, MAX_BATCH, admit};
+use anypod_proto::admit::{Admitted, Carrier, LegacyKind, MAX_BATCH, admit, check};
 use anypod_proto::header::{self, encode_value};
 use anypod_proto::method::{LegacyMethod, Method};
 use anypod_proto::reject::{Refused, Rejection};
@@ -265,6 +265,27 @@ fn a_request_may_come_without_what_is_optional() {
     let request = request(admitted(&headers, message.to_string())).expect("it is in order");
     assert_eq!((request.arguments(), request.client_info(), request.progress_token()), (None, None, None));
     assert!(request.trace_fields().iter().all(Option::is_none));
+}
+
+#[test]
+fn a_body_that_stays_where_it_is_is_admitted_alike_if_it_is_a_modern_request() {
+    let (mut headers, message) = plain();
+    let text = message.to_string();
+    let borrowed = |headers: &HeaderMap, body: &[u8]| {
+        let checked = check(Carrier::Http(headers), body, |_| None);
+        checked.map(|request| request.map(|request| (request.name().map(Cow::into_owned), request.id().to_owned())))
+    };
+    let expected = Some((Some("echo".to_owned()), "1".to_owned()));
+    assert_eq!(borrowed(&headers, text.as_bytes()), Ok(expected));
+    let notice = text.replace("\"id\":1,", "");
+    assert_eq!(borrowed(&headers, notice.as_bytes()), Ok(None));
+    assert_eq!(borrowed(&headers, format!("[{text}]").as_bytes()), Ok(None));
+    for body in [&text[1..], "{}", "7", &text.replace("echo", "other")] {
+        let owned = admitted(&headers, body).expect_err("refused");
+        assert_eq!(borrowed(&headers, body.as_bytes()), Err(owned));
+    }
+    headers.insert(header::PROTOCOL_VERSION, HeaderValue::from_static("2025-11-25"));
+    assert_eq!(borrowed(&headers, br#"{"jsonrpc":"2.0","id":1,"method":"tools/list"}"#), Ok(None));
 }
 
 #[test]

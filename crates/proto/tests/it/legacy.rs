@@ -5,7 +5,8 @@ use anypod_proto::{
     elicitation::{
         ElicitRequestFormParams, ElicitRequestUrlParams, RequestedSchema, StringSchema, UntitledMultiSelectEnumSchema,
     },
-    legacy::{self, ClientCapabilities, downgrade, supports},
+    jsonrpc::ResultType,
+    legacy::{self, ClientCapabilities, downgrade, downgrade_any, supports},
     method::Method,
     rounds::InputRequest,
     sampling::{CreateMessageRequestParams, SamplingContent, SamplingMessage, ToolChoiceMode},
@@ -29,6 +30,48 @@ fn legacy_results_lose_the_fields_of_the_modern_envelope() {
         check(Method::ResourcesRead, version, &modern, &json!({ "contents": [] }));
     }
     check(Method::ResourcesRead, V2026_07_28, &modern, &modern);
+}
+
+#[test]
+fn results_of_unknown_methods_lose_the_envelope_and_keep_the_rest() {
+    let modern = json!({ "resultType": "complete", "ttlMs": 1, "content": [{ "type": "resource_link" }] });
+    for (version, expected) in
+        [(V2025_03_26, json!({ "content": [{ "type": "resource_link" }] })), (V2026_07_28, modern.clone())]
+    {
+        let mut result = modern.as_object().expect("an object").clone();
+        downgrade_any(version, &mut result);
+        assert_eq!(Value::Object(result), expected);
+    }
+}
+
+#[test]
+fn a_result_without_a_type_is_complete() {
+    for (result, kind) in [
+        (json!({}), ResultType::Complete),
+        (json!({ "resultType": "input_required" }), ResultType::InputRequired),
+        (json!({ "resultType": "task" }), ResultType::Other("task".to_owned())),
+        (json!({ "resultType": 7 }), ResultType::Other("7".to_owned())),
+    ] {
+        assert_eq!(ResultType::of(result.as_object().expect("an object")), kind);
+    }
+}
+
+#[test]
+fn a_question_requires_what_it_uses() {
+    let form = ElicitRequestFormParams::new("?", RequestedSchema::default());
+    let url = ElicitRequestUrlParams::new("?", "https://example.com");
+    let sampling = CreateMessageRequestParams::new(vec![SamplingMessage::user("?")], 1);
+    let mut tools = sampling.clone();
+    tools.tools = Some(Vec::new());
+    for (question, required) in [
+        (InputRequest::from(form), json!({ "elicitation": { "form": {} } })),
+        (InputRequest::from(url), json!({ "elicitation": { "url": {} } })),
+        (InputRequest::from(sampling), json!({ "sampling": {} })),
+        (InputRequest::from(tools), json!({ "sampling": { "tools": {} } })),
+        (InputRequest::list_roots(), json!({ "roots": {} })),
+    ] {
+        assert_eq!(serde_json::to_value(question.requires()).expect("JSON"), required);
+    }
 }
 
 #[test]

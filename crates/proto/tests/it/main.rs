@@ -2,6 +2,7 @@
 
 mod admit;
 mod capabilities;
+mod edit;
 mod elicitation;
 mod form;
 mod header;
@@ -19,3 +20,4 @@ mod tasks;
 mod upgrade;
 mod uri_template;
 mod vectors;
+mod verify;

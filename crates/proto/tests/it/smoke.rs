@@ -7,6 +7,8 @@ use std::path::Path;
 
 #[path = "../../../../fuzz/src/admit.rs"]
 mod admit;
+#[path = "../../../../fuzz/src/edit_differential.rs"]
+pub(crate) mod edit_differential;
 #[path = "../../../../fuzz/src/header_value.rs"]
 mod header_value;
 #[path = "../../../../fuzz/src/scan.rs"]
@@ -17,6 +19,8 @@ mod seal_open;
 mod sse_decode;
 #[path = "../../../../fuzz/src/uri_template.rs"]
 mod uri_template;
+#[path = "../../../../fuzz/src/verify_differential.rs"]
+pub(crate) mod verify_differential;
 
 const ROUNDS: usize = 4000;
 
@@ -98,4 +102,14 @@ fn event_streams_survive_their_corpus() {
 #[test]
 fn uri_templates_survive_their_corpus() {
     replay("uri_template", uri_template::run);
+}
+
+#[test]
+fn verified_requests_survive_their_corpus() {
+    replay("verify_differential", verify_differential::run);
+}
+
+#[test]
+fn edits_survive_their_corpus() {
+    replay("edit_differential", edit_differential::run);
 }
