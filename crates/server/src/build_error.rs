@@ -23,6 +23,8 @@ impl BuildError {
 pub(crate) enum Problem {
     #[error("two have this name")]
     Twice,
+    #[error("a server with a backend has no tools, prompts and resources of its own")]
+    BackendAndOwn,
     #[error("a name has 1 to 128 of the characters A-Z a-z 0-9 _ - .")]
     Name,
     #[error("not a URI: it has no scheme, or characters that must be percent-encoded")]

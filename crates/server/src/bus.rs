@@ -93,6 +93,12 @@ pub trait Receiver: Send + Sync + 'static {
 
     /// Events may have been lost since the last one.
     fn gap(&self);
+
+    /// The changes that it wants to hear of, for a bus that has to fetch them from elsewhere. None by default; events
+    /// about sessions go to every receiver.
+    fn interest(&self) -> Interest {
+        Interest::default()
+    }
 }
 
 impl<B: Bus + ?Sized> Bus for Arc<B> {
@@ -115,16 +121,32 @@ pub struct InProcess {
     receivers: Mutex<Vec<Weak<dyn Receiver>>>,
 }
 
-impl Bus for InProcess {
-    fn publish(&self, event: Event) -> Pin<Box<dyn Future<Output = Result<(), BusError>> + Send + '_>> {
+impl InProcess {
+    /// Delivers an event to the receivers of this process.
+    pub fn deliver(&self, event: &Event) {
+        self.each(|receiver| receiver.deliver(event));
+    }
+
+    /// Tells the receivers of this process that events may have been lost.
+    pub fn gap(&self) {
+        self.each(Receiver::gap);
+    }
+
+    fn each(&self, act: impl Fn(&dyn Receiver)) {
         let mut receivers = self.receivers.lock().unwrap_or_else(PoisonError::into_inner);
         receivers.retain(|receiver| match receiver.upgrade() {
             Some(receiver) => {
-                receiver.deliver(&event);
+                act(&*receiver);
                 true
             }
             None => false,
         });
+    }
+}
+
+impl Bus for InProcess {
+    fn publish(&self, event: Event) -> Pin<Box<dyn Future<Output = Result<(), BusError>> + Send + '_>> {
+        self.deliver(&event);
         Box::pin(std::future::ready(Ok(())))
     }
 
@@ -181,6 +203,8 @@ struct State {
     marked: Interest,
     session: Option<u64>,
     max_uris: usize,
+    /// Whether the session has changed what it wants.
+    changed: bool,
     reader: Option<Waker>,
     over: bool,
 }
@@ -197,7 +221,8 @@ impl Mailbox {
     }
 
     fn with(interest: Interest, session: Option<u64>, max_uris: usize) -> Arc<Self> {
-        let state = State { interest, marked: Interest::default(), session, max_uris, reader: None, over: false };
+        let marked = Interest::default();
+        let state = State { interest, marked, session, max_uris, changed: false, reader: None, over: false };
         Arc::new(Self { state: Mutex::new(state) })
     }
 
@@ -219,6 +244,23 @@ impl Mailbox {
         }
         state.reader = Some(cx.waker().clone());
         Poll::Pending
+    }
+
+    /// Takes away what the listener is not told of after all.
+    pub(crate) fn narrow(&self, interest: Interest) {
+        let mut state = self.lock();
+        let state = &mut *state;
+        state.marked.tools &= interest.tools;
+        state.marked.prompts &= interest.prompts;
+        state.marked.resources &= interest.resources;
+        state.marked.uris.retain(|uri| interest.uris.contains(uri));
+        state.interest = interest;
+    }
+
+    /// The resources that the listener's session wants to hear of, if that has changed since it was asked for last.
+    pub(crate) fn changed_resources(&self) -> Option<BTreeSet<String>> {
+        let mut state = self.lock();
+        std::mem::take(&mut state.changed).then(|| state.interest.uris.clone())
     }
 
     /// Whether the listener's session has ended.
@@ -251,18 +293,20 @@ impl Receiver for Mailbox {
                 SessionChange::Subscribe { uri } => {
                     if interest.uris.len() < state.max_uris {
                         interest.uris.insert(uri.clone());
+                        state.changed = true;
                     }
                 }
                 SessionChange::Unsubscribe { uri } => {
                     interest.uris.remove(uri);
                     marked.uris.remove(uri);
+                    state.changed = true;
                 }
                 SessionChange::End => state.over = true,
                 SessionChange::Level { .. } | SessionChange::Cancel { .. } => {}
             },
             Event::Session { .. } => {}
         }
-        if (state.over || *marked != Interest::default())
+        if (state.over || state.changed || *marked != Interest::default())
             && let Some(reader) = state.reader.take()
         {
             reader.wake();
@@ -276,6 +320,10 @@ impl Receiver for Mailbox {
         if let Some(reader) = state.reader.take() {
             reader.wake();
         }
+    }
+
+    fn interest(&self) -> Interest {
+        self.lock().interest.clone()
     }
 }
 
@@ -343,6 +391,28 @@ mod tests {
         assert!(!mailbox.is_over());
         mailbox.deliver(&Event::Session { session: 7, change: SessionChange::End });
         assert!(mailbox.is_over());
+    }
+
+    #[test]
+    fn a_mailbox_says_what_it_wants_and_forgets_what_it_wants_no_more() {
+        let mailbox = Mailbox::new(Interest { tools: true, uris: ["a".to_owned()].into(), ..Interest::default() });
+        let receiver: &dyn Receiver = &*mailbox;
+        assert_eq!(receiver.interest().uris, BTreeSet::from(["a".to_owned()]));
+        receiver.deliver(&Event::ToolsChanged);
+        receiver.deliver(&updated("a"));
+        mailbox.narrow(Interest { tools: true, ..Interest::default() });
+        assert_eq!(drain(&mailbox), [Change::Tools]);
+        assert_eq!(receiver.interest(), Interest { tools: true, ..Interest::default() });
+    }
+
+    #[test]
+    fn a_session_stream_learns_once_that_its_session_wants_something_else() {
+        let mailbox = Mailbox::for_session(Interest::default(), 7, 1);
+        assert_eq!(mailbox.changed_resources(), None);
+        let subscribe = SessionChange::Subscribe { uri: "a".to_owned() };
+        mailbox.deliver(&Event::Session { session: 7, change: subscribe });
+        assert_eq!(mailbox.changed_resources(), Some(BTreeSet::from(["a".to_owned()])));
+        assert_eq!(mailbox.changed_resources(), None);
     }
 
     #[tokio::test]

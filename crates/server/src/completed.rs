@@ -5,6 +5,7 @@ use anypod_proto::completion::CompleteResult;
 use anypod_proto::content::ContentBlock;
 use anypod_proto::escape;
 use anypod_proto::jsonrpc::{ResultBody, ResultType};
+use anypod_proto::legacy;
 use anypod_proto::method::Method;
 use anypod_proto::prompts::GetPromptResult;
 use anypod_proto::reject::{Rejection, error_response};
@@ -12,10 +13,13 @@ use anypod_proto::resources::ReadResourceResult;
 use anypod_proto::rounds::InputRequiredResult;
 use anypod_proto::tools::CallToolResult;
 use anypod_proto::version::Version;
+use bytes::Bytes;
 use http::StatusCode;
+use serde::de::Error as _;
 use serde_json::{Map, Value};
 use std::sync::Arc;
 
+use crate::backend::Refusal;
 use crate::server::Server;
 
 /// A complete result.
@@ -30,10 +34,12 @@ pub(crate) enum Completed {
     Completion(CompleteResult),
     /// A whole result object, `_meta` included.
     Ready(Arc<str>),
+    /// The same from a backend.
+    Raw(Bytes),
 }
 
 /// Why there is no result.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) enum Failure {
     /// The protocol says so.
     Rejected(Rejection),
@@ -46,6 +52,36 @@ pub(crate) enum Failure {
         /// And more.
         data: Option<Value>,
     },
+    /// Somebody behind the backend says so, to be passed on as it is.
+    Passed {
+        /// The status of plain JSON to a modern client.
+        status: StatusCode,
+        /// The JSON-RPC code.
+        code: i32,
+        /// What the caller is told.
+        message: String,
+        /// And more.
+        data: Option<Value>,
+    },
+}
+
+impl Failure {
+    /// The JSON-RPC code.
+    pub(crate) const fn code(&self) -> i32 {
+        match self {
+            Self::Rejected(rejection) => rejection.code().number(),
+            Self::Protocol { code, .. } | Self::Passed { code, .. } => *code,
+        }
+    }
+}
+
+impl From<Refusal> for Failure {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Rejected(rejection) => Self::Rejected(rejection),
+            Refusal::Error { status, code, message, data } => Self::Passed { status, code, message, data },
+        }
+    }
 }
 
 impl From<Rejection> for Failure {
@@ -99,6 +135,11 @@ impl Response {
                 retry_after_secs: None,
                 body: error_response(id, Code::permitted(*code), message, data.as_ref()),
             },
+            Failure::Passed { status, code, message, data } => Self {
+                status: *status,
+                retry_after_secs: None,
+                body: error_response(id, *code, message, data.as_ref()),
+            },
         }
     }
 }
@@ -109,13 +150,17 @@ fn write(server: &Server, id: &str, completed: Completed) -> serde_json::Result<
         Completed::Prompt(result) => write_body(server, id, result, 256),
         Completed::Read(result) => write_body(server, id, result, 1024),
         Completed::Completion(result) => write_body(server, id, result, 256),
-        Completed::Ready(text) => {
-            let mut out = envelope(id, text.len());
-            out.extend_from_slice(text.as_bytes());
-            out.push(b'}');
-            Ok(out)
-        }
+        Completed::Ready(text) => Ok(splice(id, text.as_bytes())),
+        Completed::Raw(json) => Ok(splice(id, &json)),
     }
+}
+
+/// A whole result behind the id.
+fn splice(id: &str, result: &[u8]) -> Vec<u8> {
+    let mut out = envelope(id, result.len());
+    out.extend_from_slice(result);
+    out.push(b'}');
+    out
 }
 
 /// Writes the result of a tool. The common one, plain text and nothing else, is written without `serde`,
@@ -192,22 +237,46 @@ fn write_body<R: ResultBody>(
 }
 
 impl Completed {
-    /// The result as a legacy client of that revision may see it.
-    pub(crate) fn into_legacy(self, method: Method, version: Version) -> serde_json::Result<Map<String, Value>> {
+    /// The result as a legacy client of that revision may see it; `method` is none that the specification defines
+    /// if it is `None`.
+    pub(crate) fn into_legacy(
+        self,
+        method: Option<Method>,
+        version: Version,
+    ) -> serde_json::Result<Map<String, Value>> {
         let value = match self {
             Self::Tool(result) => serde_json::to_value(result)?,
             Self::Prompt(result) => serde_json::to_value(result)?,
             Self::Read(result) => serde_json::to_value(result)?,
             Self::Completion(result) => serde_json::to_value(result)?,
             Self::Ready(text) => serde_json::from_str(&text)?,
+            Self::Raw(json) => return downgraded(serde_json::from_slice(&json)?, method, version),
         };
-        let mut result = match value {
-            Value::Object(result) => result,
-            other => Map::from_iter([("value".to_owned(), other)]),
-        };
-        anypod_proto::legacy::downgrade(method, version, &mut result);
-        Ok(result)
+        match value {
+            Value::Object(result) => downgraded(result, method, version),
+            other => downgraded(Map::from_iter([("value".to_owned(), other)]), method, version),
+        }
     }
+}
+
+/// # Errors
+/// If the result is not complete, but of a kind that came later than the client.
+fn downgraded(
+    mut result: Map<String, Value>,
+    method: Option<Method>,
+    version: Version,
+) -> serde_json::Result<Map<String, Value>> {
+    let Some(method) = method else {
+        legacy::downgrade_any(version, &mut result);
+        return Ok(result);
+    };
+    match ResultType::of(&result) {
+        ResultType::Complete => legacy::downgrade(method, version, &mut result),
+        kind @ (ResultType::InputRequired | ResultType::Other(_)) => {
+            return Err(serde_json::Error::custom(format_args!("a legacy client cannot read a result of type {kind}")));
+        }
+    }
+    Ok(result)
 }
 
 #[cfg(test)]

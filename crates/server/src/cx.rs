@@ -11,6 +11,7 @@ use anypod_proto::method::{Method, Notification};
 use anypod_proto::reject::Rejection;
 use anypod_proto::request::Request;
 use anypod_proto::trace::{self, TraceContext, TraceParent};
+use anypod_proto::version::Version;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -68,10 +69,42 @@ pub(crate) enum Client {
 /// What a legacy client said when it opened its session.
 #[derive(Debug, Clone)]
 pub(crate) struct LegacyClient {
+    /// The revision that was negotiated; requests need not declare it.
+    pub(crate) version: Version,
+    /// Tells its session from others.
+    pub(crate) session: u64,
     pub(crate) info: Option<Implementation>,
     pub(crate) capabilities: ClientCapabilities,
     /// The least severe level to be sent; none where the server has not declared Logging.
     pub(crate) log_level: Option<LoggingLevel>,
+}
+
+impl Client {
+    /// The client's name and version, as it says.
+    pub(crate) fn info(&self, request: &Request) -> Option<Implementation> {
+        match self {
+            Self::Modern => serde_json::from_str(request.client_info()?).ok(),
+            Self::Legacy(client) => client.info.clone(),
+        }
+    }
+
+    /// What the client declared that it can do.
+    pub(crate) fn capabilities(&self, request: &Request) -> ClientCapabilities {
+        match self {
+            Self::Modern => {
+                request.client_capabilities().and_then(|raw| serde_json::from_str(raw).ok()).unwrap_or_default()
+            }
+            Self::Legacy(client) => client.capabilities.clone(),
+        }
+    }
+
+    /// The least severe level that the client wants.
+    pub(crate) fn log_level(&self, request: &Request) -> Option<LoggingLevel> {
+        match self {
+            Self::Modern => LoggingLevel::parse(&request.log_level()?),
+            Self::Legacy(client) => client.log_level,
+        }
+    }
 }
 
 impl CallState {
@@ -256,7 +289,7 @@ impl Cx {
     #[deprecated(note = "the specification deprecates Logging: write to stderr on stdio, or use OpenTelemetry")]
     pub fn log(&self, level: LoggingLevel, logger: Option<&str>, data: impl Serialize) {
         let declared = self.call.server.inner.capabilities.logging.is_some();
-        if !declared || self.log_level().is_none_or(|wanted| level < wanted) {
+        if !declared || self.call.client.log_level(&self.call.request).is_none_or(|wanted| level < wanted) {
             return;
         }
         #[derive(Serialize)]
@@ -284,23 +317,12 @@ impl Cx {
 
     /// The client's name and version, as it says. For display and logs only; nothing verifies it.
     pub fn client_info(&self) -> Option<Implementation> {
-        match &self.call.client {
-            Client::Modern => serde_json::from_str(self.call.request.client_info()?).ok(),
-            Client::Legacy(client) => client.info.clone(),
-        }
+        self.call.client.info(&self.call.request)
     }
 
     /// What the client declared that it can do for this request.
     pub fn client_capabilities(&self) -> ClientCapabilities {
-        match &self.call.client {
-            Client::Modern => self
-                .call
-                .request
-                .client_capabilities()
-                .and_then(|raw| serde_json::from_str(raw).ok())
-                .unwrap_or_default(),
-            Client::Legacy(client) => client.capabilities.clone(),
-        }
+        self.call.client.capabilities(&self.call.request)
     }
 
     /// Who calls, where callers are authenticated.
@@ -326,13 +348,6 @@ impl Cx {
             parent: context.as_ref().map(|context| context.traceparent),
             state: context.and_then(|context| context.tracestate.map(str::to_owned)),
             baggage: baggage.as_deref().and_then(trace::baggage).map(str::to_owned),
-        }
-    }
-
-    fn log_level(&self) -> Option<LoggingLevel> {
-        match &self.call.client {
-            Client::Modern => LoggingLevel::parse(&self.call.request.log_level()?),
-            Client::Legacy(client) => client.log_level,
         }
     }
 

@@ -21,7 +21,7 @@ use crate::listing::Listing;
 use crate::outbox::Outbox;
 use crate::principal::Principal;
 use crate::registry::{TemplateEntry, ToolEntry};
-use crate::run::{Claim, Described, Run, Work, failure};
+use crate::run::{BackendRun, Claim, Described, HandlerRun, Run, Work, failure};
 use crate::server::Server;
 use crate::tokens::{Binding, SameCall};
 use crate::tool::Uses;
@@ -34,6 +34,8 @@ pub(crate) struct Call {
     pub(crate) outbox: Arc<Outbox>,
     /// What the caller brings back from the round before.
     pub(crate) resume: Resume,
+    /// What came with the HTTP request, for a backend.
+    pub(crate) extensions: http::Extensions,
 }
 
 impl Call {
@@ -86,7 +88,7 @@ impl Resume {
 pub(crate) enum Started {
     /// It is through already.
     Done(Completed),
-    /// A handler is at work.
+    /// A handler or the backend is at work.
     Running(Run),
 }
 
@@ -94,12 +96,14 @@ impl Server {
     /// Starts a call. Everything up to the handler's first step happens here, without waiting.
     pub(crate) fn start(&self, call: Call) -> Result<Started, Failure> {
         let request = Arc::clone(&call.request);
+        if let Some(backend) = &self.inner.backend {
+            self.limit(request.method().is_none_or(starts_work), &call)?;
+            return Ok(Started::Running(Run::Backend(BackendRun::start(backend, call))));
+        }
         let Some(method) = request.method().filter(|method| self.offers(*method)) else {
             return Err(unknown_method(&request));
         };
-        if let Some(limiter) = self.inner.limiter.as_ref().filter(|_| starts_work(method) && !call.goes_on()) {
-            limiter.take()?;
-        }
+        self.limit(starts_work(method), &call)?;
         match method {
             Method::Discover => Ok(Started::Done(Completed::Ready(Arc::clone(&self.inner.discover)))),
             Method::ToolsList => self.list(&call, method, &self.inner.registry.lists.tools),
@@ -112,6 +116,14 @@ impl Server {
             Method::Complete => self.complete(call),
             // Listening is a stream of its own; transports see to it before they come here.
             Method::SubscriptionsListen => Err(unknown_method(&request)),
+        }
+    }
+
+    /// Counts a call that starts work.
+    fn limit(&self, starts_work: bool, call: &Call) -> Result<(), Rejection> {
+        match &self.inner.limiter {
+            Some(limiter) if starts_work && !call.goes_on() => limiter.take(),
+            Some(_) | None => Ok(()),
         }
     }
 
@@ -181,7 +193,7 @@ impl Server {
         };
         let state = self.call_state(call)?;
         let running = (tool.handler)(Cx::new(Arc::clone(&state)));
-        Ok(Started::Running(Run::new(state, claim, Work::Tool(running))))
+        Ok(Started::Running(handler(state, claim, Work::Tool(running))))
     }
 
     fn get_prompt(&self, call: Call) -> Result<Started, Failure> {
@@ -204,7 +216,7 @@ impl Server {
         }
         let state = self.call_state(call)?;
         let running = (prompt.handler)(Cx::new(Arc::clone(&state)));
-        Ok(Started::Running(Run::new(state, None, Work::Prompt(running))))
+        Ok(Started::Running(handler(state, None, Work::Prompt(running))))
     }
 
     fn read_resource(&self, call: Call) -> Result<Started, Failure> {
@@ -216,7 +228,7 @@ impl Server {
             let described = Described { uri, mime_type: resource.definition.mime_type.clone(), cache };
             let state = self.call_state(call)?;
             let running = (resource.reader.handler)(Cx::new(Arc::clone(&state)));
-            return Ok(Started::Running(Run::new(state, None, Work::Read(running, described))));
+            return Ok(Started::Running(handler(state, None, Work::Read(running, described))));
         }
         let Some((entry, variables)) = self.match_template(&uri) else {
             return Err(Rejection::Unknown { what: "resource", key: "uri", name: uri }.into());
@@ -226,7 +238,7 @@ impl Server {
         let described = Described { uri, mime_type: definition.mime_type.clone(), cache };
         let state = self.call_state_with(call, variables)?;
         let running = (entry.resource.reader.handler)(Cx::new(Arc::clone(&state)));
-        Ok(Started::Running(Run::new(state, None, Work::Read(running, described))))
+        Ok(Started::Running(handler(state, None, Work::Read(running, described))))
     }
 
     fn match_template(&self, uri: &str) -> Option<(&TemplateEntry, BTreeMap<String, String>)> {
@@ -274,7 +286,7 @@ impl Server {
         };
         let state = self.call_state(call)?;
         let running = (completer.handler)(Cx::new(Arc::clone(&state)));
-        Ok(Started::Running(Run::new(state, None, Work::Complete(running))))
+        Ok(Started::Running(handler(state, None, Work::Complete(running))))
     }
 
     fn call_state(&self, call: Call) -> Result<Arc<CallState>, Failure> {
@@ -282,7 +294,7 @@ impl Server {
     }
 
     fn call_state_with(&self, call: Call, variables: BTreeMap<String, String>) -> Result<Arc<CallState>, Failure> {
-        let Call { request, client, principal, outbox, resume } = call;
+        let Call { request, client, principal, outbox, resume, extensions: _ } = call;
         let reported = resume.reported;
         let journal = match resume.state {
             None if resume.responses.is_empty() => Journal::default(),
@@ -324,6 +336,10 @@ impl Server {
         let questions = pending.into_iter().map(|pending| (pending.key, pending.request)).collect();
         Ok(InputRequiredResult::new(questions).with_request_state(state))
     }
+}
+
+fn handler(state: Arc<CallState>, claim: Option<Claim>, work: Work) -> Run {
+    Run::Handler(HandlerRun::new(state, claim, work))
 }
 
 fn is_file(uri: &str) -> bool {

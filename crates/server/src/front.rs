@@ -10,6 +10,7 @@
 mod batch;
 pub(crate) mod call;
 mod deliver;
+pub(crate) mod feed;
 pub(crate) mod hop;
 pub(crate) mod initialize;
 pub(crate) mod memory;
@@ -20,6 +21,7 @@ mod session;
 pub(crate) mod settings;
 pub(crate) mod stream;
 
+use std::any::Any;
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 
@@ -27,13 +29,13 @@ use anypod_proto::admit::{LegacyKind, LegacyMessage, declared_version};
 use anypod_proto::code::Code;
 use anypod_proto::header;
 use anypod_proto::logging::LoggingLevel;
-use anypod_proto::method::Notification;
+use anypod_proto::method::{LegacyMethod, Notification};
 use anypod_proto::reject::{Refused, Rejection, error_response};
 use anypod_proto::request::{Notice, Request};
 use anypod_proto::version::{Era, Version};
 use http::header::ALLOW;
 use http::request::Parts;
-use http::{HeaderMap, HeaderValue, Response, StatusCode};
+use http::{Extensions, HeaderMap, HeaderValue, Response, StatusCode};
 use serde::Deserialize;
 use serde_json::Map;
 use serde_json::value::RawValue;
@@ -43,14 +45,16 @@ use tracing::Instrument as _;
 
 use self::call::{LegacyCall, refusal, success};
 use self::hop::Holder;
+use self::initialize::Opened;
 use self::memory::Memory;
 use self::peers::Peers;
 use self::questions::Questions;
 use self::running::Running;
 use self::session::Session;
 use self::stream::{SessionStream, Streams};
+use crate::backend::{self, Backend, Listened};
 use crate::bus::{Event, Receiver, SessionChange};
-use crate::completed;
+use crate::completed::{self, Failure};
 use crate::cx::LegacyClient;
 use crate::dispatch::Started;
 use crate::http::{Accepts, Body, Doing, Exchange, Finished, empty, json, refused, sse};
@@ -62,7 +66,7 @@ use crate::principal::Principal;
 use crate::server::Server;
 use crate::telemetry;
 
-pub(crate) use self::hop::is_hop;
+pub use self::hop::is_hop;
 
 /// What a pod holds for its legacy clients: live streams, and caches whose loss nobody notices.
 #[derive(Debug)]
@@ -85,7 +89,13 @@ pub(crate) struct Front {
 }
 
 impl Front {
-    pub(crate) fn new(outside: &Outside, limits: &Limits, holder: Option<Holder>, ends_sessions: bool) -> Arc<Self> {
+    pub(crate) fn new(
+        outside: &Outside,
+        limits: &Limits,
+        holder: Option<Holder>,
+        peers: Vec<Holder>,
+        ends_sessions: bool,
+    ) -> Arc<Self> {
         Arc::new(Self {
             pod: u64::from_be_bytes(outside.random()),
             holder: holder.map(OnceLock::from).unwrap_or_default(),
@@ -95,7 +105,7 @@ impl Front {
             streams: Arc::default(),
             hops: Semaphore::new(hop::MAX_HOPS),
             tidings: Semaphore::new(hop::MAX_HOPS),
-            peers: Peers::default(),
+            peers: Peers::new(peers),
             ends_sessions,
         })
     }
@@ -103,9 +113,14 @@ impl Front {
     /// Takes `address` for where other pods reach this one, unless something else was advertised or the
     /// address is none that others could use.
     pub(crate) fn is_reached_at(&self, address: SocketAddr) {
-        if !address.ip().is_unspecified()
-            && let Some(holder) = Holder::parse(&format!("http://{address}/mcp"))
-        {
+        if !address.ip().is_unspecified() {
+            self.is_reached_by(&format!("http://{address}/mcp"));
+        }
+    }
+
+    /// The same for a URL.
+    pub(crate) fn is_reached_by(&self, url: &str) {
+        if let Some(holder) = Holder::parse(url) {
             // What was advertised stays.
             let _ = self.holder.set(holder);
         }
@@ -139,20 +154,24 @@ struct Caller {
     session: Session,
     principal: Option<Principal>,
     accepts: Accepts,
+    /// What came with the HTTP request, for a backend.
+    extensions: Extensions,
 }
 
 /// GET: opens a stream of the session.
-pub(crate) fn get(server: &Server, head: &Parts) -> Result<Response<Body>, Rejection> {
+pub(crate) async fn get(server: &Server, head: &Parts) -> Result<Response<Body>, Rejection> {
     check_version(&head.headers)?;
     if !head.headers.contains_key(header::SESSION_ID) {
         return Ok(no_stream_without_session());
     }
-    let session = Session::of(server, &head.headers, principal(head).map(Principal::id))?;
-    if crate::http::accepts_streams(&head.headers) {
-        let stream = SessionStream::open(server, &session)?;
-        Ok(sse(Body::session(stream, &server.inner.limits)))
-    } else {
-        Err(Rejection::NotAcceptable("text/event-stream"))
+    let caller = Caller::of(server, head, Accepts::Streams)?;
+    if !crate::http::accepts_streams(&head.headers) {
+        return Err(Rejection::NotAcceptable("text/event-stream"));
+    }
+    match SessionStream::open(server, caller.session.number, caller.described()).await {
+        Ok(stream) => Ok(sse(Body::session(stream, &server.inner.limits))),
+        Err(Failure::Rejected(rejection)) => Err(rejection),
+        Err(failure) => Ok(json(completed::Response::failure(None, &failure))),
     }
 }
 
@@ -179,7 +198,8 @@ pub(crate) async fn post(
     if let LegacyKind::Request(request) = &message.kind
         && message.opens_session()
     {
-        return initialize(server, principal(head), request);
+        // In a box, so that requests that are no handshake do not carry the room for one.
+        return Box::pin(initialize(server, head, request)).await;
     }
     let caller = match Caller::of(server, head, accepts) {
         Ok(caller) => caller,
@@ -212,8 +232,10 @@ pub(crate) async fn post_batch(
     }
 }
 
-fn initialize(server: &Server, principal: Option<&Principal>, request: &Request) -> Response<Body> {
-    let opened = initialize::open(server, request).and_then(|(session, result)| {
+async fn initialize(server: &Server, head: &Parts, request: &Request) -> Response<Body> {
+    let principal = principal(head);
+    let opened = initialize::open(server, request, principal.cloned(), extensions(server, head)).await;
+    let opened = opened.and_then(|Opened { session, result, .. }| {
         let id = session.seal(server, principal.map(Principal::id)).map_err(|_| Rejection::Internal)?;
         let id = HeaderValue::from_str(&id).map_err(|_| Rejection::Internal)?;
         Ok((id, result))
@@ -224,7 +246,7 @@ fn initialize(server: &Server, principal: Option<&Principal>, request: &Request)
             answer.headers_mut().insert(header::SESSION_ID, id);
             answer
         }
-        Err(rejection) => json(refusal(request.id(), &rejection.into())),
+        Err(failure) => json(refusal(request.id(), &failure)),
     }
 }
 
@@ -232,7 +254,22 @@ impl Caller {
     fn of(server: &Server, head: &Parts, accepts: Accepts) -> Result<Self, Rejection> {
         let principal = principal(head).cloned();
         let session = Session::of(server, &head.headers, principal.as_ref().map(Principal::id))?;
-        Ok(Self { server: server.clone(), session, principal, accepts })
+        let extensions = extensions(server, head);
+        Ok(Self { server: server.clone(), session, principal, accepts, extensions })
+    }
+
+    /// The same as a backend is told.
+    fn described(&self) -> backend::Caller {
+        backend::Caller::in_session(&self.client(), self.principal.clone(), self.extensions.clone())
+    }
+
+    /// What is known of the client.
+    fn client(&self) -> LegacyClient {
+        let inner = &self.server.inner;
+        // Whether a backend declares Logging, it knows itself.
+        let logs = inner.capabilities.logging.is_some() || inner.backend.is_some();
+        let wanted = || inner.front.memory.level(self.session.number).unwrap_or(LoggingLevel::Debug);
+        self.session.client(logs.then(wanted))
     }
 
     async fn request(self, request: Request, permit: Permit) -> Response<Body> {
@@ -266,14 +303,41 @@ impl Caller {
 
     /// Answers `ping` and what changes the session.
     async fn setting(&self, request: &Request) -> Option<completed::Response> {
-        let change = match settings::read(&self.server, request)? {
-            Ok(change) => change,
-            Err(failure) => return Some(refusal(request.id(), &failure)),
-        };
-        if let Some(change) = change {
-            self.announce(change).await;
+        let method = LegacyMethod::parse(&request.method_name())?;
+        // In a box as well: most requests set nothing.
+        Some(match Box::pin(self.set(method, request)).await {
+            Ok(()) => success(request.id(), Map::new()),
+            Err(failure) => refusal(request.id(), &failure),
+        })
+    }
+
+    async fn set(&self, method: LegacyMethod, request: &Request) -> Result<(), Failure> {
+        if method == LegacyMethod::Ping {
+            return Ok(());
         }
-        Some(success(request.id(), Map::new()))
+        let capabilities = self.server.capabilities(|| self.described()).await?;
+        let Some(change) = settings::read(method, &capabilities, request)? else { return Ok(()) };
+        if let Some(backend) = &self.server.inner.backend
+            && let SessionChange::Subscribe { uri } = &change
+        {
+            let keep = self.listen(Arc::clone(backend), uri).await?;
+            self.server.inner.front.memory.hold(self.session.number, uri, keep);
+        }
+        self.announce(change).await;
+        Ok(())
+    }
+
+    /// Lets the backend listen to a resource.
+    async fn listen(&self, backend: Arc<dyn Backend>, uri: &str) -> Result<Box<dyn Any + Send>, Failure> {
+        let deadline = self.server.inner.limits.backend_deadline;
+        let Listened { honoured, keep } =
+            backend::listen(backend, self.described(), feed::resource(uri.to_owned()), deadline).await?;
+        match honoured.resource_subscriptions.iter().flatten().any(|honoured| honoured == uri) {
+            true => Ok(keep),
+            false => {
+                Err(Rejection::Unknown { what: "resource", key: "uri", name: uri.chars().take(256).collect() }.into())
+            }
+        }
     }
 
     /// Notifications are hints; one that makes no sense is ignored.
@@ -297,21 +361,14 @@ impl Caller {
     }
 
     fn call(&self, request: Request, outbox: Arc<Outbox>, permit: Option<Permit>) -> LegacyCall {
-        let inner = &self.server.inner;
-        let logs = inner.capabilities.logging.is_some();
-        let wanted = || inner.front.memory.level(self.session.number).unwrap_or(LoggingLevel::Debug);
         LegacyCall {
             server: self.server.clone(),
             request: Arc::new(request),
-            version: self.session.version,
-            client: Arc::new(LegacyClient {
-                info: self.session.info.clone(),
-                capabilities: self.session.offers.capabilities(),
-                log_level: logs.then(wanted),
-            }),
+            client: Arc::new(self.client()),
             principal: self.principal.clone(),
             outbox,
             permit,
+            extensions: self.extensions.clone(),
         }
     }
 }
@@ -350,6 +407,11 @@ fn check_version(headers: &HeaderMap) -> Result<(), Rejection> {
         Some(Era::Modern) => Err(Rejection::HttpMethod("POST")),
         Some(Era::Legacy) | None => Ok(()),
     }
+}
+
+/// What came with the request; handlers see none of it.
+fn extensions(server: &Server, head: &Parts) -> Extensions {
+    server.inner.backend.as_ref().map(|_| head.extensions.clone()).unwrap_or_default()
 }
 
 fn principal(head: &Parts) -> Option<&Principal> {

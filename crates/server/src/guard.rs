@@ -13,29 +13,35 @@ use crate::build_error::{BuildError, Problem};
 /// The names that a machine gives itself.
 const LOOPBACK: [&str; 3] = ["localhost", "127.0.0.1", "[::1]"];
 
-/// The hosts and origins that a server answers to.
+/// The hosts and origins that a server answers to: loopback names, and those that it is told.
+///
+/// A [`Server`](crate::Server) has one of its own. What stands before a server and answers some requests itself
+/// checks them with the same guard, see [`ServerBuilder::guard`](crate::ServerBuilder::guard).
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Guard {
+pub struct Guard {
     any_host: bool,
     hosts: BTreeSet<String>,
     origins: BTreeSet<String>,
 }
 
 impl Guard {
-    pub(crate) fn allow_host(&mut self, host: String) {
-        self.hosts.insert(host.to_ascii_lowercase());
+    /// Allows a host, such as `mcp.example.com`.
+    pub fn allow_host(&mut self, host: impl Into<String>) {
+        self.hosts.insert(host.into().to_ascii_lowercase());
     }
 
-    pub(crate) fn allow_origin(&mut self, origin: String) {
-        self.origins.insert(origin.to_ascii_lowercase());
+    /// Allows the pages of an origin, such as `https://app.example.com`.
+    pub fn allow_origin(&mut self, origin: impl Into<String>) {
+        self.origins.insert(origin.into().to_ascii_lowercase());
     }
 
-    pub(crate) fn allow_any_host(&mut self) {
+    /// Allows any host, see [`ServerBuilder::dangerously_allow_any_host`](crate::ServerBuilder::dangerously_allow_any_host).
+    pub fn dangerously_allow_any_host(&mut self) {
         self.any_host = true;
     }
 
-    /// Finds what was allowed and could never match.
-    pub(crate) fn mistake(&self) -> Option<BuildError> {
+    /// What was allowed and could never match, if there is such a thing.
+    pub fn mistake(&self) -> Option<BuildError> {
         let host = self.hosts.iter().find(|host| !is_authority(host));
         let host = host.map(|host| BuildError::new(format!("allowed host `{host}`"), Problem::NotAHost));
         let is_origin = |origin: &str| {
@@ -52,7 +58,10 @@ impl Guard {
     /// Any port of an allowed host will do: a rebound name is what gives an attack away, not a port, and
     /// the port that the client used is that of a balancer. An `Origin` is allowed if it is listed or if it
     /// names the host that was called, which is allowed itself.
-    pub(crate) fn check(&self, headers: &HeaderMap, uri: &Uri) -> Result<(), Rejection> {
+    ///
+    /// # Errors
+    /// If the host or the origin is not allowed, stands twice, or is no text.
+    pub fn check(&self, headers: &HeaderMap, uri: &Uri) -> Result<(), Rejection> {
         let named = single(headers, HOST)?;
         // RFC 9112, section 3.2.2: what the target says goes before the header.
         let host = uri.authority().map_or(named.unwrap_or_default(), |authority| authority.as_str());
@@ -165,8 +174,8 @@ mod tests {
     #[test]
     fn answers_to_what_it_is_told_to() {
         let mut guard = Guard::default();
-        guard.allow_host("mcp.example.com".to_owned());
-        guard.allow_origin("https://app.example.com".to_owned());
+        guard.allow_host("mcp.example.com");
+        guard.allow_origin("https://app.example.com");
         assert!(check(&guard, "mcp.example.com", Some("https://mcp.example.com")));
         assert!(check(&guard, "MCP.example.com:443", Some("https://app.example.com")));
         assert!(!check(&guard, "other.example.com", None));
@@ -187,8 +196,8 @@ mod tests {
             ("mcp.example.com", "https://", false),
         ] {
             let mut guard = Guard::default();
-            guard.allow_host(host.to_owned());
-            guard.allow_origin(origin.to_owned());
+            guard.allow_host(host);
+            guard.allow_origin(origin);
             assert_eq!(guard.mistake().is_none(), sound, "{host} {origin}");
         }
     }
@@ -196,7 +205,7 @@ mod tests {
     #[test]
     fn an_unchecked_host_vouches_for_no_origin() {
         let mut guard = Guard::default();
-        guard.allow_any_host();
+        guard.dangerously_allow_any_host();
         assert!(check(&guard, "evil.example.com", None));
         assert!(!check(&guard, "evil.example.com", Some("http://evil.example.com")));
     }

@@ -6,6 +6,7 @@ mod body;
 mod exchange;
 mod respond;
 
+use std::cell::OnceCell;
 use std::convert::Infallible;
 use std::future::Future;
 use std::pin::Pin;
@@ -14,12 +15,12 @@ use std::task::{Context, Poll};
 
 use anypod_proto::admit::{Admitted, Carrier, admit};
 use anypod_proto::method::Method;
-use anypod_proto::reject::Rejection;
+use anypod_proto::reject::{Refused, Rejection};
 use anypod_proto::request::Request;
 use bytes::Buf;
 use http::header::{ACCEPT, CONTENT_TYPE};
 use http::request::Parts;
-use http::{HeaderMap, Response, StatusCode};
+use http::{Extensions, HeaderMap, Response, StatusCode};
 
 pub use body::Body;
 pub(crate) use exchange::{Doing, Exchange, Finished, Modern};
@@ -30,9 +31,8 @@ use crate::cx::Client;
 use crate::dispatch::{Call, Resume, Started};
 use crate::front;
 use crate::listen::Listening;
-use crate::load::What;
+use crate::load::{Permit, What};
 use crate::outbox::Outbox;
-use crate::principal::Principal;
 use crate::server::Server;
 use crate::telemetry;
 
@@ -62,11 +62,26 @@ where
 
 /// What the client accepts. JSON it has to; without event streams it gets no notifications.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Accepts {
+pub enum Accepts {
     /// JSON only.
     Json,
     /// JSON and event streams.
     Streams,
+}
+
+impl Accepts {
+    /// What the headers of a POST say. Clients must list both media types; one that lists nothing takes anything, as
+    /// HTTP has it.
+    ///
+    /// # Errors
+    /// If JSON is not among what the client accepts.
+    pub fn of(headers: &HeaderMap) -> Result<Self, Rejection> {
+        match accepted(headers) {
+            (true, true) => Ok(Self::Streams),
+            (true, false) => Ok(Self::Json),
+            (false, _) => Err(Rejection::NotAcceptable("application/json and text/event-stream")),
+        }
+    }
 }
 
 async fn answer<B>(server: &Server, request: http::Request<B>) -> Response<Body>
@@ -85,7 +100,7 @@ where
     }
     match head.method {
         http::Method::POST => post(server, head, body).await.unwrap_or_else(|rejection| failure(&rejection)),
-        http::Method::GET => front::get(server, &head).unwrap_or_else(|rejection| failure(&rejection)),
+        http::Method::GET => front::get(server, &head).await.unwrap_or_else(|rejection| failure(&rejection)),
         http::Method::DELETE => front::delete(server, &head).await.unwrap_or_else(|rejection| failure(&rejection)),
         _ => failure(&Rejection::HttpMethod(ALLOWED)),
     }
@@ -97,25 +112,62 @@ where
     B::Data: Buf,
 {
     check_media_type(&head.headers)?;
-    let accepts = accepts(&head.headers)?;
+    let accepts = Accepts::of(&head.headers)?;
     let permit = server.inner.load.enter(What::Request)?;
     let body = body::read(&server.inner.limits, &head.headers, body).await?;
-    let tools = &server.inner.registry.tools;
-    let admitted = admit(Carrier::Http(&head.headers), body, |name| tools.get(name).map(|tool| tool.input.params()));
-    Ok(match admitted {
-        Ok(Admitted::Request(request)) if request.method() == Some(Method::SubscriptionsListen) => {
-            drop(permit);
-            listen(server, accepts, &request)
-        }
-        Ok(Admitted::Request(request)) => {
-            let principal = head.extensions.get::<Principal>().cloned();
-            modern(server, accepts, request, principal, permit).await
-        }
-        // This revision defines no notifications over HTTP; unknown ones are no error.
-        Ok(Admitted::Notice(_)) => empty(StatusCode::ACCEPTED),
-        Ok(Admitted::Legacy(message)) => front::post(server, &head, accepts, message, permit).await,
-        Ok(Admitted::LegacyBatch(messages)) => front::post_batch(server, &head, accepts, messages, permit).await,
+    Ok(match admitted(server, &head.headers, body) {
+        Ok(message) => message_of(server, head, accepts, message, permit).await,
         Err(reason) => refused(&reason),
+    })
+}
+
+async fn message_of(
+    server: &Server,
+    head: Parts,
+    accepts: Accepts,
+    message: Admitted,
+    permit: Permit,
+) -> Response<Body> {
+    match message {
+        Admitted::Request(request) if request.method() == Some(Method::SubscriptionsListen) => {
+            drop(permit);
+            listen(server, accepts, &request, head.extensions).await
+        }
+        Admitted::Request(request) => modern(server, accepts, request, head.extensions, permit).await,
+        // This revision defines no notifications over HTTP; unknown ones are no error.
+        Admitted::Notice(_) => empty(StatusCode::ACCEPTED),
+        Admitted::Legacy(message) => front::post(server, &head, accepts, message, permit).await,
+        // In a box, so that the many requests that are no batch do not carry the room for one.
+        Admitted::LegacyBatch(messages) => Box::pin(front::post_batch(server, &head, accepts, messages, permit)).await,
+    }
+}
+
+impl Server {
+    /// Answers a message that was posted with this head and has been admitted already, `Host` and `Origin` checked, for who
+    /// reads messages before the server does. `permit` is the request's place, of [`Server::enter_request`].
+    pub async fn answer_admitted(&self, head: Parts, message: Admitted, permit: Permit) -> Response<Body> {
+        match Accepts::of(&head.headers) {
+            Ok(accepts) => message_of(self, head, accepts, message, permit).await,
+            Err(rejection) => failure(&rejection),
+        }
+    }
+
+    /// Takes `url` for where other pods reach this one, unless something else was advertised.
+    pub fn is_reached_at(&self, url: &str) {
+        self.inner.front.is_reached_by(url);
+    }
+}
+
+/// Admits what was posted. Which arguments a tool wants mirrored, the server knows, or its backend.
+fn admitted(server: &Server, headers: &HeaderMap, body: Vec<u8>) -> Result<Admitted, Refused> {
+    let tools = &server.inner.registry.tools;
+    let from_backend = OnceCell::new();
+    admit(Carrier::Http(headers), body, |name| match &server.inner.backend {
+        None => tools.get(name).map(|tool| tool.input.params()),
+        Some(backend) => {
+            let params = backend.param_headers(name)?;
+            Some(&**from_backend.get_or_init(|| params))
+        }
     })
 }
 
@@ -133,8 +185,8 @@ async fn modern(
     server: &Server,
     accepts: Accepts,
     request: Request,
-    principal: Option<Principal>,
-    permit: crate::load::Permit,
+    extensions: Extensions,
+    permit: Permit,
 ) -> Response<Body> {
     let span = telemetry::span(&request, telemetry::Transport::Http);
     let request = Arc::new(request);
@@ -144,9 +196,10 @@ async fn modern(
         server.start(Call {
             request: Arc::clone(&request),
             client: Client::Modern,
-            principal,
+            principal: extensions.get().cloned(),
             outbox: Arc::clone(&outbox),
             resume,
+            extensions,
         })
     });
     let run = match started {
@@ -161,14 +214,14 @@ async fn modern(
     Exchange::new(doing, outbox, Some(permit), span, &server.inner.limits).respond(accepts).await
 }
 
-fn listen(server: &Server, accepts: Accepts, request: &Request) -> Response<Body> {
+async fn listen(server: &Server, accepts: Accepts, request: &Request, extensions: Extensions) -> Response<Body> {
     let opened = match accepts {
-        Accepts::Json => Err(Rejection::NotAcceptable("text/event-stream")),
-        Accepts::Streams => Listening::open(server, request),
+        Accepts::Json => Err(Rejection::NotAcceptable("text/event-stream").into()),
+        Accepts::Streams => Listening::open(server, request, extensions).await,
     };
     match opened {
         Ok(listening) => sse(Body::listening(listening, &server.inner.limits)),
-        Err(rejection) => json(completed::Response::failure(Some(request.id()), &rejection.into())),
+        Err(failure) => json(completed::Response::failure(Some(request.id()), &failure)),
     }
 }
 
@@ -176,15 +229,6 @@ fn check_media_type(headers: &HeaderMap) -> Result<(), Rejection> {
     let declared = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let essence = declared.split(';').next().unwrap_or_default().trim();
     if essence.eq_ignore_ascii_case("application/json") { Ok(()) } else { Err(Rejection::MediaType) }
-}
-
-/// Clients must list both media types; one that lists nothing takes anything, as HTTP has it.
-pub(crate) fn accepts(headers: &HeaderMap) -> Result<Accepts, Rejection> {
-    match accepted(headers) {
-        (true, true) => Ok(Accepts::Streams),
-        (true, false) => Ok(Accepts::Json),
-        (false, _) => Err(Rejection::NotAcceptable("application/json and text/event-stream")),
-    }
 }
 
 /// Whether the client accepts an event stream; for requests whose answer can be nothing else.
@@ -217,7 +261,7 @@ mod tests {
         if let Some(value) = value {
             headers.insert(ACCEPT, value.parse().unwrap());
         }
-        accepts(&headers)
+        Accepts::of(&headers)
     }
 
     #[test]

@@ -60,12 +60,19 @@
 //! puts something that authenticates callers in front, which tells the server who calls by a [`Principal`] in
 //! the request's extensions.
 //!
+//! # In place of handlers
+//!
+//! Who stands before other servers builds a server with a [`Backend`], see [`ServerBuilder::backend`]: it is asked what
+//! clients of either era ask, as modern requests, and the server sees to the rest.
+//!
 //! # Not in here
 //!
 //! Calling servers, standing before several of them, storing anything, terminating TLS, signing callers in.
 
 mod ask;
+mod backend;
 mod build_error;
+mod builder;
 mod bus;
 mod completed;
 mod completion;
@@ -103,23 +110,30 @@ mod variables;
 pub use anypod_proto as proto;
 pub use anypod_proto::caching::Caching;
 
-pub use crate::http::Body;
+pub use crate::http::{Accepts, Body};
 pub use ask::{Form, Question, Reply, Roots, Sample, Url, form, form_with_schema, url};
 #[expect(deprecated, reason = "deprecated features work until the specification removes them")]
 pub use ask::{roots, sample};
+pub use backend::{Answered, Asked, Backend, BoxFuture, Caller, Listened, Notices, Refusal};
 pub use build_error::BuildError;
+pub use builder::ServerBuilder;
 pub use bus::{Bus, BusError, Change, Event, InProcess, Interest, Mailbox, Receiver, SessionChange};
 pub use completion::Partial;
 pub use cx::{Cx, Trace};
 pub use error::{Error, Result};
 pub use extract::{Args, Extract, Needs, RawArgs, State, Uri, Vars};
+pub use front::is_hop;
+pub use guard::Guard;
 pub use handler::{Contents, Handler, IntoOutput, Json, Suggestions};
 pub use limits::Limits;
+pub use load::Permit;
 pub use once::{InMemory, Once, OnceError};
 pub use outside::{Clock, Entropy, Outside};
 pub use principal::Principal;
 pub use prompt::Prompt;
 pub use rate::Rate;
 pub use resource::{Resource, ResourceTemplate};
-pub use server::{Server, ServerBuilder};
+pub use serve::Stalling;
+pub use server::Server;
+pub use tokens::{Binding, Tokens};
 pub use tool::Tool;

@@ -68,6 +68,8 @@ pub struct Limits {
     pub remembered_sessions: usize,
     /// Resources that a pod remembers per legacy session. Default 100.
     pub session_resources: usize,
+    /// How long a [`Backend`](crate::Backend) may take to say what it is, and to begin to listen. Default 10 s.
+    pub backend_deadline: Duration,
 }
 
 /// As far away as the runtime's clock can be relied on.
@@ -84,6 +86,7 @@ impl Limits {
             &mut self.keep_alive,
             &mut self.drain,
             &mut self.answer_deadline,
+            &mut self.backend_deadline,
         ] {
             *time = (*time).min(NEVER);
         }
@@ -118,6 +121,7 @@ impl Default for Limits {
             listen_resources: 1000,
             remembered_sessions: 10_000,
             session_resources: 100,
+            backend_deadline: Duration::from_secs(10),
         }
     }
 }

@@ -5,6 +5,7 @@
 //!
 //! Spec: basic/patterns/subscriptions.
 
+use std::any::Any;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -17,12 +18,15 @@ use anypod_proto::request::Request;
 use anypod_proto::subscriptions::SubscriptionFilter;
 use anypod_proto::{meta, sse};
 use bytes::Bytes;
+use http::Extensions;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use tokio::time::{Instant, Sleep, sleep};
 
+use crate::backend::{self, Caller};
 use crate::bus::{Change, Interest, Mailbox};
-use crate::cx::notification;
+use crate::completed::Failure;
+use crate::cx::{Client, notification};
 use crate::load::{Permit, What};
 use crate::server::Server;
 
@@ -37,6 +41,8 @@ pub(crate) struct Listening {
     /// The first message, until it is sent.
     acknowledgement: Option<String>,
     over: bool,
+    /// Makes the backend listen as long as it is held.
+    _keep: Option<Box<dyn Any + Send>>,
     _permit: Permit,
 }
 
@@ -47,26 +53,33 @@ struct Params {
 }
 
 impl Listening {
-    /// Opens the stream. What the server does not have is not honoured, and missing in the acknowledgement.
-    pub(crate) fn open(server: &Server, request: &Request) -> Result<Self, Rejection> {
-        let malformed = |found: String| Rejection::ParamMalformed {
-            field: "params.notifications",
-            expected: "a filter of notifications",
-            found,
-        };
-        let params: Params = serde_json::from_str(request.params()).map_err(|error| malformed(error.to_string()))?;
-        let wanted = params.notifications;
-        let named = wanted.resource_subscriptions.as_ref().map_or(0, Vec::len);
-        let limit = server.inner.limits.listen_resources;
-        if named > limit {
-            return Err(malformed(format!("{named} resources, at most {limit} can be named")));
-        }
+    /// Opens the stream. What the server, or its backend, does not have is not honoured, and missing in the
+    /// acknowledgement.
+    ///
+    /// # Errors
+    /// If the filter cannot be read or names too much, if too many streams are open, or if the backend refuses.
+    pub(crate) async fn open(server: &Server, request: &Request, extensions: Extensions) -> Result<Self, Failure> {
+        let wanted = wanted(server, request)?;
         let permit = server.inner.load.enter(What::Stream)?;
-        let honoured = honour(server, wanted);
-        let mailbox = Mailbox::new(interest(&honoured));
+        let asked = match &server.inner.backend {
+            None => honour(server, wanted),
+            Some(_) => wanted,
+        };
+        let mailbox = Mailbox::new(interest(&asked));
         // Attached before it is acknowledged, so that no change in between is missed.
         let receiver = Arc::downgrade(&mailbox);
         server.inner.bus.attach(receiver);
+        let (honoured, keep) = match &server.inner.backend {
+            None => (asked, None),
+            Some(backend) => {
+                let principal = extensions.get().cloned();
+                let caller = Caller::of(&Client::Modern, request, principal, extensions);
+                let deadline = server.inner.limits.backend_deadline;
+                let listened = backend::listen(Arc::clone(backend), caller, asked, deadline).await?;
+                mailbox.narrow(interest(&listened.honoured));
+                (listened.honoured, Some(listened.keep))
+            }
+        };
         let id = RawValue::from_string(request.id().to_owned()).map_err(|_| Rejection::Internal)?;
         let load = Arc::clone(&server.inner.load);
         let mut listening = Self {
@@ -76,6 +89,7 @@ impl Listening {
             drained: Box::pin(async move { load.drained().await }),
             acknowledgement: None,
             over: false,
+            _keep: keep,
             _permit: permit,
         };
         listening.acknowledgement =
@@ -139,6 +153,23 @@ impl Listening {
     }
 }
 
+/// What the request asks to hear of.
+fn wanted(server: &Server, request: &Request) -> Result<SubscriptionFilter, Rejection> {
+    let malformed = |found: String| Rejection::ParamMalformed {
+        field: "params.notifications",
+        expected: "a filter of notifications",
+        found,
+    };
+    let params: Params = serde_json::from_str(request.params()).map_err(|error| malformed(error.to_string()))?;
+    let wanted = params.notifications;
+    let named = wanted.resource_subscriptions.as_ref().map_or(0, Vec::len);
+    let limit = server.inner.limits.listen_resources;
+    if named > limit {
+        return Err(malformed(format!("{named} resources, at most {limit} can be named")));
+    }
+    Ok(wanted)
+}
+
 fn honour(server: &Server, wanted: SubscriptionFilter) -> SubscriptionFilter {
     let capabilities = &server.inner.capabilities;
     let keep = |wanted: Option<bool>, has: bool| wanted.filter(|wanted| *wanted && has);
@@ -152,7 +183,7 @@ fn honour(server: &Server, wanted: SubscriptionFilter) -> SubscriptionFilter {
     }
 }
 
-fn interest(filter: &SubscriptionFilter) -> Interest {
+pub(crate) fn interest(filter: &SubscriptionFilter) -> Interest {
     Interest {
         tools: filter.tools_list_changed == Some(true),
         prompts: filter.prompts_list_changed == Some(true),

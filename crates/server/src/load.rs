@@ -35,7 +35,8 @@ pub(crate) enum What {
 
 /// A place among what may be under way; free again when it is dropped.
 #[derive(Debug)]
-pub(crate) struct Permit {
+#[must_use]
+pub struct Permit {
     load: Arc<Load>,
     what: What,
 }
@@ -56,8 +57,12 @@ impl Load {
     /// Takes a place, unless all are taken. A draining server still takes requests, because a balancer
     /// needs a moment to learn that it is not ready; it opens no streams.
     pub(crate) fn enter(self: &Arc<Self>, what: What) -> Result<Permit, Rejection> {
-        let (count, max) = self.counter(what);
         let stream_at_the_end = matches!(what, What::Stream) && self.is_draining();
+        self.take(what, stream_at_the_end)
+    }
+
+    fn take(self: &Arc<Self>, what: What, stream_at_the_end: bool) -> Result<Permit, Rejection> {
+        let (count, max) = self.counter(what);
         // The count never goes beyond the limit, not even for a moment: who gives back the last place must
         // see that it was the last, or nobody tells those who wait for the end.
         let one_more = |taken| (taken < max && !stream_at_the_end).then_some(taken + 1);
@@ -113,7 +118,8 @@ impl Load {
 impl Permit {
     /// Gives back the place of a request while its call waits for the client, and takes that of a stream.
     pub(crate) fn wait(&mut self) -> Result<(), Rejection> {
-        *self = self.load.enter(What::Stream)?;
+        // At the end too: it is a request under way, and its client may answer in time.
+        *self = self.load.take(What::Stream, false)?;
         Ok(())
     }
 

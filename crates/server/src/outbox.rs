@@ -16,6 +16,8 @@ pub(crate) enum Kind {
     Progress,
     /// Dropped.
     Log,
+    /// Anything else that is said about a request: dropped too.
+    Other,
     /// A request of the legacy front to its client; never dropped, there are few.
     Request,
 }
@@ -62,8 +64,10 @@ impl Outbox {
             let full = queue.messages.len() >= self.capacity;
             match (kind, queue.messages.back_mut()) {
                 (Kind::Progress, Some(last)) if full && last.0 == Kind::Progress => last.1 = message,
-                (Kind::Progress | Kind::Log, _) if full => queue.dropped += 1,
-                (Kind::Progress | Kind::Log | Kind::Request, _) => queue.messages.push_back((kind, message)),
+                (Kind::Progress | Kind::Log | Kind::Other, _) if full => queue.dropped += 1,
+                (Kind::Progress | Kind::Log | Kind::Other | Kind::Request, _) => {
+                    queue.messages.push_back((kind, message))
+                }
             }
             queue.reader.take()
         };

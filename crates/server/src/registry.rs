@@ -65,6 +65,13 @@ pub(crate) struct Offer {
     pub(crate) caches: HashMap<Method, Caching>,
 }
 
+impl Offer {
+    /// Whether there is nothing to be called.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.tools.is_empty() && self.prompts.is_empty() && self.resources.is_empty() && self.templates.is_empty()
+    }
+}
+
 impl Registry {
     /// Checks an offer: names are unique, schemas sound, templates well-formed, state is there.
     pub(crate) fn build(offer: Offer) -> Result<(Self, States), BuildError> {

@@ -20,7 +20,7 @@ use tower_service::Service;
 
 use crate::http::{Body, empty};
 use crate::server::Server;
-use stall::Stalling;
+pub use stall::Stalling;
 
 /// The largest header section that is read, in bytes. Sealed session ids and base64 names fit several times.
 const MAX_HEADER_BYTES: usize = 64 * 1024;

@@ -1,36 +1,28 @@
-//! The server: what it offers, what it was configured with, and how a call to it starts.
+//! The server: what it offers and what it was configured with.
 
-use std::any::{Any, TypeId};
-use std::collections::BTreeMap;
+use std::any::TypeId;
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
-use anypod_proto::caching::{Cacheable, Caching};
 use anypod_proto::capabilities::ServerCapabilities;
-use anypod_proto::discover::DiscoverResult;
 use anypod_proto::implementation::Implementation;
-use anypod_proto::meta;
-use anypod_proto::method::Method;
+use anypod_proto::reject::Rejection;
 use anypod_proto::seal::Ring;
-use anypod_proto::version::Version;
-use serde_json::json;
 
-use crate::build_error::{BuildError, Problem};
-use crate::bus::{Bus, Event, InProcess};
-use crate::front::Front;
-use crate::front::hop::Holder;
-use crate::front::peers;
+use crate::backend::{self, Backend, Caller};
+use crate::builder::ServerBuilder;
+use crate::bus::{Bus, Event};
+use crate::completed::Failure;
+use crate::front::{Front, peers};
 use crate::guard::Guard;
 use crate::limits::Limits;
-use crate::load::Load;
+use crate::load::{Load, Permit, What};
 use crate::once::Once;
 use crate::outside::Outside;
-use crate::prompt::Prompt;
-use crate::rate::{Limiter, Rate};
-use crate::registry::{Offer, Registry, States};
-use crate::resource::{Resource, ResourceTemplate};
+use crate::rate::Limiter;
+use crate::registry::{Registry, States};
 use crate::tokens::Tokens;
-use crate::tool::{Tool, Uses};
 
 /// A server. Cheap to clone; every clone is the same server.
 ///
@@ -68,8 +60,10 @@ pub struct Server {
 
 pub(crate) struct Inner {
     pub(crate) registry: Registry,
+    /// What answers in place of handlers.
+    pub(crate) backend: Option<Arc<dyn Backend>>,
     pub(crate) states: States,
-    pub(crate) tokens: Tokens,
+    pub(crate) tokens: Arc<Tokens>,
     pub(crate) outside: Outside,
     pub(crate) limits: Limits,
     pub(crate) bus: Arc<dyn Bus>,
@@ -131,6 +125,43 @@ impl Server {
         }
     }
 
+    /// Takes a place among the requests that are worked on at once ([`Limits::concurrent_requests`]), for one that is
+    /// answered beside the server. [`Server::drain`] waits for it.
+    ///
+    /// # Errors
+    /// If all places are taken.
+    pub fn enter_request(&self) -> Result<Permit, Rejection> {
+        self.inner.load.enter(What::Request)
+    }
+
+    /// Takes a place among the streams that are open at once ([`Limits::open_streams`]), for one beside the server. Such
+    /// a stream ends when [`Server::drained`] completes.
+    ///
+    /// # Errors
+    /// If all places are taken, or the server drains.
+    pub fn enter_stream(&self) -> Result<Permit, Rejection> {
+        self.inner.load.enter(What::Stream)
+    }
+
+    /// Completes when the server begins to drain.
+    pub async fn drained(&self) {
+        self.inner.load.drained().await;
+    }
+
+    /// What the server, or its backend, can do.
+    pub(crate) async fn capabilities(
+        &self,
+        caller: impl FnOnce() -> Caller,
+    ) -> Result<Cow<'_, ServerCapabilities>, Failure> {
+        Ok(match &self.inner.backend {
+            None => Cow::Borrowed(&self.inner.capabilities),
+            Some(backend) => {
+                let described = backend::discover(backend, caller(), self.inner.limits.backend_deadline).await?;
+                Cow::Owned(described.capabilities)
+            }
+        })
+    }
+
     pub(crate) fn state<T: Clone + Send + Sync + 'static>(&self) -> Option<T> {
         self.inner.states.get(&TypeId::of::<T>())?.downcast_ref::<T>().cloned()
     }
@@ -140,280 +171,4 @@ impl fmt::Debug for Server {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Server").field("info", &self.inner.info).finish_non_exhaustive()
     }
-}
-
-/// Builds a [`Server`]; [`Server::new`] begins one.
-#[must_use]
-pub struct ServerBuilder {
-    info: Implementation,
-    instructions: Option<String>,
-    offer: Offer,
-    limits: Limits,
-    outside: Outside,
-    ring: Option<Ring>,
-    audience: Option<String>,
-    replicas: usize,
-    bus: Option<Arc<dyn Bus>>,
-    once: Option<Arc<dyn Once>>,
-    rate: Option<Rate>,
-    guard: Guard,
-    logging: bool,
-    advertised: Option<String>,
-}
-
-impl ServerBuilder {
-    fn new(info: Implementation) -> Self {
-        Self {
-            info,
-            instructions: None,
-            offer: Offer::default(),
-            limits: Limits::default(),
-            outside: Outside::real(),
-            ring: None,
-            audience: None,
-            replicas: 1,
-            bus: None,
-            once: None,
-            rate: None,
-            guard: Guard::default(),
-            logging: false,
-            advertised: None,
-        }
-    }
-
-    /// More about the server than its name and version.
-    pub fn info(mut self, info: Implementation) -> Self {
-        self.info = info;
-        self
-    }
-
-    /// How a model is to use the server.
-    pub fn instructions(mut self, instructions: impl Into<String>) -> Self {
-        self.instructions = Some(instructions.into());
-        self
-    }
-
-    /// Offers a tool. Lists show the tools in the order in which they were given.
-    pub fn tool(mut self, tool: Tool) -> Self {
-        self.offer.tools.push(tool);
-        self
-    }
-
-    /// Offers a prompt.
-    pub fn prompt(mut self, prompt: Prompt) -> Self {
-        self.offer.prompts.push(prompt);
-        self
-    }
-
-    /// Offers a resource.
-    pub fn resource(mut self, resource: Resource) -> Self {
-        self.offer.resources.push(resource);
-        self
-    }
-
-    /// Offers a family of resources. Templates are tried in the order in which they were given.
-    pub fn resource_template(mut self, template: ResourceTemplate) -> Self {
-        self.offer.templates.push(template);
-        self
-    }
-
-    /// Shares `state` with all handlers that take `State<T>`.
-    pub fn state<T: Clone + Send + Sync + 'static>(mut self, state: T) -> Self {
-        let state: Box<dyn Any + Send + Sync> = Box::new(state);
-        self.offer.states.insert(TypeId::of::<T>(), state);
-        self
-    }
-
-    /// How long and for whom the results of `method` may be cached: the lists and `server/discover`.
-    /// Resources have hints of their own.
-    pub fn cache(mut self, method: Method, hint: Caching) -> Self {
-        self.offer.caches.insert(method, hint);
-        self
-    }
-
-    /// Other bounds than the default ones.
-    pub fn limits(mut self, limits: Limits) -> Self {
-        self.limits = limits;
-        self
-    }
-
-    /// The ring that seals tokens. All replicas must share it. Without one, a server makes a ring of its
-    /// own, which is right for one process only.
-    pub fn keys(mut self, ring: Ring) -> Self {
-        self.ring = Some(ring);
-        self
-    }
-
-    /// How many replicas there are. More than one without [`ServerBuilder::keys`] is a [`BuildError`].
-    pub const fn replicas(mut self, replicas: usize) -> Self {
-        self.replicas = replicas;
-        self
-    }
-
-    /// What tokens are bound to besides the ring, so that two servers that share a ring do not open each
-    /// other's. The server's name by default.
-    pub fn audience(mut self, audience: impl Into<String>) -> Self {
-        self.audience = Some(audience.into());
-        self
-    }
-
-    /// The bus that carries changes between pods. By default, changes stay in this process.
-    pub fn bus(mut self, bus: impl Bus) -> Self {
-        self.bus = Some(Arc::new(bus));
-        self
-    }
-
-    /// How many calls of tools, prompts, resources and completions a pod starts in a second; one more is
-    /// answered 429 with `Retry-After`. Not limited by default.
-    pub const fn rate(mut self, rate: Rate) -> Self {
-        self.rate = Some(rate);
-        self
-    }
-
-    /// The store that remembers which single-use tokens were used.
-    pub fn once(mut self, once: impl Once) -> Self {
-        self.once = Some(Arc::new(once));
-        self
-    }
-
-    /// A clock and randomness of your own, for tests.
-    pub fn outside(mut self, outside: Outside) -> Self {
-        self.outside = outside;
-        self
-    }
-
-    /// Hosts besides loopback names under which the server may be called, such as `mcp.example.com`. A request
-    /// under another name is answered 403.
-    pub fn allow_host(mut self, host: impl Into<String>) -> Self {
-        self.guard.allow_host(host.into());
-        self
-    }
-
-    /// Origins besides the server's own whose pages may call the server, such as `https://app.example.com`.
-    pub fn allow_origin(mut self, origin: impl Into<String>) -> Self {
-        self.guard.allow_origin(origin.into());
-        self
-    }
-
-    /// Answers to any `Host`. Only behind something that has checked it: otherwise any web page can reach
-    /// a server on the visitor's machine.
-    pub fn dangerously_allow_any_host(mut self) -> Self {
-        self.guard.allow_any_host();
-        self
-    }
-
-    /// Declares the deprecated Logging feature, so that [`Cx::log`](crate::Cx::log) sends.
-    #[deprecated(note = "the specification deprecates Logging: write to stderr on stdio, or use OpenTelemetry")]
-    pub const fn with_logging(mut self) -> Self {
-        self.logging = true;
-        self
-    }
-
-    /// The URL of this pod's MCP endpoint as other pods reach it, such as `http://10.0.0.5:8080/mcp`. An
-    /// answer of a legacy client that reaches another pod is passed on to it there. By default the address that
-    /// [`Server::serve`] listens on, if it is a definite one.
-    pub fn advertise(mut self, url: impl Into<String>) -> Self {
-        self.advertised = Some(url.into());
-        self
-    }
-
-    /// Builds the server.
-    ///
-    /// # Errors
-    /// If names collide, schemas are unsound, templates are malformed, a handler takes what its calls do not
-    /// hold or state that is not there, an allowed host or origin could never match, the advertised URL is none that other pods can call, or replicas would not understand each
-    /// other's tokens.
-    pub fn build(self) -> Result<Server, BuildError> {
-        self.check_parts()?;
-        let discover_cache = self.offer.caches.get(&Method::Discover).copied().unwrap_or_default();
-        let (registry, states) = Registry::build(self.offer)?;
-        let capabilities = capabilities(&registry, self.logging);
-        let not_json = |error| BuildError::new("server", Problem::NotJson(error));
-        let identity = identity(&self.info).map_err(not_json)?;
-        let discover =
-            discover(&identity, &capabilities, self.instructions.as_deref(), discover_cache).map_err(not_json)?;
-        let advertised = match self.advertised {
-            None => None,
-            Some(url) => Some(Holder::parse(&url).ok_or_else(|| BuildError::new(url, Problem::NotReachable))?),
-        };
-        let limits = self.limits.within_reach();
-        let bus = self.bus.unwrap_or_else(|| Arc::new(InProcess::default()));
-        // With a ring of its own, this process is all the fleet there is.
-        let ends_sessions = self.ring.is_none() || bus.is_shared();
-        let front = Front::new(&self.outside, &limits, advertised, ends_sessions);
-        let receiver = Arc::downgrade(&front);
-        bus.attach(receiver);
-        let ring = self.ring.unwrap_or_else(|| Ring::generate(self.outside.random()));
-        let inner = Inner {
-            registry,
-            states,
-            tokens: Tokens::new(ring, self.audience.unwrap_or_else(|| self.info.name.clone())),
-            outside: self.outside,
-            load: Load::new(&limits),
-            limits,
-            bus,
-            once: self.once,
-            limiter: self.rate.map(Limiter::new),
-            guard: self.guard,
-            identity,
-            info: Arc::new(self.info),
-            capabilities,
-            instructions: self.instructions,
-            discover: discover.into(),
-            front,
-        };
-        Ok(Server { inner: Arc::new(inner) })
-    }
-
-    /// Whether there is what replicas and single-use tools need, and who may call is said in a way that can match.
-    fn check_parts(&self) -> Result<(), BuildError> {
-        if self.replicas > 1 && self.ring.is_none() {
-            return Err(BuildError::new("server", Problem::NoKeys));
-        }
-        match self.offer.tools.iter().find(|tool| tool.uses == Uses::Single) {
-            Some(tool) if self.once.is_none() => {
-                Err(BuildError::new(format!("tool `{}`", tool.definition.name), Problem::NoOnce))
-            }
-            Some(_) | None => self.guard.mistake().map_or(Ok(()), Err),
-        }
-    }
-}
-
-fn capabilities(registry: &Registry, logging: bool) -> ServerCapabilities {
-    let mut capabilities = json!({});
-    if !registry.tools.is_empty() {
-        capabilities["tools"] = json!({ "listChanged": true });
-    }
-    if !registry.prompts.is_empty() {
-        capabilities["prompts"] = json!({ "listChanged": true });
-    }
-    if !(registry.resources.is_empty() && registry.templates.is_empty()) {
-        capabilities["resources"] = json!({ "listChanged": true, "subscribe": true });
-    }
-    if registry.completes() {
-        capabilities["completions"] = json!({});
-    }
-    if logging {
-        capabilities["logging"] = json!({});
-    }
-    serde_json::from_value(capabilities).unwrap_or_default()
-}
-
-/// `"_meta":{"io.modelcontextprotocol/serverInfo":…}`
-fn identity(info: &Implementation) -> serde_json::Result<String> {
-    let meta = BTreeMap::from([(meta::SERVER_INFO, info)]);
-    Ok(format!(r#""_meta":{}"#, serde_json::to_string(&meta)?))
-}
-
-fn discover(
-    identity: &str,
-    capabilities: &ServerCapabilities,
-    instructions: Option<&str>,
-    cache: Caching,
-) -> serde_json::Result<String> {
-    let mut result = DiscoverResult::new(&Version::MODERN, capabilities.clone());
-    result.instructions = instructions.map(str::to_owned);
-    result.set_caching(cache);
-    let members = serde_json::to_string(&result)?;
-    Ok(format!("{{{identity},{}", members.trim_start_matches('{')))
 }

@@ -81,10 +81,7 @@ fn shown(text: &str) -> &str {
 
 /// Notes in the span that the request failed.
 pub(crate) fn failed(span: &Span, failure: &Failure) {
-    let code = match failure {
-        Failure::Rejected(rejection) => rejection.code().number(),
-        Failure::Protocol { code, .. } => *code,
-    };
+    let code = failure.code();
     span.record("rpc.response.status_code", code);
     span.record("error.type", if code == Code::InternalError.number() { "internal" } else { "refused" });
 }

@@ -12,23 +12,32 @@ use crate::journal::Record;
 use crate::outside::Outside;
 
 /// The ring, and the audience that every token is bound to.
+///
+/// Sealed tokens travel with a caller and open on every pod that has the ring. A backend that hands out tokens of its
+/// own shares these with its server, see [`ServerBuilder::tokens`](crate::ServerBuilder::tokens), so that both change
+/// rings at once.
 #[derive(Debug)]
-pub(crate) struct Tokens {
+pub struct Tokens {
     ring: RwLock<Ring>,
     audience: String,
 }
 
 impl Tokens {
-    pub(crate) const fn new(ring: Ring, audience: String) -> Self {
-        Self { ring: RwLock::new(ring), audience }
+    /// Tokens that are sealed with the current key of `ring` and only open for the same audience.
+    pub fn new(ring: Ring, audience: impl Into<String>) -> Self {
+        Self { ring: RwLock::new(ring), audience: audience.into() }
     }
 
-    /// Uses another ring from now on.
-    pub(crate) fn replace_ring(&self, ring: Ring) {
+    /// Uses another ring from now on. Tokens that were sealed before still open if it holds their key.
+    pub fn replace_ring(&self, ring: Ring) {
         *self.ring.write().unwrap_or_else(PoisonError::into_inner) = ring;
     }
 
-    pub(crate) fn seal(
+    /// Seals `payload` for `ttl_secs` seconds.
+    ///
+    /// # Errors
+    /// If the payload is longer than a token can hold.
+    pub fn seal(
         &self,
         outside: &Outside,
         token: Binding<'_>,
@@ -39,7 +48,11 @@ impl Tokens {
         token.seal(&self.audience).seal(&self.ring(), outside.nonce(), expires_at, payload)
     }
 
-    pub(crate) fn open(&self, outside: &Outside, token: Binding<'_>, text: &str) -> Result<Vec<u8>, OpenError> {
+    /// The payload of a token that was sealed with the same binding.
+    ///
+    /// # Errors
+    /// If it does not open. Why is for the log; whoever brought the token learns that it is unknown.
+    pub fn open(&self, outside: &Outside, token: Binding<'_>, text: &str) -> Result<Vec<u8>, OpenError> {
         token.seal(&self.audience).open(&self.ring(), outside.now(), text)
     }
 
@@ -49,11 +62,15 @@ impl Tokens {
 }
 
 /// What one token is bound to, besides the audience.
-#[derive(Clone, Copy)]
-pub(crate) struct Binding<'a> {
-    pub(crate) purpose: Purpose,
-    pub(crate) principal: Option<&'a PrincipalId>,
-    pub(crate) context: &'a [&'a [u8]],
+#[derive(Debug, Clone, Copy)]
+pub struct Binding<'a> {
+    /// What it is for.
+    pub purpose: Purpose,
+    /// Who may bring it; `None` for anonymous callers, and for what callers never see.
+    pub principal: Option<&'a PrincipalId>,
+    /// What has to be the same when it comes back. Who seals for a purpose that the server seals for too begins it with
+    /// a word of its own, so that neither opens the other's.
+    pub context: &'a [&'a [u8]],
 }
 
 impl<'a> Binding<'a> {

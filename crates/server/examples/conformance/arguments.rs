@@ -11,6 +11,7 @@ pub(crate) struct Arguments {
     pub(crate) advertise: Option<String>,
     pub(crate) page_size: Option<usize>,
     pub(crate) stdio: bool,
+    pub(crate) legacy_only: bool,
 }
 
 impl Arguments {
@@ -28,6 +29,7 @@ impl Arguments {
                 "--advertise" => arguments.advertise = Some(value()?),
                 "--page-size" => arguments.page_size = Some(read(&flag, &value()?)?),
                 "--stdio" => arguments.stdio = true,
+                "--legacy-only" => arguments.legacy_only = true,
                 _ => return Err(format!("there is no flag {flag}")),
             }
         }

@@ -1,13 +1,16 @@
 //! Everything that the conformance suite and other people's clients ask of a server, in one process:
 //!
-//! `cargo run --release --example conformance -- [--port N | --stdio] [--key-file FILE] [--advertise URL] [--page-size K]`
+//! `cargo run --release --example conformance -- [--port N [--legacy-only] | --stdio] [--key-file FILE] [--advertise URL]
+//! [--page-size K]`
 //!
 //! Port 0, the default, is any free one; the line `listening on URL` says which it became. Pods behind one
 //! balancer share a key file. SIGTERM and Ctrl-C let calls under way finish. With `--stdio` it serves the
-//! client that has started it, until that closes standard input.
+//! client that has started it, until that closes standard input. With `--legacy-only` it refuses 2026-07-28, as the
+//! servers do that gateways stand before.
 
 mod arguments;
 mod content;
+mod legacy;
 mod prompts;
 mod questions;
 mod resources;
@@ -43,12 +46,15 @@ async fn main() -> Result<(), Box<dyn Error>> {
         None => server.build()?,
     };
     println!("listening on http://{}/mcp", listener.local_addr()?);
-    let stop = async {
+    let stop = async move {
         tokio::select! {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
         }
     };
+    if arguments.legacy_only {
+        return Ok(legacy::serve(server, listener, stop).await?);
+    }
     Ok(server.serve(listener, stop).await?)
 }
 

@@ -15,10 +15,10 @@ use anypod_proto::reject::{Rejection, error_response};
 use anypod_proto::request::Request;
 use anypod_proto::rounds::{InputRequest, InputRequests};
 use anypod_proto::version::Version;
-use http::StatusCode;
+use http::{Extensions, StatusCode};
 use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Map, Value, json};
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::questions::{Outcome, Waiting};
 use crate::completed::{Completed, Failure, Response};
@@ -30,6 +30,9 @@ use crate::principal::Principal;
 use crate::run::{Ended, Run, failure};
 use crate::server::Server;
 use crate::{Error, telemetry};
+
+/// How long to wait with a round that asks nothing but to come again, as busy servers do.
+const AGAIN: Duration = Duration::from_secs(1);
 
 /// How a transport asks: it names a question and knows when its answer comes. The question itself goes
 /// out through the call's outbox, as a message of [`Kind::Request`].
@@ -57,13 +60,13 @@ pub(crate) struct CannotAsk(pub(crate) &'static str);
 pub(crate) struct LegacyCall {
     pub(crate) server: Server,
     pub(crate) request: Arc<Request>,
-    /// The revision that was negotiated; the request itself need not declare it.
-    pub(crate) version: Version,
     pub(crate) client: Arc<LegacyClient>,
     pub(crate) principal: Option<Principal>,
     pub(crate) outbox: Arc<Outbox>,
     /// The call's place among the requests; left to others while it waits for the client.
     pub(crate) permit: Option<Permit>,
+    /// What came with the HTTP request, for a backend.
+    pub(crate) extensions: Extensions,
 }
 
 impl LegacyCall {
@@ -98,10 +101,8 @@ impl LegacyCall {
     pub(crate) fn respond(&self, outcome: Result<Completed, Failure>) -> Response {
         let id = self.request.id();
         let result = outcome.and_then(|completed| {
-            // A method that is none of the core's has failed before it came here.
-            let method = self.request.method().ok_or(Rejection::Internal)?;
-            completed.into_legacy(method, self.version).map_err(|error| {
-                tracing::error!(%error, "a result is not JSON");
+            completed.into_legacy(self.request.method(), self.client.version).map_err(|error| {
+                tracing::error!(%error, "a result is none for a legacy client");
                 Rejection::Internal.into()
             })
         });
@@ -109,8 +110,22 @@ impl LegacyCall {
             Ok(result) => success(id, result),
             Err(failure) => {
                 telemetry::failed(&tracing::Span::current(), &failure);
-                refusal(id, &failure)
+                refusal(id, &self.reworded(failure))
             }
+        }
+    }
+
+    /// What a backend passes on has the code of modern revisions for a resource that is not there.
+    fn reworded(&self, failure: Failure) -> Failure {
+        match failure {
+            Failure::Passed { status, code, message, data }
+                if self.request.method() == Some(Method::ResourcesRead)
+                    && code == Code::InvalidParams.number()
+                    && data.as_ref().is_some_and(|data| data.get("uri").is_some()) =>
+            {
+                Failure::Passed { status, code: Code::LegacyResourceNotFound.number(), message, data }
+            }
+            other => other,
         }
     }
 
@@ -121,6 +136,7 @@ impl LegacyCall {
             principal: self.principal.clone(),
             outbox: Arc::clone(&self.outbox),
             resume,
+            extensions: self.extensions.clone(),
         })
     }
 
@@ -133,10 +149,13 @@ impl LegacyCall {
                 Round::Over(completed) => return Ok(*completed),
                 Round::Asks(questions, state) => (questions, state),
             };
-            let reported = run.call().reported();
-            // The handler that asked is done for; the next round runs a new one.
+            let reported = run.reported();
+            // What asked is done for; the next round runs anew.
             drop(run);
             self.permit.as_mut().map_or(Ok(()), Permit::wait)?;
+            if questions.is_empty() {
+                sleep(AGAIN).await;
+            }
             let responses = timeout(limits.answer_deadline, self.ask(questions, asker)).await;
             self.permit.iter_mut().for_each(Permit::resume);
             let responses = responses
@@ -159,7 +178,7 @@ impl LegacyCall {
         }
     }
 
-    /// Runs the handler until it ends or asks. Waiting for the client does not count as work.
+    /// Works until there is an end or a question. Waiting for the client does not count as work.
     async fn run(&self, run: &mut Run, time_left: &mut Duration) -> Result<Round, Failure> {
         let started = Instant::now();
         let ended = timeout(*time_left, &mut *run).await.map_err(|_| Rejection::DeadlineExceeded)?;
@@ -167,10 +186,7 @@ impl LegacyCall {
         match ended {
             Ended::Complete(completed) => Ok(Round::Over(Box::new(completed))),
             Ended::Failed(failure) => Err(failure),
-            Ended::Round(pending, record) => {
-                let round = self.server.seal_round(run.call(), pending, &record)?;
-                Ok(Round::Asks(round.input_requests.unwrap_or_default(), round.request_state))
-            }
+            Ended::Asks(round) => Ok(Round::Asks(round.input_requests.unwrap_or_default(), round.request_state)),
         }
     }
 
@@ -178,8 +194,8 @@ impl LegacyCall {
     async fn ask(&self, questions: InputRequests, asker: &impl Asker) -> Result<Vec<(String, Box<RawValue>)>, Failure> {
         let mut asked = Vec::with_capacity(questions.len());
         for (key, question) in questions {
-            let question =
-                legacy_question(self.version, question, &self.server).map_err(|reason| cannot_ask(&key, reason))?;
+            let question = legacy_question(self.client.version, question, &self.server)
+                .map_err(|reason| cannot_ask(&key, reason))?;
             let expected = asker.expect().map_err(|CannotAsk(reason)| cannot_ask(&key, reason))?;
             asked.push((key, question, expected));
         }
@@ -315,7 +331,7 @@ pub(crate) fn refusal(id: &str, failure: &Failure) -> Response {
             };
             Response { status, retry_after_secs, body }
         }
-        Failure::Protocol { code, message, data } => Response {
+        Failure::Protocol { code, message, data } | Failure::Passed { code, message, data, status: _ } => Response {
             status: StatusCode::OK,
             retry_after_secs: None,
             body: error_response(Some(id), *code, message, data.as_ref()),

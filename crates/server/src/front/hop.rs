@@ -96,7 +96,7 @@ impl Target {
 }
 
 /// Whether a request is a hop of another pod. Pods have no `Origin`; what has one is checked like the rest.
-pub(crate) fn is_hop(head: &Parts) -> bool {
+pub fn is_hop(head: &Parts) -> bool {
     let declared = head.headers.get(CONTENT_TYPE) == Some(&MEDIA_TYPE);
     head.method == Method::POST && declared && !head.headers.contains_key(ORIGIN)
 }

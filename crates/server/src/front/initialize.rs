@@ -2,20 +2,42 @@
 //!
 //! Spec: 2025-11-25, basic/lifecycle.
 
-use anypod_proto::legacy::{InitializeRequestParams, InitializeResult, ServerCapabilities};
+use std::sync::Arc;
+
+use anypod_proto::capabilities::ServerCapabilities;
+use anypod_proto::legacy::{self, InitializeRequestParams, InitializeResult};
 use anypod_proto::reject::Rejection;
 use anypod_proto::request::Request;
 use anypod_proto::version::Version;
+use http::Extensions;
 use serde_json::{Map, Value};
 
 use super::session::Session;
+use crate::backend::{self, Caller};
+use crate::completed::Failure;
+use crate::principal::Principal;
 use crate::server::Server;
 
-/// Opens a session: what it is from now on, and the result that tells the client so.
+/// A session that is about to begin.
+pub(crate) struct Opened {
+    /// What it is from now on.
+    pub(crate) session: Session,
+    /// What the server, or its backend, can do.
+    pub(crate) capabilities: ServerCapabilities,
+    /// What tells the client so.
+    pub(crate) result: Map<String, Value>,
+}
+
+/// Opens a session.
 ///
 /// # Errors
-/// If the parameters are none of `initialize`.
-pub(crate) fn open(server: &Server, request: &Request) -> Result<(Session, Map<String, Value>), Rejection> {
+/// If the parameters are none of `initialize`, or the backend does not say what it is.
+pub(crate) async fn open(
+    server: &Server,
+    request: &Request,
+    principal: Option<Principal>,
+    extensions: Extensions,
+) -> Result<Opened, Failure> {
     let params: InitializeRequestParams =
         serde_json::from_str(request.params()).map_err(|error| Rejection::ParamMalformed {
             field: "params",
@@ -23,12 +45,29 @@ pub(crate) fn open(server: &Server, request: &Request) -> Result<(Session, Map<S
             found: error.to_string(),
         })?;
     let session = Session::new(server, negotiate(&params.protocol_version), &params);
-    let capabilities = ServerCapabilities::from(server.inner.capabilities.clone());
-    let mut result = InitializeResult::new(session.version, capabilities, (*server.inner.info).clone());
-    result.instructions.clone_from(&server.inner.instructions);
+    let (info, capabilities, instructions) = match &server.inner.backend {
+        None => {
+            let inner = &server.inner;
+            ((*inner.info).clone(), inner.capabilities.clone(), inner.instructions.clone())
+        }
+        Some(backend) => {
+            let client = session.client(None);
+            let caller = Caller::in_session(&client, principal, extensions);
+            let found = backend::discover(backend, caller, server.inner.limits.backend_deadline).await?;
+            let info = found.meta.and_then(|meta| meta.server_info);
+            (
+                info.map_or_else(|| (*server.inner.info).clone(), Arc::unwrap_or_clone),
+                found.capabilities,
+                found.instructions,
+            )
+        }
+    };
+    let mut result =
+        InitializeResult::new(session.version, legacy::ServerCapabilities::from(capabilities.clone()), info);
+    result.instructions = instructions;
     match serde_json::to_value(result) {
-        Ok(Value::Object(result)) => Ok((session, result)),
-        Ok(_) | Err(_) => Err(Rejection::Internal),
+        Ok(Value::Object(result)) => Ok(Opened { session, capabilities, result }),
+        Ok(_) | Err(_) => Err(Rejection::Internal.into()),
     }
 }
 

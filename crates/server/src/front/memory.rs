@@ -14,7 +14,8 @@
 //!
 //! Updates of the list of tools and its like need no memory: every stream hears of them.
 
-use std::collections::{BTreeSet, HashMap};
+use std::any::Any;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use anypod_proto::logging::LoggingLevel;
@@ -41,8 +42,11 @@ struct State {
 #[derive(Debug, Default)]
 struct Settings {
     level: Option<LoggingLevel>,
-    uris: BTreeSet<String>,
+    /// What was subscribed to, and what makes a backend listen to it.
+    uris: BTreeMap<String, Keep>,
 }
+
+type Keep = Option<Box<dyn Any + Send>>;
 
 impl Memory {
     pub(crate) fn new(limits: &Limits) -> Self {
@@ -57,10 +61,7 @@ impl Memory {
         match change {
             SessionChange::Level { level } => state.settings.entry(session).level = LoggingLevel::parse(level),
             SessionChange::Subscribe { uri } => {
-                let uris = &mut state.settings.entry(session).uris;
-                if uris.len() < self.session_resources && uri.len() <= MAX_URI_LEN && uris.insert(uri.clone()) {
-                    state.settings.grow(1);
-                }
+                self.subscription(&mut state, session, uri);
             }
             SessionChange::Unsubscribe { uri } => {
                 if let Some(settings) = state.settings.find(session) {
@@ -75,6 +76,26 @@ impl Memory {
         }
     }
 
+    /// Remembers a subscription, and as long as that what makes a backend listen to the resource.
+    pub(crate) fn hold(&self, session: u64, uri: &str, keep: Box<dyn Any + Send>) {
+        if let Some(held) = self.subscription(&mut self.lock(), session, uri) {
+            *held = Some(keep);
+        }
+    }
+
+    /// The entry of a subscription, unless there are too many.
+    fn subscription<'s>(&self, state: &'s mut State, session: u64, uri: &str) -> Option<&'s mut Keep> {
+        let uris = &mut state.settings.entry(session).uris;
+        if !uris.contains_key(uri) {
+            if uris.len() >= self.session_resources || uri.len() > MAX_URI_LEN {
+                return None;
+            }
+            uris.insert(uri.to_owned(), None);
+            state.settings.grow(1);
+        }
+        state.settings.find(session)?.uris.get_mut(uri)
+    }
+
     /// The least severe level that the session wants, if this pod has heard of one.
     pub(crate) fn level(&self, session: u64) -> Option<LoggingLevel> {
         self.lock().settings.find(session)?.level
@@ -82,7 +103,7 @@ impl Memory {
 
     /// The resources that the session has subscribed to, as far as this pod has heard.
     pub(crate) fn subscriptions(&self, session: u64) -> BTreeSet<String> {
-        self.lock().settings.find(session).map(|settings| settings.uris.clone()).unwrap_or_default()
+        self.lock().settings.find(session).map(|settings| settings.uris.keys().cloned().collect()).unwrap_or_default()
     }
 
     /// Whether this pod has heard that the session has ended.

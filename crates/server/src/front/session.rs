@@ -6,6 +6,7 @@ use anypod_proto::capabilities::ClientCapabilities;
 use anypod_proto::header;
 use anypod_proto::implementation::Implementation;
 use anypod_proto::legacy;
+use anypod_proto::logging::LoggingLevel;
 use anypod_proto::reject::Rejection;
 use anypod_proto::seal::{PayloadTooLong, PrincipalId, Purpose};
 use anypod_proto::version::Version;
@@ -14,6 +15,7 @@ use serde_json::{Value, json};
 use std::net::{Ipv4Addr, SocketAddrV4};
 
 use super::hop::Holder;
+use crate::cx::LegacyClient;
 use crate::server::Server;
 use crate::tokens::Binding;
 
@@ -114,6 +116,17 @@ impl Session {
                 cut(&params.client_info.name, MAX_NAME_LEN),
                 cut(&params.client_info.version, MAX_VERSION_LEN),
             )),
+        }
+    }
+
+    /// The client, as far as the session says what it is.
+    pub(crate) fn client(&self, log_level: Option<LoggingLevel>) -> LegacyClient {
+        LegacyClient {
+            version: self.version,
+            session: self.number,
+            info: self.info.clone(),
+            capabilities: self.offers.capabilities(),
+            log_level,
         }
     }
 

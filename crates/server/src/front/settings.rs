@@ -2,6 +2,7 @@
 //!
 //! Spec: 2025-11-25, basic/utilities/ping; server/utilities/logging; server/resources, "Subscriptions".
 
+use anypod_proto::capabilities::ServerCapabilities;
 use anypod_proto::legacy::{SetLevelRequestParams, SubscribeRequestParams, UnsubscribeRequestParams};
 use anypod_proto::method::LegacyMethod;
 use anypod_proto::reject::Rejection;
@@ -12,29 +13,31 @@ use super::memory::MAX_URI_LEN;
 use crate::bus::SessionChange;
 use crate::completed::Failure;
 use crate::dispatch::unknown_method;
-use crate::server::Server;
 
 /// Reads what a request changes from its parameters.
 type Change = fn(&Request) -> Result<SessionChange, Rejection>;
 
-/// What such a request changes; the answer is an empty result. `None` if it is not one of them.
+/// What a request of this method changes; nothing if it is a ping. The answer is an empty result.
 ///
 /// # Errors
-/// The inner result: if the server does not offer what the request is about, or the parameters are wrong.
-pub(crate) fn read(server: &Server, request: &Request) -> Option<Result<Option<SessionChange>, Failure>> {
-    let method = LegacyMethod::parse(&request.method_name())?;
-    let capabilities = &server.inner.capabilities;
+/// If the server does not offer what the request is about, or the parameters are wrong.
+pub(crate) fn read(
+    method: LegacyMethod,
+    capabilities: &ServerCapabilities,
+    request: &Request,
+) -> Result<Option<SessionChange>, Failure> {
+    let subscribe_offered = capabilities.resources.as_ref().is_some_and(|resources| resources.subscribe == Some(true));
     let (offered, change): (bool, Change) = match method {
-        LegacyMethod::Initialize => return None,
-        LegacyMethod::Ping => return Some(Ok(None)),
+        LegacyMethod::Initialize => (false, level),
+        LegacyMethod::Ping => return Ok(None),
         LegacyMethod::SetLevel => (capabilities.logging.is_some(), level),
-        LegacyMethod::Subscribe => (capabilities.resources.is_some(), subscribe),
-        LegacyMethod::Unsubscribe => (capabilities.resources.is_some(), unsubscribe),
+        LegacyMethod::Subscribe => (subscribe_offered, subscribe),
+        LegacyMethod::Unsubscribe => (subscribe_offered, unsubscribe),
     };
-    Some(match offered {
-        true => change(request).map(Some).map_err(Failure::from),
+    match offered {
+        true => Ok(Some(change(request)?)),
         false => Err(unknown_method(request)),
-    })
+    }
 }
 
 fn level(request: &Request) -> Result<SessionChange, Rejection> {

@@ -13,11 +13,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 
 use anypod_proto::method::Notification;
-use anypod_proto::reject::Rejection;
 use serde_json::json;
 
-use super::session::Session;
-use crate::bus::{Change, Event, Interest, Mailbox, Receiver as _, SessionChange};
+use super::feed::Feed;
+use crate::backend::Caller;
+use crate::bus::{Change, Event, Receiver as _, SessionChange};
+use crate::completed::Failure;
 use crate::cx::notification;
 use crate::listen::Messages;
 use crate::load::{Permit, What};
@@ -25,7 +26,7 @@ use crate::server::Server;
 
 /// An open stream of a session.
 pub(crate) struct SessionStream {
-    mailbox: Arc<Mailbox>,
+    feed: Feed,
     drained: Pin<Box<dyn Future<Output = ()> + Send>>,
     turn: Turn,
     _permit: Permit,
@@ -35,28 +36,21 @@ impl SessionStream {
     /// Opens the stream.
     ///
     /// # Errors
-    /// If too many are open, or the server is about to stop.
-    pub(crate) fn open(server: &Server, session: &Session) -> Result<Self, Rejection> {
+    /// If too many are open, the server is about to stop, or the backend does not listen.
+    pub(crate) async fn open(server: &Server, session: u64, caller: Caller) -> Result<Self, Failure> {
         let permit = server.inner.load.enter(What::Stream)?;
-        let (capabilities, limits) = (&server.inner.capabilities, &server.inner.limits);
-        let interest = Interest {
-            tools: capabilities.tools.is_some(),
-            prompts: capabilities.prompts.is_some(),
-            resources: capabilities.resources.is_some(),
-            ..Interest::default()
-        };
-        let mailbox = Mailbox::for_session(interest, session.number, limits.session_resources);
-        let receiver = Arc::downgrade(&mailbox);
-        server.inner.bus.attach(receiver);
+        let capabilities = server.capabilities(|| caller.clone()).await?;
+        let mut feed = Feed::new(server, session, caller, &capabilities);
         // Attached first, so that no subscription is missed in between.
-        for uri in server.inner.front.memory.subscriptions(session.number) {
-            mailbox.deliver(&Event::Session { session: session.number, change: SessionChange::Subscribe { uri } });
+        for uri in server.inner.front.memory.subscriptions(session) {
+            feed.mailbox().deliver(&Event::Session { session, change: SessionChange::Subscribe { uri } });
         }
+        feed.listens().await?;
         let load = Arc::clone(&server.inner.load);
         Ok(Self {
-            mailbox,
+            feed,
             drained: Box::pin(async move { load.drained().await }),
-            turn: server.inner.front.streams.enter(session.number),
+            turn: server.inner.front.streams.enter(session),
             _permit: permit,
         })
     }
@@ -64,7 +58,7 @@ impl SessionStream {
 
 impl Messages for SessionStream {
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<String>> {
-        while let Poll::Ready(change) = self.mailbox.poll_next(cx) {
+        while let Poll::Ready(change) = self.feed.poll_next(cx) {
             if !self.turn.is_last() {
                 continue;
             }
@@ -73,7 +67,7 @@ impl Messages for SessionStream {
                 Err(error) => tracing::error!(%error, "a notification is not JSON"),
             }
         }
-        match self.mailbox.is_over() || self.drained.as_mut().poll(cx).is_ready() {
+        match self.feed.mailbox().is_over() || self.drained.as_mut().poll(cx).is_ready() {
             true => Poll::Ready(None),
             false => Poll::Pending,
         }

@@ -16,8 +16,8 @@ use crate::front::stream::SessionStream;
 use crate::limits::Limits;
 use crate::listen::{Listening, ListeningBody};
 
-/// Reads a whole body. A small one that has arrived in one piece is copied once; a long one is collected in
-/// a buffer of the length that was announced.
+/// Reads a whole body. One that has arrived in one piece is copied once, and not at all where nobody else has its
+/// memory; a longer one is collected in a buffer of the length that was announced.
 pub(super) async fn read<B>(limits: &Limits, headers: &HeaderMap, body: B) -> Result<Vec<u8>, Rejection>
 where
     B: http_body::Body,
@@ -28,7 +28,7 @@ where
     if announced.is_some_and(|length| length > limit) {
         return Err(Rejection::TooLarge(limit));
     }
-    let mut whole = Vec::with_capacity(announced.unwrap_or_default());
+    let mut whole = Vec::new();
     let collect = async {
         let mut body = std::pin::pin!(body);
         while let Some(frame) = body.frame().await {
@@ -36,6 +36,11 @@ where
             if data.remaining() > limit - whole.len() {
                 return Err(Rejection::TooLarge(limit));
             }
+            if whole.is_empty() && body.is_end_stream() {
+                whole = data.copy_to_bytes(data.remaining()).into();
+                return Ok(());
+            }
+            whole.reserve(announced.unwrap_or_default().saturating_sub(whole.len()).max(data.remaining()));
             while data.has_remaining() {
                 let chunk = data.chunk();
                 whole.extend_from_slice(chunk);
@@ -118,6 +123,29 @@ impl http_body::Body for Body {
         match &self.kind {
             Kind::Whole(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)),
             Kind::Exchange(_) | Kind::Listening(_) | Kind::Session(_) => SizeHint::default(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::Full;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_body_that_nobody_else_has_is_not_copied() {
+        let body = Bytes::from(b"{}".repeat(1000));
+        let place = body.as_ptr();
+        let read = read(&Limits::default(), &HeaderMap::new(), Full::new(body)).await.unwrap();
+        assert_eq!((read.len(), read.as_ptr()), (2000, place));
+    }
+
+    #[tokio::test]
+    async fn one_byte_more_than_the_limit_is_too_much_in_one_piece_as_well() {
+        let limits = Limits { body_bytes: 3, ..Limits::default() };
+        for (body, outcome) in [("abc", Ok(b"abc".to_vec())), ("abcd", Err(Rejection::TooLarge(3)))] {
+            assert_eq!(read(&limits, &HeaderMap::new(), Full::new(Bytes::from(body))).await, outcome);
         }
     }
 }

@@ -52,25 +52,20 @@ impl Modern {
 
     /// The raw JSON of the request's id.
     pub(crate) fn id(&self) -> &str {
-        self.run.call().request.id()
+        self.run.request().id()
     }
 
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>, span: &Span) -> Poll<completed::Response> {
         let Poll::Ready(ended) = Pin::new(&mut self.run).poll(cx) else { return Poll::Pending };
-        let call = self.run.call();
-        let id = call.request.id();
-        let outcome = match ended {
-            Ended::Complete(completed) => Ok(completed::Response::result(&self.server, id, completed)),
-            Ended::Failed(failure) => Err(failure),
-            Ended::Round(pending, record) => self
-                .server
-                .seal_round(call, pending, &record)
-                .map(|result| completed::Response::round(&self.server, id, result)),
-        };
-        Poll::Ready(outcome.unwrap_or_else(|failure| {
-            telemetry::failed(span, &failure);
-            completed::Response::failure(Some(id), &failure)
-        }))
+        let id = self.run.request().id();
+        Poll::Ready(match ended {
+            Ended::Complete(completed) => completed::Response::result(&self.server, id, completed),
+            Ended::Asks(round) => completed::Response::round(&self.server, id, round),
+            Ended::Failed(failure) => {
+                telemetry::failed(span, &failure);
+                completed::Response::failure(Some(id), &failure)
+            }
+        })
     }
 }
 
@@ -217,7 +212,7 @@ impl Exchange {
         if timer.deadline() >= deadline {
             tracing::warn!(parent: &self.span, "a request took longer than it may");
             let id = match &self.doing {
-                Doing::Modern(modern) => Some(modern.run.call().request.id()),
+                Doing::Modern(modern) => Some(modern.id()),
                 Doing::Legacy(_) => None,
             };
             return Poll::Ready(Tick::Deadline(completed::Response::failure(id, &Rejection::DeadlineExceeded.into())));

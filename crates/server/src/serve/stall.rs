@@ -13,8 +13,10 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
 
 pin_project! {
-    /// A stream that breaks with [`io::ErrorKind::TimedOut`] when a write makes no progress for `limit`.
-    pub(super) struct Stalling<S> {
+    /// A stream that breaks with [`io::ErrorKind::TimedOut`] when a write makes no progress for a time, for server loops
+    /// of your own; [`Server::serve`](crate::Server::serve) has it.
+    #[derive(Debug)]
+    pub struct Stalling<S> {
         #[pin]
         stream: S,
         limit: Duration,
@@ -24,7 +26,8 @@ pin_project! {
 }
 
 impl<S> Stalling<S> {
-    pub(super) const fn new(stream: S, limit: Duration) -> Self {
+    /// Writes to `stream`, each within `limit`.
+    pub const fn new(stream: S, limit: Duration) -> Self {
         Self { stream, limit, stalled: None }
     }
 }

@@ -11,6 +11,7 @@ use anypod_proto::code::Code;
 use anypod_proto::method::{Method, Notification};
 use anypod_proto::reject::{Refused, Rejection};
 use anypod_proto::request::{Notice, Request};
+use http::Extensions;
 use tokio::io::AsyncRead;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
@@ -127,12 +128,15 @@ impl Connection {
         if input.is_over() {
             self.questioner.hang_up();
         }
-        self.reply = line?.and_then(|line| self.take(line)).map(Outgoing::always);
+        if let Some(line) = line? {
+            self.reply = self.take(line).await.map(Outgoing::always);
+        }
         Ok(())
     }
 
-    /// Takes a message, and gives the answer if it is there at once.
-    fn take(&mut self, line: Line) -> Option<Vec<u8>> {
+    /// Takes a message, and gives the answer if it is there at once. Waits for nothing but a backend that has to say
+    /// what it is.
+    async fn take(&mut self, line: Line) -> Option<Vec<u8>> {
         let text = match line {
             Line::Text(text) => text,
             Line::TooLong => return Some(Rejection::TooLarge(self.server.inner.limits.line_bytes).to_response(None)),
@@ -145,9 +149,9 @@ impl Connection {
             }
             Ok(Admitted::Legacy(message)) => {
                 let answers = self.lines.clone();
-                self.legacy(message, &answers)
+                self.legacy(message, &answers).await
             }
-            Ok(Admitted::LegacyBatch(messages)) => self.legacy_batch(messages),
+            Ok(Admitted::LegacyBatch(messages)) => self.legacy_batch(messages).await,
             Err(refused) => refuse(&refused),
         }
     }
@@ -165,8 +169,7 @@ impl Connection {
     fn start_modern(&mut self, request: &Arc<Request>, span: &tracing::Span) -> Result<Option<Vec<u8>>, Failure> {
         let ticket = self.enter(request)?;
         if request.method() == Some(Method::SubscriptionsListen) {
-            let listening = Listening::open(&self.server, request)?;
-            self.spawn_listener(ticket, listening);
+            self.spawn_listener(ticket, Arc::clone(request), span.clone());
             return Ok(None);
         }
         let permit = self.server.inner.load.enter(What::Request)?;
@@ -177,6 +180,7 @@ impl Connection {
             principal: None,
             outbox: Arc::clone(&outbox),
             resume: Resume::of(request)?,
+            extensions: Extensions::new(),
         };
         match span.in_scope(|| self.server.start(call))? {
             Started::Done(done) => Ok(Some(completed::Response::result(&self.server, request.id(), done).body)),
@@ -207,9 +211,19 @@ impl Connection {
         call.runs_as(self.tasks.spawn(exchange.run(work).instrument(span)));
     }
 
-    fn spawn_listener(&mut self, ticket: Ticket, listening: Listening) {
+    fn spawn_listener(&mut self, ticket: Ticket, request: Arc<Request>, span: tracing::Span) {
         let call = Arc::clone(ticket.call());
-        let task = exchange::listen(listening, ticket, self.lines.clone(), self.ending.subscribe());
+        let (server, lines, ending) = (self.server.clone(), self.lines.clone(), self.ending.subscribe());
+        let task = async move {
+            match Listening::open(&server, &request, Extensions::new()).await {
+                Ok(listening) => exchange::listen(listening, ticket, lines, ending).await,
+                Err(failure) => {
+                    telemetry::failed(&span, &failure);
+                    let response = completed::Response::failure(Some(request.id()), &failure).body;
+                    exchange::answer(ticket, &lines, response).await;
+                }
+            }
+        };
         call.runs_as(self.tasks.spawn(task));
     }
 

@@ -14,6 +14,7 @@ use tracing::Span;
 
 use super::inflight::Ticket;
 use super::lines::Outgoing;
+use crate::backend::one_line;
 use crate::completed;
 use crate::cx::notification;
 use crate::http::Modern;
@@ -64,12 +65,17 @@ impl Exchange {
                 return;
             }
         }
-        let Ok(place) = answers.reserve().await else { return };
-        let response = Outgoing::of(ticket.call(), response);
-        // Before the client can see the response, as it may use the id again at once.
-        drop(ticket);
-        place.send(response);
+        answer(ticket, &answers, response).await;
     }
+}
+
+/// Queues the response to a request.
+pub(super) async fn answer(ticket: Ticket, answers: &mpsc::Sender<Outgoing>, response: Vec<u8>) {
+    let Ok(place) = answers.reserve().await else { return };
+    let response = Outgoing::of(ticket.call(), response);
+    // Before the client can see the response, as it may use the id again at once.
+    drop(ticket);
+    place.send(response);
 }
 
 /// An outbox that takes nothing more when the request is over.
@@ -96,12 +102,16 @@ impl Drop for Closing {
 /// The response to a modern call.
 pub(super) async fn modern(server: Server, run: Run, permit: Permit, span: Span) -> Answered {
     let deadline = server.inner.limits.request_deadline;
+    let from_backend = server.inner.backend.is_some();
     let mut modern = Modern::new(server, run);
     let answered = tokio::time::timeout(deadline, poll_fn(|cx| modern.poll(cx, &span))).await;
-    let response = answered.unwrap_or_else(|_| {
+    let mut response = answered.unwrap_or_else(|_| {
         tracing::warn!("a request took longer than it may");
         completed::Response::failure(Some(modern.id()), &Rejection::DeadlineExceeded.into())
     });
+    if from_backend {
+        one_line(&mut response.body);
+    }
     Answered { response: response.body, permit: Some(permit) }
 }
 

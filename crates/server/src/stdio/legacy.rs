@@ -10,6 +10,7 @@ use anypod_proto::method::LegacyMethod;
 use anypod_proto::reject::Rejection;
 use anypod_proto::request::Request;
 use anypod_proto::version::Version;
+use http::Extensions;
 use serde_json::Map;
 use tokio::sync::mpsc;
 use tracing::Span;
@@ -29,9 +30,9 @@ use crate::telemetry;
 impl Connection {
     /// Takes a message of a legacy client, and gives the answer if it is there at once; otherwise it goes to
     /// `answers`.
-    pub(super) fn legacy(&mut self, message: LegacyMessage, answers: &mpsc::Sender<Outgoing>) -> Option<Vec<u8>> {
+    pub(super) async fn legacy(&mut self, message: LegacyMessage, answers: &mpsc::Sender<Outgoing>) -> Option<Vec<u8>> {
         match message.kind {
-            LegacyKind::Request(request) => self.legacy_request(request, answers),
+            LegacyKind::Request(request) => self.legacy_request(request, answers).await,
             LegacyKind::Notice(notice) => {
                 self.notice(&notice);
                 None
@@ -44,8 +45,8 @@ impl Connection {
     }
 
     /// Takes a batch, whose answers go out together.
-    pub(super) fn legacy_batch(&mut self, messages: Vec<LegacyMessage>) -> Option<Vec<u8>> {
-        if self.session.as_ref().is_some_and(|session| session.version != Version::V2025_03_26) {
+    pub(super) async fn legacy_batch(&mut self, messages: Vec<LegacyMessage>) -> Option<Vec<u8>> {
+        if self.session.as_ref().is_some_and(|session| session.client.version != Version::V2025_03_26) {
             return Some(Rejection::NotJsonRpc("this revision has no batches").to_response(None));
         }
         let requests = messages.iter().filter(|message| matches!(message.kind, LegacyKind::Request(_))).count();
@@ -56,7 +57,7 @@ impl Connection {
             Err(busy) => return Some(busy.to_response(None)),
         };
         for message in messages {
-            if let Some(answer) = self.legacy(message, &answers)
+            if let Some(answer) = self.legacy(message, &answers).await
                 && answers.try_send(Outgoing::always(answer)).is_err()
             {
                 tracing::error!("a batch has more answers than requests");
@@ -66,19 +67,19 @@ impl Connection {
         None
     }
 
-    fn legacy_request(&mut self, request: Request, answers: &mpsc::Sender<Outgoing>) -> Option<Vec<u8>> {
+    async fn legacy_request(&mut self, request: Request, answers: &mpsc::Sender<Outgoing>) -> Option<Vec<u8>> {
         let span = telemetry::span(&request, telemetry::Transport::Pipe);
-        let version = self.session.as_ref().map_or(Version::LATEST_LEGACY, |session| session.version);
+        let version = self.session.as_ref().map_or(Version::LATEST_LEGACY, |session| session.client.version);
         // What came on a stream does not declare its revision.
         span.record("mcp.protocol.version", version.as_str());
         let request = Arc::new(request);
-        self.start_legacy(&request, answers, &span).unwrap_or_else(|failure| {
+        self.start_legacy(&request, answers, &span).await.unwrap_or_else(|failure| {
             telemetry::failed(&span, &failure);
             Some(refusal(request.id(), &failure).body)
         })
     }
 
-    fn start_legacy(
+    async fn start_legacy(
         &mut self,
         request: &Arc<Request>,
         answers: &mpsc::Sender<Outgoing>,
@@ -86,18 +87,19 @@ impl Connection {
     ) -> Result<Option<Vec<u8>>, Failure> {
         let ticket = self.enter(request)?;
         let done = || Some(success(request.id(), Map::new()).body);
-        match LegacyMethod::parse(&request.method_name()) {
+        let method = LegacyMethod::parse(&request.method_name());
+        match method {
             Some(LegacyMethod::Ping) => return Ok(done()),
             Some(LegacyMethod::Initialize) => {
-                let (session, result) = Session::open(&self.server, request)?;
+                let (session, result) = Session::open(&self.server, request).await?;
                 self.session = Some(session);
                 return Ok(Some(success(request.id(), result).body));
             }
             Some(LegacyMethod::SetLevel | LegacyMethod::Subscribe | LegacyMethod::Unsubscribe) | None => {}
         }
         let Some(session) = &mut self.session else { return Err(not_initialized()) };
-        if let Some(setting) = settings::read(&self.server, request) {
-            if let Some(change) = setting? {
+        if let Some(method) = method {
+            if let Some(change) = settings::read(method, &session.capabilities, request)? {
                 session.change(&self.server, change)?;
             }
             return Ok(done());
@@ -107,11 +109,11 @@ impl Connection {
         let mut call = LegacyCall {
             server: self.server.clone(),
             request: Arc::clone(request),
-            version: session.version,
             client: Arc::clone(&session.client),
             principal: None,
             outbox: Arc::clone(&outbox),
             permit: Some(permit),
+            extensions: Extensions::new(),
         };
         match span.in_scope(|| call.start())? {
             Started::Done(done) => Ok(Some(span.in_scope(|| call.respond(Ok(done))).body)),

@@ -9,35 +9,39 @@ use std::future::poll_fn;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use anypod_proto::capabilities::ServerCapabilities;
 use anypod_proto::code::Code;
 use anypod_proto::jsonrpc::ErrorObject;
 use anypod_proto::legacy::InitializeRequestParams;
 use anypod_proto::logging::LoggingLevel;
 use anypod_proto::reject::Rejection;
 use anypod_proto::request::{Answer, Request};
-use anypod_proto::version::Version;
+use http::Extensions;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 use tokio::sync::{mpsc, watch};
 use tokio::task::{AbortHandle, JoinSet};
 
 use super::lines::Outgoing;
-use crate::bus::{Event, Interest, Mailbox, Receiver as _, SessionChange};
+use crate::backend::Caller;
+use crate::bus::{Event, Mailbox, Receiver as _, SessionChange};
 use crate::completed::Failure;
 use crate::cx::LegacyClient;
 use crate::front::call::{Asker, CannotAsk, Expected};
+use crate::front::feed::Feed;
+use crate::front::initialize::Opened;
 use crate::front::questions::{Outcome, Questions};
 use crate::front::{initialize, stream};
 use crate::server::Server;
 
 /// A legacy client that has introduced itself.
 pub(super) struct Session {
-    /// The revision that was agreed on.
-    pub(super) version: Version,
-    /// What the client said it is and can do, and the log level it wants by now.
+    /// What was agreed on, what the client said it is and can do, and the log level it wants by now.
     pub(super) client: Arc<LegacyClient>,
-    /// Tells the events of this session from those of others.
-    number: u64,
+    /// What the server, or its backend, can do.
+    pub(super) capabilities: ServerCapabilities,
+    /// What the client will be told, until it is.
+    feed: Option<Feed>,
     mailbox: Arc<Mailbox>,
     resources: BTreeSet<String>,
     listener: Option<AbortHandle>,
@@ -45,34 +49,25 @@ pub(super) struct Session {
 
 impl Session {
     /// Answers `initialize`: the session, and the result that opens it.
-    pub(super) fn open(server: &Server, request: &Request) -> Result<(Self, Map<String, Value>), Failure> {
-        let (settled, result) = initialize::open(server, request)?;
+    pub(super) async fn open(server: &Server, request: &Request) -> Result<(Self, Map<String, Value>), Failure> {
+        let Opened { session: settled, capabilities, result } =
+            initialize::open(server, request, None, Extensions::new()).await?;
         // A session over HTTP keeps what fits into its id; here the client is known in full.
         let params: InitializeRequestParams =
             serde_json::from_str(request.params()).map_err(|_| Failure::from(Rejection::Internal))?;
-        let inner = &server.inner;
-        // Until the client says otherwise, it gets everything.
-        let log_level = inner.capabilities.logging.is_some().then_some(LoggingLevel::Debug);
         let client = LegacyClient {
             info: Some(params.client_info),
             capabilities: params.capabilities.in_revision(settled.version).into(),
-            log_level,
+            // Until the client says otherwise, it gets everything.
+            ..settled.client(capabilities.logging.is_some().then_some(LoggingLevel::Debug))
         };
-        // Legacy servers announce the changes of their lists to every client, unasked.
-        let interest = Interest {
-            tools: inner.capabilities.tools.is_some(),
-            prompts: inner.capabilities.prompts.is_some(),
-            resources: inner.capabilities.resources.is_some(),
-            uris: BTreeSet::new(),
-        };
-        let mailbox = Mailbox::for_session(interest, settled.number, inner.limits.session_resources);
-        let receiver = Arc::downgrade(&mailbox);
-        inner.bus.attach(receiver);
+        let caller = Caller::in_session(&client, None, Extensions::new());
+        let feed = Feed::new(server, settled.number, caller, &capabilities);
         let session = Self {
-            version: settled.version,
             client: Arc::new(client),
-            number: settled.number,
-            mailbox,
+            capabilities,
+            mailbox: Arc::clone(feed.mailbox()),
+            feed: Some(feed),
             resources: BTreeSet::new(),
             listener: None,
         };
@@ -87,8 +82,9 @@ impl Session {
         lines: &mpsc::Sender<Outgoing>,
         ending: &watch::Sender<bool>,
     ) {
-        self.listener
-            .get_or_insert_with(|| tasks.spawn(tell(Arc::clone(&self.mailbox), lines.clone(), ending.subscribe())));
+        if let Some(feed) = self.feed.take() {
+            self.listener = Some(tasks.spawn(tell(feed, lines.clone(), ending.subscribe())));
+        }
     }
 
     /// Takes over what the client changes.
@@ -112,7 +108,7 @@ impl Session {
             SessionChange::Unsubscribe { uri } => drop(self.resources.remove(uri)),
             SessionChange::Cancel { .. } | SessionChange::End => {}
         }
-        self.mailbox.deliver(&Event::Session { session: self.number, change });
+        self.mailbox.deliver(&Event::Session { session: self.client.session, change });
         Ok(())
     }
 }
@@ -126,13 +122,13 @@ impl Drop for Session {
 }
 
 /// Tells a legacy client what changes, until the connection is about to end.
-async fn tell(mailbox: Arc<Mailbox>, lines: mpsc::Sender<Outgoing>, mut ending: watch::Receiver<bool>) {
+async fn tell(mut feed: Feed, lines: mpsc::Sender<Outgoing>, mut ending: watch::Receiver<bool>) {
     loop {
         let change = tokio::select! {
             biased;
             // An error means that the connection is gone.
             _ = ending.wait_for(|ending| *ending) => return,
-            change = poll_fn(|cx| mailbox.poll_next(cx)) => change,
+            change = poll_fn(|cx| feed.poll_next(cx)) => change,
         };
         match stream::message(change) {
             Ok(message) => {

@@ -1,6 +1,7 @@
 //! Tests of the server from outside: real bytes in, real bytes out.
 
 mod admission;
+mod backend;
 mod calls;
 mod field;
 mod front;

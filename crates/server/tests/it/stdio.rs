@@ -1,6 +1,6 @@
 //! The server on a stream: lines in, lines out.
 
-mod client;
+pub(crate) mod client;
 mod legacy;
 
 use std::time::Duration;

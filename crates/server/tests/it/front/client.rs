@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use tower_service::Service;
 
 /// What a client can do that can do everything.
-pub(super) fn everything() -> Value {
+pub(crate) fn everything() -> Value {
     json!({
         "elicitation": { "form": {}, "url": {} },
         "sampling": { "tools": {} },
@@ -23,27 +23,27 @@ pub(super) fn everything() -> Value {
 
 /// A client with its session.
 #[derive(Clone)]
-pub(super) struct Client {
-    pub(super) version: &'static str,
-    pub(super) session: Option<String>,
-    pub(super) principal: Option<Principal>,
-    pub(super) accept: &'static str,
+pub(crate) struct Client {
+    pub(crate) version: &'static str,
+    pub(crate) session: Option<String>,
+    pub(crate) principal: Option<Principal>,
+    pub(crate) accept: &'static str,
 }
 
 impl Client {
-    pub(super) const fn new(version: &'static str) -> Self {
+    pub(crate) const fn new(version: &'static str) -> Self {
         Self { version, session: None, principal: None, accept: "application/json, text/event-stream" }
     }
 
     /// A client of the latest legacy revision with a session that `server` opened.
-    pub(super) async fn connect(server: &Server) -> Self {
+    pub(crate) async fn connect(server: &Server) -> Self {
         let mut client = Self::new("2025-11-25");
         client.initialize(server, everything()).await;
         client
     }
 
     /// Opens a session and gives the result.
-    pub(super) async fn initialize(&mut self, server: &Server, capabilities: Value) -> Value {
+    pub(crate) async fn initialize(&mut self, server: &Server, capabilities: Value) -> Value {
         let params = json!({
             "protocolVersion": self.version,
             "capabilities": capabilities,
@@ -58,28 +58,28 @@ impl Client {
         answer["result"].clone()
     }
 
-    pub(super) async fn request(&self, server: &Server, id: i64, method: &str, params: Value) -> Reply {
+    pub(crate) async fn request(&self, server: &Server, id: i64, method: &str, params: Value) -> Reply {
         self.post(server, json!({ "jsonrpc": "2.0", "id": id, "method": method, "params": params })).await
     }
 
-    pub(super) async fn call(&self, server: &Server, tool: &str) -> Reply {
+    pub(crate) async fn call(&self, server: &Server, tool: &str) -> Reply {
         self.request(server, 1, "tools/call", json!({ "name": tool, "arguments": {} })).await
     }
 
     /// Answers a question.
-    pub(super) async fn answer(&self, server: &Server, question: &Value, result: Value) -> Reply {
+    pub(crate) async fn answer(&self, server: &Server, question: &Value, result: Value) -> Reply {
         self.post(server, json!({ "jsonrpc": "2.0", "id": question["id"], "result": result })).await
     }
 
-    pub(super) async fn post(&self, server: &Server, message: Value) -> Reply {
+    pub(crate) async fn post(&self, server: &Server, message: Value) -> Reply {
         self.send(server, Method::POST, message.to_string()).await
     }
 
-    pub(super) async fn get(&self, server: &Server) -> Reply {
+    pub(crate) async fn get(&self, server: &Server) -> Reply {
         self.send(server, Method::GET, String::new()).await
     }
 
-    pub(super) async fn delete(&self, server: &Server) -> Reply {
+    pub(crate) async fn delete(&self, server: &Server) -> Reply {
         self.send(server, Method::DELETE, String::new()).await
     }
 
@@ -109,9 +109,9 @@ impl Client {
 }
 
 /// An answer, read as it comes. Dropping it is what a client does whose connection breaks.
-pub(super) struct Reply {
-    pub(super) status: StatusCode,
-    pub(super) headers: HeaderMap,
+pub(crate) struct Reply {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
     body: Body,
     decoder: Decoder,
     messages: VecDeque<Value>,
@@ -124,12 +124,12 @@ impl Reply {
         Self { status: head.status, headers: head.headers, body, decoder, messages: VecDeque::new() }
     }
 
-    pub(super) fn streams(&self) -> bool {
+    pub(crate) fn streams(&self) -> bool {
         self.headers.get("content-type").is_some_and(|kind| kind == "text/event-stream")
     }
 
     /// The next message of a stream; `None` at its end.
-    pub(super) async fn next(&mut self) -> Option<Value> {
+    pub(crate) async fn next(&mut self) -> Option<Value> {
         assert!(self.streams(), "{} {:?}", self.status, self.headers);
         loop {
             if let Some(message) = self.messages.pop_front() {
@@ -141,7 +141,7 @@ impl Reply {
     }
 
     /// The messages of a stream that are there without waiting.
-    pub(super) async fn ready(&mut self) -> Vec<Value> {
+    pub(crate) async fn ready(&mut self) -> Vec<Value> {
         loop {
             let frame =
                 std::future::poll_fn(|cx| Poll::Ready(http_body::Body::poll_frame(Pin::new(&mut self.body), cx)));
@@ -153,14 +153,14 @@ impl Reply {
     }
 
     /// The whole body as JSON.
-    pub(super) async fn json(self) -> Value {
+    pub(crate) async fn json(self) -> Value {
         assert!(!self.streams());
         let body = self.body.collect().await.expect("bodies do not fail").to_bytes();
         serde_json::from_slice(&body).unwrap_or_else(|error| panic!("{}: {error}: {body:?}", self.status))
     }
 
     /// The response, whether it comes as JSON or at the end of a stream.
-    pub(super) async fn response(mut self) -> Value {
+    pub(crate) async fn response(mut self) -> Value {
         if !self.streams() {
             return self.json().await;
         }
@@ -172,7 +172,7 @@ impl Reply {
     }
 
     /// The text of a tool's result.
-    pub(super) async fn text(self) -> String {
+    pub(crate) async fn text(self) -> String {
         let response = self.response().await;
         let text = response["result"]["content"][0]["text"].as_str();
         text.unwrap_or_else(|| panic!("{response}")).to_owned()

@@ -69,7 +69,7 @@ pub(super) fn two() -> (Server, Server) {
 
 /// A bus that several pods of a test share.
 #[derive(Clone, Default)]
-pub(super) struct Shared(Arc<InProcess>);
+pub(crate) struct Shared(Arc<InProcess>);
 
 impl Bus for Shared {
     fn publish(

@@ -119,6 +119,11 @@ impl Client {
     pub(crate) fn with(limits: Limits) -> Self {
         let shared = Shared::default();
         let server = server(&shared, limits);
+        Self::of(shared, server)
+    }
+
+    /// A client of any server.
+    pub(crate) fn of(shared: Shared, server: Server) -> Self {
         let (ours, theirs) = duplex(4096);
         let (output, input) = split(ours);
         let (reader, writer) = split(theirs);
