@@ -1,5 +1,6 @@
 //! How a client is made: who it is, who answers for it, how it reaches its server.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use anypod_proto::capabilities::{ClientCapabilities, SamplingCapability};
@@ -17,10 +18,10 @@ use crate::answer::Answerers;
 use crate::cache::{Asker, Cache, CacheStore, MemoryCache};
 use crate::client::{Client, Inner};
 use crate::credentials::Credentials;
+use crate::endpoint::Endpoint;
 use crate::era::{EraStore, Eras, ServerName};
 use crate::error::{Result, Source};
 use crate::http::connect::{self, HttpVersion, Proxy, Target, Tls};
-use crate::http::modern::Modern;
 use crate::http::{Connection, Settings, Wire};
 use crate::identity::Identity;
 use crate::legacy::LegacyUpstream;
@@ -30,7 +31,10 @@ use crate::outside::Outside;
 use crate::stdio;
 use crate::telemetry::{Trace, Tracer};
 use crate::tools::Tools;
-use crate::upstream::{Transport, Upstream};
+use crate::upstream::Upstream;
+
+/// Where a service in this process is, as requests to it say.
+const INSIDE: &str = "http://localhost/mcp";
 
 /// Builds a [`Client`].
 #[must_use]
@@ -228,16 +232,21 @@ impl ClientBuilder {
         self
     }
 
+    /// The address that the server's name stands for, so that it is not resolved: for who calls each of several pods behind
+    /// one name. `Host` and the certificate stay those of the name. Of no effect through a proxy, which resolves names itself.
+    pub const fn address(mut self, address: IpAddr) -> Self {
+        self.network.address = Some(address);
+        self
+    }
+
     /// A client of the server at `http://HOST/PATH`, `https://HOST/PATH` or `unix:SOCKET:/PATH`, where the path of a
     /// socket is `/mcp` if it is left out. Does no round trip.
     ///
     /// # Errors
     /// [`Error::Misuse`](crate::Error::Misuse) if it is no URL of a server, or the proxy or certificates cannot be used.
     pub fn connect(self, url: &str) -> Result<Client> {
-        let target = Target::parse(url)?;
-        let connection = Connection::new(&target, &self.network, &self.limits)?;
-        let name = ServerName::url(target.uri());
-        Ok(self.over_http(target.uri().clone(), name, connection, Some(url)))
+        let (endpoint, name) = self.reach(url)?;
+        Ok(self.parts(Some(url)).client(endpoint, name))
     }
 
     /// A client of a server in a child process, which is started by the first request, or at the other end of a pair
@@ -249,16 +258,8 @@ impl ClientBuilder {
             // Nothing tells one pair of pipes from another.
             stdio::Peer::Pipes(_) => (self.eras(Eras::default()), ServerName::command("pipes".as_ref(), [])),
         };
-        let parts = builder.parts(None);
-        let wire = Arc::new(stdio::Wire::new(server, Arc::clone(&parts.limits), parts.settings.observer.clone()));
-        let legacy = LegacyUpstream::stdio(
-            Arc::clone(&wire),
-            Arc::clone(&parts.identity),
-            Arc::clone(&parts.limits),
-            parts.outside.clone(),
-        );
-        let identity = Arc::clone(&parts.identity);
-        parts.client(Transport::Stdio { wire, identity }, legacy, name)
+        let endpoint = builder.stdio_endpoint(server);
+        builder.parts(None).client(endpoint, name)
     }
 
     /// A client of a service in this process, such as a `Server`: the same path as over HTTP, without a network.
@@ -274,36 +275,63 @@ impl ClientBuilder {
         B: http_body::Body<Data = Bytes> + Send + 'static,
         B::Error: Into<Source>,
     {
-        let uri = Uri::from_static("http://localhost/mcp");
-        let name = ServerName::url(&uri);
-        self.eras(Eras::default()).over_http(uri, name, Connection::service(service), None)
+        let endpoint = self.service_endpoint(service);
+        self.eras(Eras::default()).parts(None).client(endpoint, ServerName::url(&Uri::from_static(INSIDE)))
     }
 
-    /// A legacy server at `url` that looks like a modern one, for who routes calls by himself, as gateways do. Its era is
-    /// taken for granted.
+    /// What is behind a URL, as [`ClientBuilder::connect`] takes it, for who routes calls by himself, as gateways do. Of the
+    /// builder's settings it takes those of connections and every request: headers, credentials, observer, limits, TLS.
+    /// Does no round trip.
+    ///
+    /// # Errors
+    /// As [`ClientBuilder::connect`].
+    pub fn endpoint(&self, url: &str) -> Result<Endpoint> {
+        self.reach(url).map(|(endpoint, _)| endpoint)
+    }
+
+    /// As [`ClientBuilder::endpoint`], of a child process or a pair of pipes. The process is started when it is first
+    /// needed, and again when it has ended.
+    pub fn stdio_endpoint(&self, server: impl Into<stdio::Peer>) -> Endpoint {
+        let limits = Arc::new(self.limits.clone());
+        let wire = stdio::Wire::new(server, Arc::clone(&limits), self.settings.observer.clone());
+        Endpoint::stdio(wire, limits, self.outside.clone())
+    }
+
+    /// As [`ClientBuilder::endpoint`], of a service in this process.
+    pub fn service_endpoint<S, B>(&self, service: S) -> Endpoint
+    where
+        S: tower_service::Service<http::Request<Full<Bytes>>, Response = http::Response<B>>
+            + Clone
+            + Send
+            + Sync
+            + 'static,
+        S::Future: Send,
+        S::Error: Into<Source>,
+        B: http_body::Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<Source>,
+    {
+        self.over_http(Uri::from_static(INSIDE), Connection::service(service))
+    }
+
+    /// A legacy server at `url` that looks like a modern one. Its era is taken for granted.
     ///
     /// # Errors
     /// As [`ClientBuilder::connect`].
     pub fn legacy(self, url: &str) -> Result<LegacyUpstream> {
-        let target = Target::parse(url)?;
-        let connection = Connection::new(&target, &self.network, &self.limits)?;
-        let Parts { identity, limits, outside, settings, .. } = self.parts(Some(url));
-        let wire = Arc::new(Wire::new(target.uri().clone(), connection, settings, Arc::clone(&limits)));
-        Ok(LegacyUpstream::over(wire, identity, limits, outside))
+        let endpoint = self.endpoint(url)?;
+        Ok(endpoint.legacy(self.parts(Some(url)).identity, &HeaderMap::new()))
     }
 
-    fn over_http(self, uri: Uri, name: ServerName, connection: Connection, url: Option<&str>) -> Client {
-        let mut parts = self.parts(url);
-        let settings = std::mem::take(&mut parts.settings);
-        let wire = Arc::new(Wire::new(uri, connection, settings, Arc::clone(&parts.limits)));
-        let legacy = LegacyUpstream::over(
-            Arc::clone(&wire),
-            Arc::clone(&parts.identity),
-            Arc::clone(&parts.limits),
-            parts.outside.clone(),
-        );
-        let modern = Modern::new(wire, Arc::clone(&parts.identity));
-        parts.client(Transport::Http(modern), legacy, name)
+    fn reach(&self, url: &str) -> Result<(Endpoint, ServerName)> {
+        let target = Target::parse(url)?;
+        let connection = Connection::new(&target, &self.network, &self.limits)?;
+        Ok((self.over_http(target.uri().clone(), connection), ServerName::url(target.uri())))
+    }
+
+    fn over_http(&self, uri: Uri, connection: Connection) -> Endpoint {
+        let limits = Arc::new(self.limits.clone());
+        let wire = Wire::new(uri, connection, self.settings.clone(), Arc::clone(&limits));
+        Endpoint::http(wire, limits, self.outside.clone())
     }
 
     fn parts(self, url: Option<&str>) -> Parts {
@@ -321,7 +349,7 @@ impl ClientBuilder {
         };
         let asker = Asker { url, identity: &identity, settings: &settings };
         let cache = store.map(|store| Cache::new(store, &asker, Arc::clone(&limits), &outside));
-        Parts { identity, limits, answerers, outside, settings, follows_tasks, era, eras, cache, tracer: self.tracer }
+        Parts { identity, limits, answerers, outside, follows_tasks, era, eras, cache, tracer: self.tracer }
     }
 }
 
@@ -331,7 +359,6 @@ struct Parts {
     limits: Arc<Limits>,
     answerers: Answerers,
     outside: Outside,
-    settings: Settings,
     follows_tasks: bool,
     era: Option<Era>,
     eras: Arc<dyn EraStore>,
@@ -340,9 +367,9 @@ struct Parts {
 }
 
 impl Parts {
-    fn client(self, transport: Transport, legacy: LegacyUpstream, name: ServerName) -> Client {
-        let Self { limits, answerers, outside, follows_tasks, era, eras, cache, tracer, .. } = self;
-        let upstream = Upstream::new(transport, legacy, era, name, eras);
+    fn client(self, endpoint: Endpoint, name: ServerName) -> Client {
+        let Self { identity, limits, answerers, outside, follows_tasks, era, eras, cache, tracer } = self;
+        let upstream = Upstream::new(endpoint, identity, era, name, eras);
         let tools = Tools::new(limits.remembered_tools);
         Client::of(Inner { upstream, answerers, tools, limits, outside, follows_tasks, cache, tracer })
     }

@@ -3,16 +3,23 @@
 //! A call is a value that any upstream can send, once or again: [`crate::http`] and [`crate::stdio`] as it is,
 //! [`crate::legacy::LegacyUpstream`] as the revision of its server has it.
 
+mod admitted;
+
 use std::borrow::Cow;
 use std::io::Write;
 
+use anypod_proto::code::Code;
 use anypod_proto::escape;
+use anypod_proto::jsonrpc::ErrorObject;
 use anypod_proto::logging::LoggingLevel;
 use anypod_proto::meta;
-use anypod_proto::method::Method;
+use anypod_proto::method::{Method, TaskMethod};
 use anypod_proto::rounds::InputResponses;
 use http::{HeaderName, HeaderValue};
 
+pub(crate) use admitted::each_member;
+
+use crate::exchange::Raw;
 use crate::identity::Identity;
 use crate::telemetry::Trace;
 
@@ -29,10 +36,28 @@ pub enum Repeat {
 /// What goes back to the server after a round of questions.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Answers {
-    /// The answers, by the keys of the questions.
-    pub responses: InputResponses,
+    /// The answers, by the keys of the questions: an object, as it came.
+    pub responses: Option<Raw>,
     /// The server's `requestState`, byte by byte as it came.
     pub state: Option<String>,
+}
+
+impl Answers {
+    /// These answers.
+    pub fn new(responses: &InputResponses, state: Option<String>) -> Self {
+        let text = || Raw::checked(serde_json::to_vec(responses).expect("answers are JSON").into());
+        Self { responses: (!responses.is_empty()).then(text), state }
+    }
+
+    /// The answers, read.
+    ///
+    /// # Errors
+    /// What the caller is told if they are no object.
+    pub(crate) fn read(&self) -> Result<InputResponses, ErrorObject> {
+        let Some(responses) = &self.responses else { return Ok(InputResponses::default()) };
+        serde_json::from_slice(responses.as_bytes())
+            .map_err(|error| ErrorObject::new(Code::InvalidParams, format!("`inputResponses`: {error}")))
+    }
 }
 
 /// A request: its method, its parameters, and what travels beside them.
@@ -79,6 +104,19 @@ impl Call {
             | Method::SubscriptionsListen => Repeat::Safe,
         };
         Self { method: Cow::Borrowed(method.as_str()), repeat, ..Self::default() }
+    }
+
+    /// A call of the method of that name, of the protocol or of an extension. What is not known to be harmless is not
+    /// repeated.
+    pub fn named(method: &str) -> Self {
+        match (Method::parse(method), TaskMethod::parse(method)) {
+            (Some(method), _) => Self::new(method),
+            // The extension makes each of them harmless to repeat: answers and cancellations count once.
+            (None, Some(method)) => {
+                Self { method: Cow::Borrowed(method.as_str()), repeat: Repeat::Safe, ..Self::default() }
+            }
+            (None, None) => Self { method: Cow::Owned(method.to_owned()), ..Self::default() },
+        }
     }
 
     /// The method, if the protocol defines it.
@@ -136,12 +174,11 @@ impl Call {
         escape::push_string(text, &self.method);
         text.extend_from_slice(br#","params":{"#);
         text.extend_from_slice(&self.params);
-        let Some(Answers { responses, state }) = &self.answers else { return };
-        if !responses.is_empty() {
-            let responses = serde_json::to_vec(responses).expect("answers are JSON");
-            push_member(text, "inputResponses", &responses);
+        let Some(answers) = &self.answers else { return };
+        if let Some(responses) = &answers.responses {
+            push_member(text, "inputResponses", responses.as_bytes());
         }
-        if let Some(state) = state {
+        if let Some(state) = &answers.state {
             push_key(text, "requestState");
             escape::push_string(text, state);
         }

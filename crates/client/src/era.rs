@@ -12,7 +12,10 @@ use anypod_proto::meta;
 use anypod_proto::version::Version;
 use http::StatusCode;
 
+use crate::error::Result;
 use crate::exchange::Answer;
+use crate::identity::Identity;
+use crate::stdio;
 use reply::{Fault, Marks, Reply, Said};
 
 pub use store::{EraStore, Eras, ServerName};
@@ -68,6 +71,17 @@ pub fn judge_probe(answer: &Answer) -> Verdict {
         Answer::Error(error) => judge_fault(&Fault::from(error.clone())),
     };
     verdict.unwrap_or(Verdict::Legacy)
+}
+
+/// What a server over pipes says of itself. Spec: basic/transports/stdio, "Backward Compatibility".
+///
+/// # Errors
+/// As [`stdio::Wire::probe`].
+pub(crate) async fn ask(wire: &stdio::Wire, identity: &Identity) -> Result<Verdict> {
+    Ok(match wire.probe(identity).await? {
+        stdio::Probe::Answered(answer) => judge_probe(&answer),
+        stdio::Probe::Silent | stdio::Probe::Failed(_) => Verdict::Legacy,
+    })
 }
 
 /// The newest revision that anypod speaks and `offered` names. A legacy one is reached by `initialize`.
@@ -133,7 +147,7 @@ fn judge_status(status: StatusCode) -> Verdict {
 }
 
 /// The server has no time, or a balancer has no server: servers of both eras stand behind both.
-fn is_busy(status: StatusCode) -> bool {
+pub(crate) fn is_busy(status: StatusCode) -> bool {
     matches!(
         status,
         StatusCode::TOO_MANY_REQUESTS

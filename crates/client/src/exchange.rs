@@ -3,6 +3,9 @@
 //! Dropping an exchange cancels the request.
 
 use anypod_proto::jsonrpc::ErrorObject;
+use anypod_proto::meta;
+use anypod_proto::method::Notification;
+use anypod_proto::scan::Scanner;
 use bytes::Bytes;
 use serde::de::DeserializeOwned;
 
@@ -54,6 +57,38 @@ pub struct Notice {
     pub method: String,
     /// The parameters; `{}` if it has none.
     pub params: Raw,
+}
+
+impl Notice {
+    /// The same notification with another progress token, the JSON of a string or an integer. The token of a call under way
+    /// is the number that it has here, and means nothing to whoever the call is made for. Other notifications stay as they
+    /// are.
+    #[must_use]
+    pub fn with_token(self, token: &str) -> Self {
+        if self.method != Notification::Progress.as_str() {
+            return self;
+        }
+        let params = replaced(self.params.as_str(), meta::PROGRESS_TOKEN, token);
+        Self { params: params.map_or(self.params, |text| Raw(text.into())), ..self }
+    }
+}
+
+/// The object with another value for a member. `None` if it is no object.
+fn replaced(object: &str, member: &str, json: &str) -> Option<String> {
+    let mut scanner = Scanner::new(object);
+    let mut walk = scanner.object().ok()?;
+    let mut text = String::with_capacity(object.len() + json.len());
+    let mut copied = 0;
+    while let Some(key) = scanner.member(&mut walk).ok()? {
+        let value = scanner.value().ok()?;
+        if key.is(member) {
+            text.push_str(object.get(copied..scanner.offset() - value.len())?);
+            text.push_str(json);
+            copied = scanner.offset();
+        }
+    }
+    text.push_str(object.get(copied..)?);
+    Some(text)
 }
 
 /// What ends an exchange.

@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{ACCEPT, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::header::{ACCEPT, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, LOCATION, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri};
 use http_body_util::Full;
 
@@ -119,6 +119,24 @@ impl Wire {
         body: Bytes,
         turn: Turn,
     ) -> Result<Answered> {
+        match self.ask(method, headers, body, turn).await? {
+            (_, Some(challenge)) => Err(Error::Unauthorized(challenge)),
+            (answered, None) => Ok(answered),
+        }
+    }
+
+    /// Sends a request as [`Wire::request`] does, for who passes on an answer that wants credentials too: it comes with its
+    /// challenge.
+    ///
+    /// # Errors
+    /// As [`Wire::request`], but for [`Error::Unauthorized`].
+    pub(crate) async fn ask(
+        &self,
+        method: Method,
+        headers: HeaderMap,
+        body: Bytes,
+        turn: Turn,
+    ) -> Result<(Answered, Option<Box<Challenge>>)> {
         let mut headers = self.with_own(headers);
         headers.insert(ACCEPT, if method == Method::GET { EVENTS } else { JSON_OR_EVENTS });
         if method == Method::POST {
@@ -127,13 +145,13 @@ impl Wire {
         let mut challenges = 0;
         loop {
             let answered = self.follow(&method, &headers, &body, turn).await?;
-            let Some(challenge) = self.challenge(&answered) else { return Ok(answered) };
+            let Some(challenge) = self.challenge(&answered).map(Box::new) else { return Ok((answered, None)) };
             let Some(credentials) = self.credentials.as_ref().filter(|_| challenges < CHALLENGES) else {
-                return Err(Error::Unauthorized(Box::new(challenge)));
+                return Ok((answered, Some(challenge)));
             };
             challenges += 1;
             if !credentials.challenged(&challenge).await.map_err(Error::Answerer)? {
-                return Err(Error::Unauthorized(Box::new(challenge)));
+                return Ok((answered, Some(challenge)));
             }
         }
     }
@@ -289,8 +307,7 @@ impl Answered {
 
     /// `Retry-After` in seconds; a date is as good as none.
     pub(crate) fn retry_after(&self) -> Option<Duration> {
-        let seconds = self.headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
-        Some(Duration::from_secs(seconds))
+        crate::refusal::seconds(&self.headers)
     }
 }
 

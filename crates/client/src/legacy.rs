@@ -18,17 +18,18 @@ mod questions;
 mod resume;
 mod session;
 mod stream;
+mod tally;
 mod unasked;
 mod wording;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
-use ::http::{Request, Response, Uri};
+use ::http::{HeaderMap, Request, Response, Uri};
 use anypod_proto::capabilities::ServerCapabilities;
 use anypod_proto::code::Code;
 use anypod_proto::implementation::Implementation;
-use anypod_proto::jsonrpc::ErrorObject;
+use anypod_proto::jsonrpc::{ErrorObject, JsonObject};
 use anypod_proto::legacy::{ClientCapabilities, SetLevelRequestParams, upgrade};
 use anypod_proto::logging::LoggingLevel;
 use anypod_proto::method::{LegacyMethod, Method};
@@ -43,6 +44,7 @@ use self::link::{Link, Reply};
 use self::opening::State;
 use self::session::Session;
 use self::stream::{Reading, Stream};
+use self::tally::{One, Tally};
 use crate::call::Call;
 use crate::error::{Broken, Error, Result, Source};
 use crate::exchange::{Answer, Exchange};
@@ -57,9 +59,15 @@ use crate::outside::Outside;
 /// the revision of its server has for it. There is at most one session, opened by the first call. What the server asks
 /// becomes an `input_required` result, whose `requestState` works once, with this same upstream.
 ///
-/// End it with [`LegacyUpstream::close`]. When it is dropped instead, the calls that wait for answers are cancelled, and
-/// the server keeps its session until it expires.
+/// Clones are the same upstream. End it with [`LegacyUpstream::close`]. When the last clone is dropped instead, the calls
+/// that wait for answers are cancelled, and the server keeps its session until it expires.
+#[derive(Clone)]
 pub struct LegacyUpstream {
+    owner: Arc<Owner>,
+}
+
+/// Whoever holds it wants the upstream to go on.
+struct Owner {
     shared: Arc<Shared>,
 }
 
@@ -74,6 +82,7 @@ struct Shared {
     ids: AtomicU64,
     state: Mutex<State>,
     held: Held,
+    under_way: Tally,
     background: Background,
 }
 
@@ -89,24 +98,34 @@ impl LegacyUpstream {
     pub(crate) fn new(link: impl Link, identity: Arc<Identity>, limits: Arc<Limits>, outside: Outside) -> Self {
         let background = Background::new(limits.connections, limits.connect_deadline);
         let declared = upgrade::client_capabilities(Version::LATEST_LEGACY, identity.capabilities());
-        Self {
-            shared: Arc::new(Shared {
-                link: Box::new(link),
-                identity,
-                declared,
-                limits,
-                outside,
-                ids: AtomicU64::new(1),
-                state: Mutex::default(),
-                held: Held::default(),
-                background,
-            }),
-        }
+        let shared = Arc::new(Shared {
+            link: Box::new(link),
+            identity,
+            declared,
+            limits,
+            outside,
+            ids: AtomicU64::new(1),
+            state: Mutex::default(),
+            held: Held::default(),
+            under_way: Tally::default(),
+            background,
+        });
+        Self { owner: Arc::new(Owner { shared }) }
     }
 
-    /// The server behind `wire`.
-    pub(crate) fn over(wire: Arc<Wire>, identity: Arc<Identity>, limits: Arc<Limits>, outside: Outside) -> Self {
-        Self::new(http::Http::new(wire, Arc::clone(&limits)), identity, limits, outside)
+    fn shared(&self) -> &Arc<Shared> {
+        &self.owner.shared
+    }
+
+    /// The server behind `wire`, all of whose requests carry `headers`.
+    pub(crate) fn over(
+        wire: Arc<Wire>,
+        headers: HeaderMap,
+        identity: Arc<Identity>,
+        limits: Arc<Limits>,
+        outside: Outside,
+    ) -> Self {
+        Self::new(http::Http::new(wire, headers, Arc::clone(&limits)), identity, limits, outside)
     }
 
     /// A server that is a service in this process.
@@ -120,7 +139,7 @@ impl LegacyUpstream {
     {
         let uri = Uri::from_static("http://localhost/mcp");
         let wire = Wire::new(uri, Connection::service(service), Settings::default(), Arc::clone(&limits));
-        Self::over(Arc::new(wire), identity, limits, outside)
+        Self::over(Arc::new(wire), HeaderMap::new(), identity, limits, outside)
     }
 
     /// Opens the session, if none is open.
@@ -128,7 +147,7 @@ impl LegacyUpstream {
     /// # Errors
     /// As [`LegacyUpstream::send`], if no session could be opened.
     pub async fn open(&self) -> Result<()> {
-        self.shared.session().await.map(drop)
+        self.shared().session().await.map(drop)
     }
 
     /// Sends a call. Dropping the exchange, or the future of this function, cancels it.
@@ -140,11 +159,13 @@ impl LegacyUpstream {
     /// If no session could be opened: [`Broken::NoCommonVersion`], [`Broken::Handshake`], and as any request. If the
     /// connection breaks, the outcome is unknown, unless the call may be repeated.
     pub async fn send(&self, call: &Call) -> Result<Exchange> {
-        if let Some(answers) = &call.answers {
+        // Every round of ours has a state, so answers without one are to nothing that was asked here.
+        // Spec: basic/patterns/mrtr, "Error Handling": what is not recognized is ignored, what is missing is asked for.
+        if let Some(answers) = call.answers.as_ref().filter(|answers| answers.state.is_some()) {
             if !modern::is_anew(answers.state.as_deref()) {
-                return held::resume(&self.shared, call, answers).await;
+                return held::resume(self.shared(), call, answers).await;
             }
-            if let Err(error) = modern::visited(&answers.responses) {
+            if let Err(error) = answers.read().and_then(|responses| modern::visited(&responses)) {
                 return Ok(Exchange::answered(Answer::Error(error)));
             }
         }
@@ -154,18 +175,60 @@ impl LegacyUpstream {
             return Ok(Exchange::answered(Answer::Error(error)));
         };
         for _ in 0..2 {
-            let session = self.shared.session().await?;
-            match Box::pin(self.shared.attempt(&session, method, call)).await? {
+            let one = self.shared().under_way.one();
+            let session = self.shared().session().await?;
+            match Box::pin(self.shared().attempt(&session, method, call, one)).await? {
                 Attempt::Exchange(exchange) => return Ok(exchange),
-                Attempt::Gone => self.shared.forget(&session),
+                Attempt::Gone => self.shared().forget(&session),
             }
         }
         Err(Broken::Handshake("a session that was opened just now is unknown already".to_owned()).into())
     }
 
+    /// Asks the server whether it is there, in the session, which is opened if none is open.
+    ///
+    /// # Errors
+    /// As [`LegacyUpstream::send`]. A server that answers with an error is there.
+    pub async fn ping(&self) -> Result<()> {
+        let session = self.shared().session().await?;
+        match self.shared().ask(&session, LegacyMethod::Ping, JsonObject::new()).await? {
+            Some(Answer::Result(_) | Answer::Error(_)) => Ok(()),
+            None => {
+                self.shared().forget(&session);
+                self.shared().session().await.map(drop)
+            }
+        }
+    }
+
+    /// How many calls have not ended, subscriptions and those that are held among them. One counts from when its message is
+    /// about to be sent.
+    pub fn under_way(&self) -> usize {
+        self.shared().under_way.count()
+    }
+
+    /// How many calls are held open while their questions are answered.
+    pub fn held(&self) -> usize {
+        self.shared().held.count()
+    }
+
+    /// Whether nothing is under way, so that nobody notices if the session is closed.
+    pub fn is_idle(&self) -> bool {
+        self.under_way() == 0
+    }
+
+    /// Whether there is a session. The server may have forgotten it, which the next call finds out.
+    pub fn is_open(&self) -> bool {
+        self.shared().open_session().is_some()
+    }
+
+    /// Whether it was closed, and takes no more calls.
+    pub fn is_closed(&self) -> bool {
+        self.shared().is_closed()
+    }
+
     /// Cancels the call that is held for the answers of this round, if there is one.
-    pub(crate) fn give_up(&self, state: &str) {
-        self.shared.held.give_up(state);
+    pub fn give_up(&self, state: &str) {
+        self.shared().held.give_up(state);
     }
 
     /// Ends the session, and everything that is under way in it. Further calls are refused.
@@ -173,26 +236,26 @@ impl LegacyUpstream {
     /// # Errors
     /// If the server could not be told, or refused. The upstream is closed all the same.
     pub async fn close(&self) -> Result<()> {
-        self.shared.close().await
+        self.shared().close().await
     }
 
     /// The version that was negotiated, while there is a session.
     pub fn version(&self) -> Option<Version> {
-        self.shared.open_session().map(|session| session.version)
+        self.shared().open_session().map(|session| session.version)
     }
 
     /// Who the server is, in its own words, while there is a session.
     pub fn server_info(&self) -> Option<Implementation> {
-        self.shared.open_session().map(|session| session.server.server_info.clone())
+        self.shared().open_session().map(|session| session.server.server_info.clone())
     }
 
     /// What the server offers, while there is a session.
     pub fn capabilities(&self) -> Option<ServerCapabilities> {
-        self.shared.open_session().map(|session| session.server.capabilities.clone().into())
+        self.shared().open_session().map(|session| session.server.capabilities.clone().into())
     }
 }
 
-impl Drop for LegacyUpstream {
+impl Drop for Owner {
     fn drop(&mut self) {
         self.shared.held.clear();
         self.shared.background.stop();
@@ -210,10 +273,16 @@ impl Shared {
         self.ids.fetch_add(1, Ordering::Relaxed)
     }
 
-    async fn attempt(self: &Arc<Self>, session: &Arc<Session>, method: Method, call: &Call) -> Result<Attempt> {
+    async fn attempt(
+        self: &Arc<Self>,
+        session: &Arc<Session>,
+        method: Method,
+        call: &Call,
+        one: One,
+    ) -> Result<Attempt> {
         match method {
             Method::Discover => Ok(Attempt::Exchange(Exchange::answered(modern::discover(session)))),
-            Method::SubscriptionsListen => listen::listen(self, session, call).await,
+            Method::SubscriptionsListen => listen::listen(self, session, call, one).await,
             Method::ToolsList
             | Method::ToolsCall
             | Method::PromptsList
@@ -225,7 +294,7 @@ impl Shared {
                 if let Some(level) = call.log_level {
                     self.tell_level(session, level).await;
                 }
-                let reading = Reading::start(self, session, method, call).await?;
+                let reading = Reading::start(self, session, method, call, one).await?;
                 Ok(reading.map_or(Attempt::Gone, |reading| Attempt::Exchange(Exchange::stream(Stream::new(reading)))))
             }
         }

@@ -15,7 +15,8 @@ pub struct Limits {
     /// The longest that one request may take, questions to the user not counted, where the call sets no timeout of
     /// its own. Subscriptions have none. Default 5 minutes.
     pub request_deadline: Duration,
-    /// How long a stdio server may take to answer the probe for its era. Default 5 s.
+    /// How long a stdio server may take to answer the probe for its era, and any server each step of
+    /// `Endpoint::probe`. Default 5 s.
     pub probe_deadline: Duration,
     /// How long an event stream may be silent, comments counted as sound, before it is given up as lost.
     /// Default 5 minutes.

@@ -255,7 +255,7 @@ impl<T> Asked<T> {
     pub fn answer(mut self, responses: InputResponses) -> Request<T> {
         let next = self.next.take().expect("nothing else takes it");
         let state = self.state.take();
-        next.change(|call| call.answers = Some(Answers { responses, state }))
+        next.change(|call| call.answers = Some(Answers::new(&responses, state)))
     }
 }
 

@@ -99,7 +99,7 @@ impl Inner {
                     // Nobody is asked for what cannot be sent any more.
                     left = left.checked_sub(1).ok_or(Error::TooManyRounds(self.limits.rounds))?;
                     let responses = cancellable(options, self.answerers.answer(requests)).await?;
-                    call.answers = Some(Answers { responses, state: asked.state.take() });
+                    call.answers = Some(Answers::new(&responses, asked.state.take()));
                 }
             }
         }

@@ -11,7 +11,7 @@ use anypod_proto::rounds::InputResponses;
 use anypod_proto::tasks::{CreateTaskResult, DetailedTask, GetTaskResult, TaskState};
 use bytes::Bytes;
 
-use crate::call::{Call, Repeat};
+use crate::call::Call;
 use crate::client::{Client, Inner};
 use crate::error::{Error, Result};
 use crate::exchange::Raw;
@@ -99,13 +99,8 @@ impl<T> std::fmt::Debug for Task<T> {
 }
 
 fn task_call(method: TaskMethod, id: &str) -> Call {
-    let mut call = Call {
-        method: method.as_str().into(),
-        name: Some(id.to_owned()),
-        // The extension makes each of them harmless to repeat: answers and cancellations count once.
-        repeat: Repeat::Safe,
-        ..Call::default()
-    };
+    let mut call = Call::named(method.as_str());
+    call.name = Some(id.to_owned());
     call.push_text("taskId", id);
     call
 }

@@ -11,7 +11,7 @@ use anypod_proto::trace::{self, TraceContext, TraceParent};
 use tracing::Span;
 use tracing::field::Empty;
 
-use crate::call::{Call, push_member};
+use crate::call::{Call, each_member, push_member};
 use crate::client::Inner;
 use crate::error::Error;
 
@@ -59,9 +59,13 @@ fn push_text(text: &mut Vec<u8>, key: &str, value: &str) {
     push_member(text, key, &json);
 }
 
+/// Whether a member of that name stands in these, which have no braces.
 fn says(meta: &[u8], key: &str) -> bool {
-    meta.windows(key.len() + 2)
-        .any(|part| part.starts_with(b"\"") && part.ends_with(b"\"") && &part[1..=key.len()] == key.as_bytes())
+    let object = [b"{", meta, b"}"].concat();
+    let mut found = false;
+    let read = std::str::from_utf8(&object).map(|object| each_member(object, |name, _| found |= name.is(key)));
+    // What cannot be read is not made worse.
+    found || !matches!(read, Ok(Ok(())))
 }
 
 impl Inner {

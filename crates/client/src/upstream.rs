@@ -8,39 +8,27 @@ use std::sync::{Arc, PoisonError, RwLock};
 use anypod_proto::code::Code;
 use anypod_proto::method::Method;
 use anypod_proto::version::Era;
+use http::HeaderMap;
 
 use crate::call::{Call, Repeat};
+use crate::endpoint::{Endpoint, Sent, Transport};
 use crate::era::{self, EraStore, ServerName, Verdict};
 use crate::error::{Broken, Error, Result};
 use crate::exchange::{Answer, Exchange, Incoming};
-use crate::http::modern::{Modern, Outcome};
 use crate::identity::Identity;
 use crate::legacy::LegacyUpstream;
-use crate::stdio;
 use crate::tools::Mirroring;
 
 /// One server.
 pub(crate) struct Upstream {
-    modern: Transport,
+    endpoint: Endpoint,
+    identity: Arc<Identity>,
     legacy: LegacyUpstream,
     pinned: Option<Era>,
     settled: RwLock<Option<Era>>,
     name: ServerName,
     eras: Arc<dyn EraStore>,
     asking: tokio::sync::Mutex<()>,
-}
-
-/// How a modern server is spoken to.
-pub(crate) enum Transport {
-    /// Over HTTP, or as if.
-    Http(Modern),
-    /// Over pipes.
-    Stdio {
-        /// The pipes.
-        wire: Arc<stdio::Wire>,
-        /// Who calls.
-        identity: Arc<Identity>,
-    },
 }
 
 /// What a modern server, or one that may be, has answered.
@@ -61,16 +49,17 @@ enum Ran {
 impl Upstream {
     /// A server whose era shows, unless it is pinned.
     pub(crate) fn new(
-        modern: Transport,
-        legacy: LegacyUpstream,
+        endpoint: Endpoint,
+        identity: Arc<Identity>,
         pinned: Option<Era>,
         name: ServerName,
         eras: Arc<dyn EraStore>,
     ) -> Self {
         // Over pipes, only a silent server makes asking slow, and no answer would show that a modern one is none any more.
-        let trusted = |era: &Era| matches!(modern, Transport::Http(_)) || *era == Era::Legacy;
+        let trusted = |era: &Era| matches!(endpoint.transport(), Transport::Http(_)) || *era == Era::Legacy;
         let settled = RwLock::new(pinned.or_else(|| eras.get(&name).filter(trusted)));
-        Self { modern, legacy, pinned, settled, name, eras, asking: tokio::sync::Mutex::new(()) }
+        let legacy = endpoint.legacy(Arc::clone(&identity), &HeaderMap::new());
+        Self { endpoint, identity, legacy, pinned, settled, name, eras, asking: tokio::sync::Mutex::new(()) }
     }
 
     /// The era, as far as it is known.
@@ -80,17 +69,17 @@ impl Upstream {
 
     /// Whether arguments are mirrored into headers.
     pub(crate) fn mirroring(&self) -> Mirroring {
-        match (&self.modern, self.era()) {
+        match (self.endpoint.transport(), self.era()) {
             (Transport::Http(_), Some(Era::Modern) | None) => Mirroring::Headers,
-            (Transport::Http(_), Some(Era::Legacy)) | (Transport::Stdio { .. }, _) => Mirroring::None,
+            (Transport::Http(_), Some(Era::Legacy)) | (Transport::Stdio(_), _) => Mirroring::None,
         }
     }
 
     /// Ends what is open towards the server.
     pub(crate) async fn close(&self) -> Result<()> {
-        match &self.modern {
+        match self.endpoint.transport() {
             Transport::Http(_) => self.legacy.close().await,
-            Transport::Stdio { wire, .. } => {
+            Transport::Stdio(wire) => {
                 wire.close().await;
                 Ok(())
             }
@@ -113,9 +102,9 @@ impl Upstream {
 
     /// Over pipes, no status tells a refusal; and what must not run twice is never sent to find out.
     fn must_ask_first(&self, call: &Call) -> bool {
-        match self.modern {
+        match self.endpoint.transport() {
             Transport::Http(_) => call.repeat == Repeat::Never,
-            Transport::Stdio { .. } => true,
+            Transport::Stdio(_) => true,
         }
     }
 
@@ -125,7 +114,7 @@ impl Upstream {
         if self.era().is_some() {
             return Ok(());
         }
-        match &self.modern {
+        match self.endpoint.transport() {
             Transport::Http(_) => {
                 let discover = Call::new(Method::Discover);
                 match Box::pin(self.attempt(&discover, None)).await {
@@ -147,8 +136,8 @@ impl Upstream {
                 }
                 Ok(())
             }
-            Transport::Stdio { wire, identity } => {
-                let verdict = probe(wire, identity).await?;
+            Transport::Stdio(wire) => {
+                let verdict = era::ask(wire, &self.identity).await?;
                 self.believe(&verdict)
             }
         }
@@ -223,9 +212,9 @@ impl Upstream {
     }
 
     async fn is_modern_by_its_own_word(&self) -> bool {
-        if let Transport::Stdio { wire, identity } = &self.modern {
+        if let Transport::Stdio(wire) = self.endpoint.transport() {
             // Within the deadline of a probe: what is no server may not answer at all.
-            let modern = matches!(probe(wire, identity).await, Ok(Verdict::Modern));
+            let modern = matches!(era::ask(wire, &self.identity).await, Ok(Verdict::Modern));
             if modern {
                 self.settle(Era::Modern);
             }
@@ -291,30 +280,27 @@ impl Upstream {
 
     /// Sends a call as a modern one, and judges what shows the era.
     async fn attempt(&self, call: &Call, known: Option<Era>) -> Result<Tried> {
-        let sent = match &self.modern {
-            Transport::Http(modern) => modern.send(call).await,
-            Transport::Stdio { wire, identity } => wire.send(call, identity).await.map(Outcome::Exchange),
-        };
-        match sent {
-            Ok(Outcome::Exchange(exchange)) if known.is_some() => Ok(Tried::Exchange(exchange)),
-            Ok(Outcome::Exchange(exchange)) => self.first(exchange).await,
-            Ok(Outcome::Refused(refusal)) => {
-                let verdict = era::judge(refusal.status, &refusal.body, refusal.id);
+        let sent = self.endpoint.modern().send(call, &self.identity, &HeaderMap::new()).await;
+        match sent? {
+            Sent::Exchange(exchange) if known.is_some() => Ok(Tried::Exchange(exchange)),
+            Sent::Exchange(exchange) => self.first(exchange).await,
+            // Some legacy servers refuse whatever has no session, whoever sends it.
+            Sent::Refused(refusal) if refusal.challenge.is_some() => match known.is_none() && self.has_credentials() {
+                true => Ok(Tried::Refused { verdict: Verdict::Legacy, error: refusal.into_error(), ran: Ran::No }),
+                false => Err(refusal.into_error()),
+            },
+            Sent::Refused(refusal) => {
+                let verdict = refusal.verdict();
                 let ran = if refusal.status.is_client_error() { Ran::No } else { Ran::Perhaps };
                 Ok(Tried::Refused { verdict, error: refusal.into_error(), ran })
             }
-            // Some legacy servers refuse whatever has no session, whoever sends it.
-            Err(error @ Error::Unauthorized(_)) if known.is_none() && self.has_credentials() => {
-                Ok(Tried::Refused { verdict: Verdict::Legacy, error, ran: Ran::No })
-            }
-            Err(error) => Err(error),
         }
     }
 
     fn has_credentials(&self) -> bool {
-        match &self.modern {
-            Transport::Http(modern) => modern.has_credentials(),
-            Transport::Stdio { .. } => false,
+        match self.endpoint.transport() {
+            Transport::Http(modern) => modern.wire().has_credentials(),
+            Transport::Stdio(_) => false,
         }
     }
 
@@ -350,14 +336,6 @@ impl Upstream {
             self.eras.put(&self.name, era);
         }
     }
-}
-
-/// What a server over pipes says of itself. Spec: basic/transports/stdio, "Backward Compatibility".
-async fn probe(wire: &stdio::Wire, identity: &Identity) -> Result<Verdict> {
-    Ok(match wire.probe(identity).await? {
-        stdio::Probe::Answered(answer) => era::judge_probe(&answer),
-        stdio::Probe::Silent | stdio::Probe::Failed(_) => Verdict::Legacy,
-    })
 }
 
 fn is_unsupported_version(error: &Error) -> bool {

@@ -4,7 +4,6 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
 use anypod_proto::header::{self, METHOD, NAME, PROTOCOL_VERSION};
 use anypod_proto::jsonrpc::RequestId;
@@ -14,104 +13,59 @@ use anypod_proto::version::Version;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method};
 
-use super::{Answered, Events, Kind, Turn, Wire, printable};
+use super::{Answered, Events, Kind, Turn, Wire};
 use crate::call::{Call, Repeat};
-use crate::credentials::BoxFuture;
+use crate::credentials::{BoxFuture, Challenge};
+use crate::endpoint::Sent;
 use crate::error::{Broken, Error, Result};
 use crate::exchange::{Answer, Exchange, Incoming, Messages, Notice};
 use crate::identity::Identity;
 use crate::message::Message;
+use crate::refusal::Refusal;
 
 /// A modern server behind HTTP.
 pub(crate) struct Modern {
     wire: Arc<Wire>,
-    identity: Arc<Identity>,
     ids: AtomicU64,
-}
-
-/// What came of a modern request: an exchange, or an answer that may come from a server of the other era.
-pub(crate) enum Outcome {
-    /// A server of this protocol goes on.
-    Exchange(Exchange),
-    /// Plain HTTP: to be judged by [`crate::era`].
-    Refused(Refusal),
-}
-
-/// An answer that says no.
-pub(crate) struct Refusal {
-    /// The answer's head.
-    pub(crate) status: http::StatusCode,
-    /// The content type.
-    pub(crate) kind: Kind,
-    /// The body, as far as it is needed.
-    pub(crate) body: Bytes,
-    /// The id of the request that it answers.
-    pub(crate) id: u64,
-    /// What its `Retry-After` said.
-    pub(crate) retry_after: Option<Duration>,
-}
-
-impl Refusal {
-    /// The refusal as the error that it is, if nobody falls back.
-    pub(crate) fn into_error(self) -> Error {
-        let read = Message::read(&self.body);
-        if let Ok(Message::Answer(found, answer @ Answer::Error(error))) = &read {
-            let checked = check_id(self.id, found.as_ref(), answer);
-            return match checked {
-                Err(broken) if self.status.is_success() => broken.into(),
-                Ok(()) | Err(_) => Error::Answered(error.clone()),
-            };
-        }
-        if !self.status.is_success() {
-            let excerpt = printable(&self.body);
-            return Error::Refused { status: self.status, excerpt, retry_after: self.retry_after };
-        }
-        match (self.kind, read) {
-            (Kind::Other(kind), _) => Broken::ContentType(kind).into(),
-            (Kind::Json | Kind::Events, Err(broken)) => broken.into(),
-            (Kind::Json | Kind::Events, Ok(Message::Request { method, .. })) => {
-                Broken::UnexpectedRequest(method).into()
-            }
-            (Kind::Json | Kind::Events, Ok(Message::Notice(notice))) => {
-                Broken::NotJsonRpc(format!("the notification {}", notice.method)).into()
-            }
-            (Kind::Json | Kind::Events, Ok(Message::Answer(..))) => Broken::NotJsonRpc(printable(&self.body)).into(),
-        }
-    }
 }
 
 impl Modern {
     /// A modern server behind `wire`.
-    pub(crate) const fn new(wire: Arc<Wire>, identity: Arc<Identity>) -> Self {
-        Self { wire, identity, ids: AtomicU64::new(1) }
+    pub(crate) const fn new(wire: Arc<Wire>) -> Self {
+        Self { wire, ids: AtomicU64::new(1) }
     }
 
-    /// Whether requests carry credentials.
-    pub(crate) fn has_credentials(&self) -> bool {
-        self.wire.has_credentials()
+    pub(crate) const fn wire(&self) -> &Arc<Wire> {
+        &self.wire
     }
 
-    /// Sends a call.
+    /// Sends a call. The protocol's own headers take the place of their namesakes among `headers`.
     ///
     /// # Errors
-    /// As [`Wire::request`]; a connection that breaks leaves the outcome unknown, unless the call may be repeated.
-    pub(crate) async fn send(&self, call: &Call) -> Result<Outcome> {
+    /// As [`Wire::ask`]; a connection that breaks leaves the outcome unknown, unless the call may be repeated.
+    pub(crate) async fn send(&self, call: &Call, identity: &Identity, headers: HeaderMap) -> Result<Sent> {
         let id = self.ids.fetch_add(1, Ordering::Relaxed);
-        let body = Bytes::from(call.modern(id, &self.identity));
-        let sent = self.wire.request(Method::POST, headers(call)?, body, Turn::Waits).await;
-        let answered = sent.map_err(|error| broke(error, call.repeat))?;
+        let body = Bytes::from(call.modern(id, identity));
+        let sent = self.wire.ask(Method::POST, with_own(headers, call)?, body, Turn::Waits).await;
+        let (answered, challenge) = sent.map_err(|error| broke(error, call.repeat))?;
         if answered.status.is_success() && answered.kind == Kind::Events {
             // What a subscription tells is as much as its reader takes.
             let endless = call.known() == Some(Rpc::SubscriptionsListen);
             let limit = if endless { usize::MAX } else { self.wire.limits.notifications };
             let stream = Stream { id, events: answered.events(), repeat: call.repeat, left: limit, limit };
-            return Ok(Outcome::Exchange(Exchange::stream(stream)));
+            return Ok(Sent::Exchange(Exchange::stream(stream)));
         }
-        self.whole(id, answered, call.repeat).await
+        self.whole(id, answered, challenge, call.repeat).await
     }
 
-    async fn whole(&self, id: u64, answered: Answered, repeat: Repeat) -> Result<Outcome> {
-        let (status, kind, retry_after) = (answered.status, answered.kind.clone(), answered.retry_after());
+    async fn whole(
+        &self,
+        id: u64,
+        mut answered: Answered,
+        challenge: Option<Box<Challenge>>,
+        repeat: Repeat,
+    ) -> Result<Sent> {
+        let (status, kind, headers) = (answered.status, answered.kind.clone(), std::mem::take(&mut answered.headers));
         let body = match kind {
             Kind::Json => answered.whole().await.map_err(|error| broke(error, repeat))?,
             Kind::Events | Kind::Other(_) => answered.beginning().await,
@@ -121,15 +75,15 @@ impl Modern {
             && let Ok(Message::Answer(found, answer @ Answer::Result(_))) = Message::read(&body)
         {
             check_id(id, found.as_ref(), &answer)?;
-            return Ok(Outcome::Exchange(Exchange::answered(answer)));
+            return Ok(Sent::Exchange(Exchange::answered(answer)));
         }
-        Ok(Outcome::Refused(Refusal { status, kind, body, id, retry_after }))
+        Ok(Sent::Refused(Refusal { status, headers, body, challenge, kind, id }))
     }
 }
 
-/// The headers that say what the body says.
-fn headers(call: &Call) -> Result<HeaderMap> {
-    let mut headers = HeaderMap::with_capacity(8 + call.param_headers.len());
+/// `headers`, and those that say what the body says.
+fn with_own(mut headers: HeaderMap, call: &Call) -> Result<HeaderMap> {
+    headers.reserve(8 + call.param_headers.len());
     headers.insert(PROTOCOL_VERSION, HeaderValue::from_static(Version::LATEST.as_str()));
     let method = match call.known() {
         Some(method) => HeaderValue::from_static(method.as_str()),
@@ -139,7 +93,9 @@ fn headers(call: &Call) -> Result<HeaderMap> {
     if let Some(name) = &call.name {
         headers.insert(NAME, value(name)?);
     }
-    headers.extend(call.param_headers.iter().cloned());
+    for (name, value) in &call.param_headers {
+        headers.insert(name, value.clone());
+    }
     Ok(headers)
 }
 

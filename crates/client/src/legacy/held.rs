@@ -49,6 +49,10 @@ impl Held {
         reading.await.ok()
     }
 
+    pub(super) fn count(&self) -> usize {
+        self.lock().len()
+    }
+
     /// Gives up one call.
     pub(super) fn give_up(&self, state: &str) {
         let call = self.lock().remove(state);
@@ -125,7 +129,7 @@ async fn keep(
 pub(super) async fn resume(shared: &Shared, call: &Call, answers: &Answers) -> Result<Exchange> {
     let Some(state) = &answers.state else { return Ok(Exchange::answered(unknown())) };
     let Some(mut reading) = shared.held.take(state, call).await else { return Ok(Exchange::answered(unknown())) };
-    let responses = match reading.answers(&answers.responses) {
+    let responses = match answers.read().and_then(|responses| reading.answers(&responses)) {
         Ok(responses) => responses,
         Err(error) => return Ok(Exchange::answered(Answer::Error(error))),
     };

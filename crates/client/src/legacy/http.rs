@@ -22,16 +22,30 @@ use crate::message::Message;
 /// HTTP towards a legacy server.
 pub(crate) struct Http {
     wire: Arc<Wire>,
+    /// What every request carries besides what belongs to its session.
+    headers: HeaderMap,
     limits: Arc<Limits>,
 }
 
 impl Http {
-    pub(crate) const fn new(wire: Arc<Wire>, limits: Arc<Limits>) -> Self {
-        Self { wire, limits }
+    pub(crate) const fn new(wire: Arc<Wire>, headers: HeaderMap, limits: Arc<Limits>) -> Self {
+        Self { wire, headers, limits }
+    }
+
+    /// Spec: "Session Management"; "Protocol Version Header", which came with 2025-06-18.
+    fn headers(&self, place: &Place) -> HeaderMap {
+        let mut headers = self.headers.clone();
+        if let Some(session) = &place.session {
+            headers.insert(SESSION_ID, session.clone());
+        }
+        if let Some(version) = place.version.filter(|version| *version >= Version::V2025_06_18) {
+            headers.insert(PROTOCOL_VERSION, HeaderValue::from_static(version.as_str()));
+        }
+        headers
     }
 
     async fn post(&self, place: &Place, text: Bytes, turn: Turn) -> Result<Answered> {
-        let answered = self.wire.request(Method::POST, headers(place), text, turn).await?;
+        let answered = self.wire.request(Method::POST, self.headers(place), text, turn).await?;
         keeps_its_session(place, &answered)?;
         Ok(answered)
     }
@@ -51,7 +65,7 @@ impl Http {
     }
 
     fn resumable(&self, place: &Place, answered: Answered) -> Resumable {
-        Resumable::new(Arc::clone(&self.wire), Arc::clone(&self.limits), headers(place), answered.events())
+        Resumable::new(Arc::clone(&self.wire), Arc::clone(&self.limits), self.headers(place), answered.events())
     }
 
     /// A request that was answered with a status that says no: the session is gone, or there is an error to pass on.
@@ -85,7 +99,7 @@ impl Http {
     }
 
     async fn listen(&self, place: &Place) -> Result<Unasked> {
-        let answered = self.wire.request(Method::GET, headers(place), Bytes::new(), Turn::Now).await?;
+        let answered = self.wire.request(Method::GET, self.headers(place), Bytes::new(), Turn::Now).await?;
         if is_gone(place, &answered) {
             return Ok(Unasked::Gone);
         }
@@ -93,10 +107,14 @@ impl Http {
             keeps_its_session(place, &answered)?;
             return Ok(Unasked::Inbox(Box::new(self.resumable(place, answered))));
         }
-        // 405 is what the specification asks for where there is none; servers say so in other ways too.
-        match answered.status.is_server_error() && answered.status != StatusCode::NOT_IMPLEMENTED {
-            true => Err(answered.refused().await),
-            false => Ok(Unasked::None),
+        match answered.status {
+            // Servers that allow one stream a session have not always seen yet that the one before has ended.
+            StatusCode::CONFLICT => Err(answered.refused().await),
+            status if status.is_server_error() && status != StatusCode::NOT_IMPLEMENTED => {
+                Err(answered.refused().await)
+            }
+            // 405 is what the specification asks for where there is none; servers say so in other ways too.
+            _ => Ok(Unasked::None),
         }
     }
 
@@ -105,7 +123,7 @@ impl Http {
         if place.session.is_none() {
             return Ok(());
         }
-        let answered = self.wire.request(Method::DELETE, headers(place), Bytes::new(), Turn::Now).await?;
+        let answered = self.wire.request(Method::DELETE, self.headers(place), Bytes::new(), Turn::Now).await?;
         let fine = answered.status.is_success()
             || matches!(answered.status, StatusCode::METHOD_NOT_ALLOWED | StatusCode::NOT_FOUND);
         if fine { Ok(()) } else { Err(answered.refused().await) }
@@ -132,18 +150,6 @@ impl Link for Http {
     fn end<'a>(&'a self, place: &'a Place) -> BoxFuture<'a, Result<()>> {
         Box::pin(self.delete(place))
     }
-}
-
-/// Spec: "Session Management"; "Protocol Version Header", which came with 2025-06-18.
-fn headers(place: &Place) -> HeaderMap {
-    let mut headers = HeaderMap::new();
-    if let Some(session) = &place.session {
-        headers.insert(SESSION_ID, session.clone());
-    }
-    if let Some(version) = place.version.filter(|version| *version >= Version::V2025_06_18) {
-        headers.insert(PROTOCOL_VERSION, HeaderValue::from_static(version.as_str()));
-    }
-    headers
 }
 
 /// Spec: "Session Management": 404 in response to a request with a session id, and nothing else.

@@ -15,6 +15,7 @@ use serde::Deserialize;
 use tokio::sync::mpsc;
 
 use super::session::Session;
+use super::tally::One;
 use super::unasked::{Hearing, Reader, Want};
 use super::{Attempt, Shared};
 use crate::call::Call;
@@ -26,7 +27,7 @@ use crate::exchange::{Answer, Exchange, Incoming, Messages, Notice, Raw};
 ///
 /// # Errors
 /// As the link, where resources have to be subscribed to.
-pub(super) async fn listen(shared: &Arc<Shared>, session: &Arc<Session>, call: &Call) -> Result<Attempt> {
+pub(super) async fn listen(shared: &Arc<Shared>, session: &Arc<Session>, call: &Call, one: One) -> Result<Attempt> {
     let asked = match filter(call) {
         Ok(asked) => asked,
         Err(error) => {
@@ -35,7 +36,7 @@ pub(super) async fn listen(shared: &Arc<Shared>, session: &Arc<Session>, call: &
         }
     };
     let offered = offered(session, asked.clone());
-    let mut listening = Listening::new(shared, session, asked);
+    let mut listening = Listening::new(shared, session, asked, one);
     let mut granted = SubscriptionFilter::default();
     if offered != granted {
         match session.reader.hearing(shared.limits.connect_deadline).await {
@@ -99,15 +100,16 @@ struct Listening {
     changes: mpsc::Receiver<Notice>,
     uris: Vec<String>,
     _want: Want,
+    _counted: One,
 }
 
 impl Listening {
-    fn new(shared: &Arc<Shared>, session: &Arc<Session>, filter: SubscriptionFilter) -> Self {
+    fn new(shared: &Arc<Shared>, session: &Arc<Session>, filter: SubscriptionFilter, one: One) -> Self {
         let id = shared.next_id();
         let changes = session.hub.listen(id, filter, shared.limits.waiting_messages);
         let want = Reader::want(shared, session);
         let (shared, session) = (Arc::clone(shared), Arc::clone(session));
-        Self { shared, session, id, acknowledged: None, changes, uris: Vec::new(), _want: want }
+        Self { shared, session, id, acknowledged: None, changes, uris: Vec::new(), _want: want, _counted: one }
     }
 
     /// Subscribes to resources; gives those that the server agreed to. `None` if the session is gone.

@@ -73,6 +73,11 @@ impl Shared {
         }
     }
 
+    /// Whether it was closed for good.
+    pub(super) fn is_closed(&self) -> bool {
+        matches!(*self.state(), State::Closed)
+    }
+
     /// The server does not know the session any more: the next call opens another.
     pub(super) fn forget(&self, gone: &Arc<Session>) {
         gone.end();

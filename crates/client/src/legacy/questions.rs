@@ -2,10 +2,12 @@
 //!
 //! Spec: 2025-11-25, client/elicitation, client/sampling, client/roots, basic/utilities/ping.
 
+use anypod_proto::capabilities;
 use anypod_proto::code::Code;
 use anypod_proto::elicitation::ElicitResult;
 use anypod_proto::jsonrpc::{ErrorObject, JsonObject, RequestId};
-use anypod_proto::legacy::{ClientCapabilities, upgrade};
+use anypod_proto::legacy::ClientCapabilities;
+use anypod_proto::legacy::upgrade::{self, QuestionError};
 use anypod_proto::method::{ClientMethod, LegacyMethod};
 use anypod_proto::rounds::{InputRequest, InputResponse};
 use anypod_proto::version::Version;
@@ -30,6 +32,24 @@ pub(super) enum Verdict {
     Ask(InputRequest),
     /// The server is sent this.
     Reply(Bytes),
+    /// The server is sent this, because the client has not declared enough to be asked.
+    Refuse(Bytes, Box<Lacking>),
+}
+
+/// What a client has not declared, and a legacy server has asked for all the same.
+pub(super) struct Lacking {
+    /// The code of the answer to the server.
+    code: Code,
+    /// What the client would have to declare.
+    required: capabilities::ClientCapabilities,
+}
+
+impl Lacking {
+    /// The error of a call in a modern server's words, if the server has ended the call with the error that it was told.
+    /// Servers that make do without the answer are none of the kind.
+    pub(super) fn explains(&self, error: &ErrorObject) -> Option<ErrorObject> {
+        (error.code == self.code.number()).then(|| ErrorObject::missing_capability(&self.required))
+    }
 }
 
 /// Judges a request of the server.
@@ -42,8 +62,29 @@ pub(super) fn judge(declared: &ClientCapabilities, id: &RequestId, method: &str,
     };
     match upgrade::question(declared, method, params.as_str()) {
         Ok(upgrade::Question { request, elicitation_id: _ }) => Verdict::Ask(request),
-        Err(error) => Verdict::Reply(wording::error(id, &error.into())),
+        Err(error) => {
+            let lacking = lacking(&error, method, params);
+            let text = wording::error(id, &error.into());
+            match lacking {
+                Some(lacking) => Verdict::Refuse(text, Box::new(lacking)),
+                None => Verdict::Reply(text),
+            }
+        }
     }
+}
+
+/// What the client would have to declare, if that is what was wrong.
+fn lacking(error: &QuestionError, method: ClientMethod, params: &Raw) -> Option<Lacking> {
+    match error {
+        QuestionError::NotDeclared(_) | QuestionError::FormNotDeclared(_) => {}
+        QuestionError::Malformed { .. } => return None,
+    }
+    let request = match method {
+        ClientMethod::Elicit => InputRequest::Elicit(params.read().ok()?),
+        ClientMethod::CreateMessage => InputRequest::CreateMessage(params.read().ok()?),
+        ClientMethod::ListRoots => InputRequest::list_roots(),
+    };
+    Some(Lacking { code: error.code(), required: request.requires() })
 }
 
 /// The error for a question that no call can be asked.

@@ -126,7 +126,7 @@ pub(super) async fn answer(shared: &Shared, place: &Place, id: u64, inbox: &mut 
 /// What answers a request of the server where no call is there to ask the caller.
 pub(super) fn unattended(id: &anypod_proto::jsonrpc::RequestId, verdict: Verdict) -> Bytes {
     match verdict {
-        Verdict::Reply(text) => text,
+        Verdict::Reply(text) | Verdict::Refuse(text, _) => text,
         Verdict::Ask(_) => wording::error(id, &questions::nobody()),
     }
 }

@@ -2,19 +2,21 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anypod_proto::jsonrpc::{ErrorObject, RequestId};
 use anypod_proto::logging::LoggingMessageNotificationParams;
 use anypod_proto::method::Method;
 use anypod_proto::rounds::InputResponses;
 use bytes::Bytes;
-use futures_util::FutureExt as _;
+use tokio::time::{Instant, timeout_at};
 
 use super::calls::{Heard, Wants};
 use super::link::{Inbox, Reply, Told, Waits};
 use super::notices::{About, progressing};
-use super::questions::{self, Question, Verdict};
+use super::questions::{self, Lacking, Question, Verdict};
 use super::session::Session;
+use super::tally::One;
 use super::{Shared, held, modern, wording};
 use crate::call::{Call, Repeat};
 use crate::credentials::BoxFuture;
@@ -22,6 +24,10 @@ use crate::error::{Broken, Error, Result};
 use crate::exchange::{Answer, Incoming, Messages, Notice, Raw};
 use crate::http::modern::{broke, check_id};
 use crate::message::Message;
+
+/// How long a first question waits for others that the server asks with it, each in a write of its own. Short beside what
+/// a person or a model takes to answer; longer, and each round would take that long.
+const GATHERING: Duration = Duration::from_millis(20);
 
 /// A call under way. Dropping it before its answer cancels the call, and gives up its questions.
 pub(super) struct Reading {
@@ -42,8 +48,11 @@ pub(super) struct Reading {
     left: usize,
     /// How many questions it has asked so far.
     asked: usize,
+    /// What it has asked for that the client did not declare.
+    lacking: Option<Box<Lacking>>,
     /// Nothing more can come, so that there is nothing to cancel.
     is_over: bool,
+    _counted: One,
 }
 
 enum Source {
@@ -72,6 +81,7 @@ impl Reading {
         session: &Arc<Session>,
         method: Method,
         call: &Call,
+        one: One,
     ) -> Result<Option<Box<Self>>> {
         let id = shared.next_id();
         let wants = wants(method, call);
@@ -93,7 +103,9 @@ impl Reading {
             ahead: VecDeque::new(),
             left: shared.limits.notifications,
             asked: 0,
+            lacking: None,
             is_over: false,
+            _counted: one,
         });
         match reading.sent().await {
             Ok(true) => Ok(Some(reading)),
@@ -128,6 +140,10 @@ impl Reading {
     /// Reads on, to what the caller has to know.
     async fn step(&mut self) -> Result<Step> {
         loop {
+            if !self.questions.is_empty() {
+                self.gather().await;
+                return Ok(Step::Asked);
+            }
             let message = match self.ahead.pop_front() {
                 Some(message) => message?,
                 None => self.arrival().await?,
@@ -138,7 +154,7 @@ impl Reading {
                     self.is_over = true;
                     let about = (self.method, self.name.as_deref());
                     let answer = modern::answer(&self.session, &self.shared.declared, about, answer)?;
-                    return Ok(Step::Answer(answer));
+                    return Ok(Step::Answer(self.explained(answer)));
                 }
                 Message::Notice(notice) => {
                     self.count()?;
@@ -148,10 +164,7 @@ impl Reading {
                 }
                 Message::Request { id, method, params } => {
                     self.count()?;
-                    if self.is_asked(&id, &method, &params) {
-                        self.gather();
-                        return Ok(Step::Asked);
-                    }
+                    self.take_question(&id, &method, &params);
                 }
             }
         }
@@ -190,42 +203,63 @@ impl Reading {
         }
     }
 
-    /// Whether a request of the server is a question for the caller. If not, the server is answered.
-    fn is_asked(&mut self, id: &RequestId, method: &str, params: &Raw) -> bool {
+    /// Keeps a question for the caller. Other requests of the server are answered.
+    fn take_question(&mut self, id: &RequestId, method: &str, params: &Raw) {
         let refusal = match questions::judge(&self.shared.declared, id, method, params) {
             Verdict::Ask(request) if self.wants.questions => {
                 self.asked += 1;
                 let key = format!("question-{}", self.asked);
-                self.questions.push(Question { key, id: id.clone(), request });
-                return true;
+                return self.questions.push(Question { key, id: id.clone(), request });
             }
             Verdict::Ask(_) => wording::error(id, &questions::nobody()),
             Verdict::Reply(text) => text,
+            Verdict::Refuse(text, lacking) => {
+                self.lacking = Some(lacking);
+                text
+            }
         };
         self.shared.tell(&self.session, vec![refusal]);
-        false
     }
 
-    /// Adds to the first question those that have come already, so that they need no round of their own.
-    fn gather(&mut self) {
-        let limits = Arc::clone(&self.shared.limits);
-        let mut later = VecDeque::new();
-        while self.questions.len() < limits.round_questions && later.len() < limits.waiting_messages {
-            let next = self.ahead.pop_front().or_else(|| self.arrival().now_or_never());
-            match next {
-                Some(Ok(Message::Request { id, method, params })) => {
-                    self.is_asked(&id, &method, &params);
+    /// The answer in a modern server's words, where it failed for what the client did not declare.
+    fn explained(&self, answer: Answer) -> Answer {
+        let explained = match &answer {
+            Answer::Error(error) => self.lacking.as_ref().and_then(|lacking| lacking.explains(error)),
+            Answer::Result(_) => None,
+        };
+        explained.map_or(answer, Answer::Error)
+    }
+
+    /// Adds to the first question those that come with it, so that they need no round of their own. Cancel-safe.
+    async fn gather(&mut self) {
+        self.gather_ahead();
+        let until = Instant::now() + GATHERING;
+        while self.has_room() {
+            match timeout_at(until, self.arrival()).await {
+                Ok(Ok(Message::Request { id, method, params })) => self.take_question(&id, &method, &params),
+                Ok(message @ (Ok(Message::Notice(_) | Message::Answer(_, _)) | Err(_))) => {
+                    self.ahead.push_back(message)
                 }
-                Some(Ok(notice @ Message::Notice(_))) => later.push_back(Ok(notice)),
-                Some(end @ (Ok(Message::Answer(_, _)) | Err(_))) => {
-                    later.push_back(end);
-                    break;
-                }
-                None => break,
+                Err(_) => break,
             }
         }
-        later.append(&mut self.ahead);
-        self.ahead = later;
+    }
+
+    /// The same of what was read ahead.
+    fn gather_ahead(&mut self) {
+        for message in std::mem::take(&mut self.ahead) {
+            match message {
+                Ok(Message::Request { id, method, params }) if self.has_room() => {
+                    self.take_question(&id, &method, &params);
+                }
+                message => self.ahead.push_back(message),
+            }
+        }
+    }
+
+    /// Whether one more question fits into the round, and one more message into what is read ahead.
+    fn has_room(&self) -> bool {
+        self.questions.len() < self.shared.limits.round_questions && self.reads_ahead()
     }
 
     /// Says whether the call waits for answers.
@@ -247,7 +281,9 @@ impl Reading {
         let message = match self.arrival().await {
             Ok(Message::Request { id, method, params }) => {
                 match questions::judge(&self.shared.declared, &id, &method, &params) {
-                    Verdict::Reply(text) => return self.shared.tell(&self.session, vec![text]),
+                    Verdict::Reply(text) | Verdict::Refuse(text, _) => {
+                        return self.shared.tell(&self.session, vec![text]);
+                    }
                     Verdict::Ask(_) => Ok(Message::Request { id, method, params }),
                 }
             }

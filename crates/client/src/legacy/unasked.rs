@@ -169,7 +169,7 @@ fn route(shared: &Arc<Shared>, session: &Arc<Session>, message: Message) {
         Message::Answer(_, _) => {}
         Message::Notice(notice) => notify(session, notice),
         Message::Request { id, method, params } => match questions::judge(&shared.declared, &id, &method, &params) {
-            Verdict::Reply(text) => shared.tell(session, vec![text]),
+            Verdict::Reply(text) | Verdict::Refuse(text, _) => shared.tell(session, vec![text]),
             Verdict::Ask(_) => {
                 let asked = session.calls.question(Message::Request { id: id.clone(), method, params });
                 if asked.is_err() {

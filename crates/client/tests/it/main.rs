@@ -4,6 +4,7 @@
 
 mod cache;
 mod calls;
+mod endpoint;
 mod era;
 mod flips;
 mod headers;

@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use http::header::CONTENT_LENGTH;
+use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
@@ -78,10 +78,37 @@ async fn read(stream: &mut (impl AsyncBufReadExt + Unpin)) -> io::Result<Option<
             headers.append(name, value);
         }
     }
-    let length = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok()).unwrap_or(0);
-    let mut body = vec![0; BODY.min(length)];
-    stream.read_exact(&mut body).await?;
+    let body = match headers.contains_key(TRANSFER_ENCODING) {
+        true => read_chunks(stream).await?,
+        false => {
+            let length = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok()).unwrap_or(0);
+            let mut body = vec![0; BODY.min(length)];
+            stream.read_exact(&mut body).await?;
+            body
+        }
+    };
     Ok(Some(Received { verb, path, headers, body: Bytes::from(body) }))
+}
+
+/// A body in chunks, whose lengths are hexadecimal, up to the one that is empty. Fails where it breaks off.
+async fn read_chunks(stream: &mut (impl AsyncBufReadExt + Unpin)) -> io::Result<Vec<u8>> {
+    let mut body = Vec::new();
+    loop {
+        let mut line = String::new();
+        (&mut *stream).take(HEAD).read_line(&mut line).await?;
+        let length = usize::from_str_radix(line.trim(), 16).map_err(|_| io::ErrorKind::InvalidData)?;
+        let (start, end) = (body.len(), body.len().saturating_add(length));
+        if end > BODY {
+            return Err(io::ErrorKind::InvalidData.into());
+        }
+        // What follows a chunk is an empty line.
+        body.resize(end + 2, 0);
+        stream.read_exact(&mut body[start..]).await?;
+        body.truncate(end);
+        if length == 0 {
+            return Ok(body);
+        }
+    }
 }
 
 async fn write(out: &mut (impl AsyncWrite + Unpin), reply: &Reply, id: &str) -> io::Result<()> {

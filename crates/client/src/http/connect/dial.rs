@@ -1,11 +1,13 @@
 //! Making one connection: name resolution, TCP or a socket, the proxy, TLS.
 
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use http::Uri;
+use http::uri::Scheme;
 use hyper_rustls::{HttpsConnector, MaybeHttpsStream};
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::client::legacy::connect::proxy::SocksV5;
@@ -119,7 +121,7 @@ impl Service<Uri> for Connector {
 struct Dial(Arc<Way>);
 
 enum Way {
-    Direct(HttpConnector),
+    Direct(HttpConnector, Option<IpAddr>),
     #[cfg_attr(not(unix), expect(dead_code, reason = "there are no such sockets"))]
     Socket(PathBuf),
     Forward(ToProxy),
@@ -141,7 +143,7 @@ impl Way {
         }
         let http = tcp(deadline);
         Ok(match route {
-            Route::Direct => Self::Direct(http),
+            Route::Direct => Self::Direct(http, settings.address),
             Route::Forward(via) => Self::Forward(ToProxy::new(via, http, settings)?),
             Route::Tunnel(via) => Self::Tunnel(ToProxy::new(via, http, settings)?),
             Route::Socks { uri, login } => {
@@ -157,7 +159,10 @@ impl Way {
 
     async fn connect(&self, server: Uri) -> Result<Socket, Source> {
         match self {
-            Self::Direct(http) => Ok(Socket::tcp(Tcp::Http(call(http.clone(), server).await?))),
+            Self::Direct(http, address) => {
+                let server = address.map_or(Ok(server.clone()), |address| behind(&server, address))?;
+                Ok(Socket::tcp(Tcp::Http(call(http.clone(), server).await?)))
+            }
             #[cfg(unix)]
             Self::Socket(path) => Ok(Socket::unix(tokio::net::UnixStream::connect(path).await?)),
             #[cfg(not(unix))]
@@ -211,6 +216,13 @@ impl Service<Uri> for Dial {
         let way = Arc::clone(&self.0);
         Box::pin(async move { way.connect(server).await })
     }
+}
+
+/// The same server, with the address that its name is to stand for.
+fn behind(server: &Uri, address: IpAddr) -> Result<Uri, Source> {
+    let port = server.port_u16().unwrap_or(if server.scheme() == Some(&Scheme::HTTPS) { 443 } else { 80 });
+    let authority = SocketAddr::new(address, port).to_string();
+    Ok(Uri::builder().scheme("http").authority(authority).path_and_query("/").build()?)
 }
 
 /// TCP as small requests want it. Both families of addresses are tried, the second a little later.

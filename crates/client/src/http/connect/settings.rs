@@ -1,6 +1,7 @@
 //! How connections are made: by which proxy, with whose certificates, in which version of HTTP.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use rustls::ClientConfig;
@@ -11,6 +12,8 @@ pub(crate) struct Settings {
     pub(crate) proxy: Proxy,
     pub(crate) tls: Tls,
     pub(crate) version: HttpVersion,
+    /// What the server's name stands for, if it is not resolved.
+    pub(crate) address: Option<IpAddr>,
 }
 
 /// Which proxy stands between.

@@ -1,10 +1,13 @@
 //! `subscriptions/listen` at legacy servers.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use anypod_client::proto::method::Method;
 use anypod_client::{Call, Error, Exchange, Incoming};
+use http::StatusCode;
 use serde_json::{Value, json};
 
-use super::server::{Events, Heard, Server, Streams, done, events, limits, tool};
+use super::server::{Events, Heard, Server, Streams, done, events, limits, status, tool};
 use super::{error, notice, result};
 
 fn listen(filter: &Value) -> Call {
@@ -83,6 +86,25 @@ async fn all_listeners_share_one_stream_that_ends_with_the_last() {
     let mut third = upstream.send(&filter).await.unwrap();
     acknowledged(&mut third).await;
     assert_eq!(server.heard(is_get).len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_takes_the_stream_before_for_open_is_asked_again() {
+    let streams = Streams::new();
+    let opened = streams.clone();
+    let conflicts = AtomicUsize::new(0);
+    let server = Server::new(move |heard| match is_get(heard) {
+        true if conflicts.fetch_add(1, Ordering::Relaxed) == 0 => Some(status(StatusCode::CONFLICT)),
+        true => opened.open(heard),
+        false => None,
+    });
+    let upstream = server.upstream();
+    let filter = json!({ "toolsListChanged": true });
+    let mut exchange = upstream.send(&listen(&filter)).await.unwrap();
+    assert_eq!(acknowledged(&mut exchange).await.0, filter);
+    let (_, unasked) = streams.next().await;
+    unasked.send(&changed("tools"));
+    assert_eq!(notice(&mut exchange).await.method, "notifications/tools/list_changed");
 }
 
 #[tokio::test(start_paused = true)]

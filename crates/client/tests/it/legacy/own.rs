@@ -94,7 +94,7 @@ async fn every_question_of_a_tool_is_a_round() {
         let answer = InputResponse(json!({ "action": "accept", "content": { "color": color } }));
         let responses = questions.keys().map(|key| (key.clone(), answer.clone())).collect();
         let state = asked["requestState"].as_str().map(str::to_owned);
-        paint.answers = Some(Answers { responses, state });
+        paint.answers = Some(Answers::new(&responses, state));
     }
     let painted = result(&mut upstream.send(&paint).await.unwrap()).await;
     assert_eq!(painted["content"][0]["text"], "red blue");

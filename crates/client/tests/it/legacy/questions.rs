@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anypod_client::proto::method::Method;
 use anypod_client::proto::rounds::InputResponse;
-use anypod_client::{Answers, Call, Error, Exchange, LegacyUpstream, Repeat};
+use anypod_client::{Answer, Answers, Call, Error, Exchange, Incoming, LegacyUpstream, Repeat};
 use http::StatusCode;
 use serde_json::{Value, json};
 
@@ -45,7 +45,7 @@ fn round(result: &Value) -> (Vec<String>, String) {
 
 fn retry(call: &Call, state: &str, answers: &[(&str, Value)]) -> Call {
     let responses = answers.iter().map(|(key, value)| ((*key).to_owned(), InputResponse(value.clone()))).collect();
-    with(call.clone(), |call| call.answers = Some(Answers { responses, state: Some(state.to_owned()) }))
+    with(call.clone(), |call| call.answers = Some(Answers::new(&responses, Some(state.to_owned()))))
 }
 
 /// A call of a tool that has asked something.
@@ -170,6 +170,72 @@ async fn questions_that_come_together_are_one_round_and_what_is_not_answered_is_
     result(&mut exchange).await;
     let answers: Vec<_> = server.heard(is_answer).iter().map(Heard::id).collect();
     assert_eq!(answers, [json!(1), json!(3), json!(2)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_ends_because_the_client_cannot_be_asked_says_what_it_lacks() {
+    let lacks = [
+        ("sampling/createMessage", json!({ "messages": [], "maxTokens": 1 }), json!({ "sampling": {} })),
+        ("roots/list", json!({}), json!({ "roots": {} })),
+    ];
+    for (method, params, required) in lacks {
+        let streams = Streams::new();
+        let server = asking_on_calls(&streams);
+        let upstream = server.asking();
+        let mut exchange = upstream.send(&tool("a")).await.unwrap();
+        let (heard, events) = streams.next().await;
+        events.send(&json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params }));
+        let refused = json!({ "code": -32601, "message": "what the client said" });
+        events.send(&json!({ "jsonrpc": "2.0", "id": heard.id(), "error": refused }));
+        let Incoming::Answer(Answer::Error(error)) = exchange.next().await.unwrap() else { panic!("no error") };
+        assert_eq!((error.code, error.data), (-32021, Some(json!({ "requiredCapabilities": required }))), "{method}");
+        assert_eq!(server.hears(1, is_answer).await.body["error"]["code"], -32601);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_error_of_another_kind_stays_though_the_client_could_not_be_asked() {
+    let streams = Streams::new();
+    let server = asking_on_calls(&streams);
+    let upstream = server.asking();
+    let mut exchange = upstream.send(&tool("a")).await.unwrap();
+    let (heard, events) = streams.next().await;
+    events.send(&json!({ "jsonrpc": "2.0", "id": 1, "method": "roots/list" }));
+    let failed = json!({ "code": -32603, "message": "the disk is full" });
+    events.send(&json!({ "jsonrpc": "2.0", "id": heard.id(), "error": failed }));
+    assert_eq!(error(&mut exchange).await, (-32603, "the disk is full".to_owned()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn answers_without_a_state_are_to_nothing_and_the_call_begins() {
+    let streams = Streams::new();
+    let server = asking_on_calls(&streams);
+    let upstream = server.asking();
+    let responses = [("name".to_owned(), InputResponse(accept("Ada")))].into_iter().collect();
+    let call = with(tool("a"), |call| call.answers = Some(Answers::new(&responses, None)));
+    let mut exchange = upstream.send(&call).await.unwrap();
+    let (_heard, events) = streams.next().await;
+    events.send(&ask(json!("q")));
+    assert_eq!(round(&result(&mut exchange).await).0.len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn questions_that_are_asked_one_right_after_the_other_share_a_round() {
+    let streams = Streams::new();
+    let server = asking_on_calls(&streams);
+    let upstream = server.asking();
+    let mut exchange = upstream.send(&tool("a")).await.unwrap();
+    let (_heard, events) = streams.next().await;
+    let asking = async {
+        for id in 1..=3 {
+            events.send(&ask(json!(id)));
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        events.send(&ask(json!(4)));
+    };
+    let (asked, ()) = tokio::join!(result(&mut exchange), asking);
+    assert_eq!(round(&asked).0.len(), 3);
 }
 
 #[tokio::test(start_paused = true)]

@@ -79,7 +79,7 @@ async fn pages_that_a_call_needs_are_questions_after_which_it_is_sent_anew() {
         assert_eq!(question["params"]["url"], "https://a.example/x");
         let responses = [(key.clone(), InputResponse(json!({ "action": action })))].into();
         let state = asked["requestState"].as_str().map(str::to_owned);
-        let call = with(tool("a"), |call| call.answers = Some(Answers { responses, state }));
+        let call = with(tool("a"), |call| call.answers = Some(Answers::new(&responses, state)));
         let mut exchange = upstream.send(&call).await.unwrap();
         match action {
             "accept" => assert_eq!(result(&mut exchange).await["resultType"], "complete"),

@@ -112,7 +112,7 @@ async fn a_question_is_a_round_in_either_era() {
             let questions = answer["inputRequests"].as_object().unwrap();
             let responses = questions.keys().map(|key| (key.clone(), red.clone())).collect();
             let state = answer["requestState"].as_str().map(str::to_owned);
-            paint.answers = Some(Answers { responses, state });
+            paint.answers = Some(Answers::new(&responses, state));
         }
     }
     legacy.close().await.unwrap();

@@ -12,7 +12,7 @@ use super::Peer;
 use super::server::{Answer, Running, echo, text};
 use crate::error::{Broken, Error};
 use crate::http::Turn;
-use crate::http::connect::Settings;
+use crate::http::connect::{Proxy, Settings};
 use crate::limits::Limits;
 
 /// Reads a request whose body is `{}`.
@@ -43,6 +43,19 @@ async fn requests_have_the_form_that_servers_expect() {
     .await;
     let peer = Peer::plain(&server.url("http"));
     assert_eq!(peer.echo("").await.unwrap(), format!("/mcp {:?} {}", Version::HTTP_11, server.address));
+}
+
+#[tokio::test]
+async fn an_address_stands_in_for_a_name_that_goes_on_being_said() {
+    let server = Running::http1(|request| async move { text(request.headers()["host"].as_bytes().to_vec()) }).await;
+    let port = server.address.port();
+    let address = Some(server.address.ip());
+    let settings = Settings { proxy: Proxy::None, address, ..Settings::default() };
+    let peer = Peer::new(&format!("http://pod.invalid:{port}/mcp"), &settings, &Limits::default());
+    assert_eq!(peer.echo("").await.unwrap(), format!("pod.invalid:{port}"));
+    let resolved = Settings { address: None, ..settings };
+    let text = Peer::new(&format!("http://pod.invalid:{port}/mcp"), &resolved, &Limits::default()).unreachable().await;
+    assert!(text.contains("dns error"), "{text}");
 }
 
 #[tokio::test]

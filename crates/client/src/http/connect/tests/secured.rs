@@ -9,7 +9,7 @@ use rustls::{ClientConfig, RootCertStore};
 use super::server::{Running, certified, demanding, echo};
 use super::{AUTHORITY, Peer, trusting};
 use crate::error::Error;
-use crate::http::connect::{Connection, Settings, Target, Tls};
+use crate::http::connect::{Connection, Proxy, Settings, Target, Tls};
 use crate::limits::Limits;
 
 const CLIENT: &[u8] = include_bytes!("../../../../tests/tls/client.pem");
@@ -50,6 +50,17 @@ async fn does_not_trust_a_server_under_another_name() {
     // The test's server listens on one address only, where the others are not routed to it.
     assert!(text.contains("invalid peer certificate") || text.contains("refused"), "{text}");
     let url = format!("https://localhost:{}/mcp", server.address.port());
+    assert_eq!(Peer::new(&url, &settings, &Limits::default()).echo("x").await.unwrap(), "x");
+}
+
+#[tokio::test]
+async fn a_certificate_is_that_of_the_name_whatever_the_address() {
+    let server = Running::tls(certified(&[]), echo).await;
+    let (port, address) = (server.address.port(), Some(server.address.ip()));
+    let settings = Settings { proxy: Proxy::None, address, ..trusting() };
+    let text = Peer::new(&format!("https://pod.invalid:{port}/mcp"), &settings, &Limits::default()).unreachable().await;
+    assert!(text.contains("invalid peer certificate"), "{text}");
+    let url = format!("https://localhost:{port}/mcp");
     assert_eq!(Peer::new(&url, &settings, &Limits::default()).echo("x").await.unwrap(), "x");
 }
 
