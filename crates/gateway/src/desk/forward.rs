@@ -1,0 +1,232 @@
+//! A request that one upstream answers: sent there, in its era, and seen through to its answer or its round.
+
+use std::sync::Arc;
+
+use anypod_client::{Answer, Answers, Call, Incoming, Notice, Raw, Repeat};
+use anypod_proto::header::PARAM_PREFIX;
+use anypod_proto::method::Method;
+use anypod_proto::reject::Rejection;
+use anypod_proto::rounds::InputRequiredResult;
+use anypod_proto::version::Era;
+use anypod_server::{Answered, Asked};
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue};
+use serde::Deserialize;
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use super::{Desk, Notes, sender, subject};
+use crate::cache::Subject;
+use crate::failure::Failure;
+use crate::observe::Outcome;
+use crate::owner::Owner;
+use crate::plan::Plan;
+use crate::reach::{Reach, Sender, Under};
+use crate::relay::came_to;
+use crate::rounds::{Held, Of, State};
+use crate::sessions::Session;
+
+/// In the extensions of a modern request that calls a tool: the arguments that it mirrors into headers.
+#[derive(Debug, Clone)]
+pub(crate) struct Mirrored(Vec<(HeaderName, HeaderValue)>);
+
+impl Mirrored {
+    pub(crate) fn of(headers: &HeaderMap) -> Self {
+        let params = headers.iter().filter(|(name, _)| name.as_str().starts_with(PARAM_PREFIX));
+        Self(params.map(|(name, value)| (name.clone(), value.clone())).collect())
+    }
+}
+
+/// The `resultType` of questions.
+const INPUT_REQUIRED: &str = "input_required";
+
+impl Desk {
+    /// Sends the request to the upstream that it is for.
+    pub(super) async fn forward(&self, plan: &Plan, asked: Asked) -> Result<Answered, Failure> {
+        let request = Arc::clone(&asked.request);
+        let (method, name) = (request.method_name(), subject(&request).unwrap_or_default());
+        let principal = asked.caller.principal.as_ref().map(|principal| principal.id());
+        let of = Of { principal, method: &method, name: &name };
+        let state = match &asked.state {
+            Some(token) => Some(of.open(&self.sealer, token)?),
+            None => None,
+        };
+        if let Some(held) = state.as_ref().and_then(|state| state.held.as_ref())
+            && held.replica != self.replica.number
+        {
+            return self.hop(held, &asked).await;
+        }
+        let from = sender(&asked.caller);
+        let owner = plan.catalogue.owner(plan, &request, &from).await?;
+        if state.as_ref().is_some_and(|state| *state.upstream != **owner.reach.name()) {
+            return Err(Rejection::UnknownState.into());
+        }
+        let mut call = call(&asked, &owner, state.as_ref())?;
+        // A call that is held was sent with its first round.
+        if state.as_ref().is_none_or(|state| state.held.is_none()) {
+            mirror(plan, &owner, &asked, &from, &mut call).await?;
+        }
+        let under = self.send(&owner.reach, &call, &from, state).await?;
+        self.see_through(plan, &owner, under, &asked, of).await
+    }
+
+    async fn send(&self, reach: &Reach, call: &Call, from: &Sender, state: Option<State>) -> Result<Under, Failure> {
+        let Some(held) = state.and_then(|state| state.held) else { return reach.send(call, from).await };
+        let session = reach.sessions.find(held.session).ok_or(Failure::HolderGone)?;
+        let exchange = session.upstream.send(call).await.map_err(|error| Failure::of(reach.name(), error))?;
+        let patience = reach.patience();
+        Ok(Under { exchange, patience, pod: Arc::clone(reach.name()), session: Some(session), _picked: None })
+    }
+
+    async fn see_through(
+        &self,
+        plan: &Plan,
+        owner: &Owner,
+        mut under: Under,
+        asked: &Asked,
+        of: Of<'_>,
+    ) -> Result<Answered, Failure> {
+        Notes::answered_by(&asked.caller, &owner.reach, &under.pod);
+        let name = owner.reach.name();
+        match answer(&mut under, asked, |notice| owner.notice(notice))
+            .await
+            .map_err(|error| Failure::of(name, error))?
+        {
+            Answer::Error(error) => Err(error.into()),
+            Answer::Result(raw) => match questions(raw.as_bytes()) {
+                Some(questions) => {
+                    Notes::came_to(&asked.caller, Outcome::Asked);
+                    self.asks(plan, owner, under.session.as_deref(), questions, of)
+                }
+                None => {
+                    if let Some(outcome) = came_to(raw.as_bytes()) {
+                        Notes::came_to(&asked.caller, outcome);
+                    }
+                    let result = owner.result(of.method, raw.as_bytes().clone());
+                    // What depends on answers to questions is nobody else's.
+                    if asked.request.method() == Some(Method::ResourcesRead) && asked.state.is_none() {
+                        let apart = sender(&asked.caller).credentials.kept_apart_by();
+                        let subject = Subject { upstream: name, method: of.method, detail: of.name, apart };
+                        plan.catalogue.cache.offer(subject, &result).await;
+                    }
+                    Ok(Answered::Result(result))
+                }
+            },
+        }
+    }
+
+    /// The end of a round, with its state sealed.
+    fn asks(
+        &self,
+        plan: &Plan,
+        owner: &Owner,
+        session: Option<&Session>,
+        mut questions: InputRequiredResult,
+        of: Of<'_>,
+    ) -> Result<Answered, Failure> {
+        let held = session.map(|session| Held {
+            replica: self.replica.number,
+            address: self.replica.address().to_owned(),
+            session: session.number,
+        });
+        let inner = questions.request_state.take();
+        let state = State { upstream: owner.reach.name().to_string(), held, inner };
+        questions.request_state = Some(of.seal(&self.sealer, plan.round_ttl(), &state)?);
+        Ok(Answered::Asks(questions))
+    }
+}
+
+/// The request as a call of the upstream.
+fn call(asked: &Asked, owner: &Owner, state: Option<&State>) -> Result<Call, Failure> {
+    let mut call = Call::of_request(&asked.request)?;
+    owner.rename(&mut call)?;
+    call.log_level = asked.caller.log_level;
+    call.answers = match state {
+        None if asked.responses.is_empty() => None,
+        _ => Some(Answers { responses: responses(asked)?, state: state.and_then(|state| state.inner.clone()) }),
+    };
+    if call.known() == Some(Method::ToolsCall) && call.name.as_ref().is_some_and(|name| owner.reach.is_idempotent(name))
+    {
+        call.repeat = Repeat::Safe;
+    }
+    Ok(call)
+}
+
+/// The answers to the questions of the round before, as they came.
+pub(super) fn responses(asked: &Asked) -> Result<Option<Raw>, Failure> {
+    if asked.responses.is_empty() {
+        return Ok(None);
+    }
+    let text = serde_json::to_vec(&asked.responses).map_err(|_| Rejection::Internal)?;
+    Raw::parse(Bytes::from(text)).map(Some).map_err(|_| Rejection::Internal.into())
+}
+
+/// Mirrors arguments into headers, where a modern upstream wants that: a legacy client does not know how, and a modern one
+/// has done so already. A legacy upstream cannot hold one against the other, so that is done here.
+async fn mirror(plan: &Plan, owner: &Owner, asked: &Asked, from: &Sender, call: &mut Call) -> Result<(), Failure> {
+    if call.known() != Some(Method::ToolsCall) {
+        return Ok(());
+    }
+    let Some(tool) = call.name.as_deref() else { return Ok(()) };
+    let arguments = asked.request.arguments();
+    let mirrored = asked.caller.extensions.get::<Mirrored>();
+    match (mirrored.filter(|_| asked.caller.version.era() == Era::Modern), owner.reach.era().await?) {
+        (Some(Mirrored(headers)), Era::Modern) => call.param_headers.clone_from(headers),
+        (Some(Mirrored(headers)), Era::Legacy) => {
+            // What is not known is not checked.
+            let Ok(Some(wanted)) = plan.catalogue.mirrored(&owner.reach, tool, from).await else { return Ok(()) };
+            let mut found = HeaderMap::new();
+            found.extend(headers.iter().cloned());
+            wanted.check(&found, arguments).map_err(Rejection::ParamHeader)?;
+        }
+        (None, Era::Legacy) => {}
+        (None, Era::Modern) => {
+            let Some(wanted) = plan.catalogue.mirrored(&owner.reach, tool, from).await? else { return Ok(()) };
+            let arguments: Value = serde_json::from_str(arguments.unwrap_or("{}")).unwrap_or_default();
+            call.param_headers = wanted.encode(&arguments).map_err(|error| {
+                let (field, expected) = ("params.arguments", "numbers that a header can carry");
+                Rejection::ParamMalformed { field, expected, found: error.to_string() }
+            })?;
+        }
+    }
+    Ok(())
+}
+
+/// Passes on what is said about a request, until its answer.
+pub(super) async fn answer(
+    under: &mut Under,
+    asked: &Asked,
+    translate: impl Fn(Notice) -> Notice,
+) -> anypod_client::Result<Answer> {
+    loop {
+        match under.next().await? {
+            Incoming::Notice(notice) => pass_on(translate(notice), asked),
+            Incoming::Answer(answer) => return Ok(answer),
+        }
+    }
+}
+
+/// Progress bears the token of the gateway's own request; the client knows another.
+fn pass_on(notice: Notice, asked: &Asked) {
+    let notice = match asked.request.progress_token() {
+        Some(token) => notice.with_token(token),
+        None => notice,
+    };
+    if let Ok(params) = serde_json::from_slice::<&RawValue>(notice.params.as_bytes()) {
+        asked.notices.send(&notice.method, params);
+    }
+}
+
+/// The questions, if the result is some.
+pub(super) fn questions(result: &[u8]) -> Option<InputRequiredResult> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Kind<'a> {
+        #[serde(borrow)]
+        result_type: Option<std::borrow::Cow<'a, str>>,
+    }
+    memchr::memmem::find(result, INPUT_REQUIRED.as_bytes())?;
+    let kind: Kind<'_> = serde_json::from_slice(result).ok()?;
+    kind.result_type.filter(|kind| kind == INPUT_REQUIRED)?;
+    serde_json::from_slice(result).ok()
+}

@@ -1,0 +1,460 @@
+//! The gateway: built from a configuration, bound, served, configured anew, and drained.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Duration;
+
+use anypod_proto::seal::Ring;
+use anypod_server::{Bus as _, Outside, Server, ServerBuilder, Tokens};
+use futures_util::future::join_all;
+use http::{Request, Response, StatusCode};
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::TcpListener;
+use tokio::sync::{Semaphore, watch};
+use tokio::time::Instant;
+
+use crate::body::Body;
+use crate::config::{self, Config};
+use crate::desk::{Desk, Replica};
+use crate::hub::Hub;
+use crate::listen::tls::Acceptor;
+use crate::listen::{Door, Peer, Phase, reached};
+use crate::observe::{Observer, Open};
+use crate::pipeline;
+use crate::plan::Plan;
+use crate::reach::{Reach, info};
+use crate::route::Route;
+use crate::seal::Sealer;
+use crate::start_error::StartError;
+use crate::upstream::Upstream;
+
+/// How long connections may take to close at the end, at least.
+const CLOSE_DEADLINE: Duration = Duration::from_secs(1);
+/// How often pods and sessions are counted.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// How long what is written down may take to be written at the end.
+const FLUSH: Duration = Duration::from_secs(2);
+
+/// A gateway. Cheap to clone; every clone is the same gateway.
+#[derive(Clone)]
+pub struct Gateway {
+    shared: Arc<Shared>,
+}
+
+/// What all connections share.
+pub(crate) struct Shared {
+    pub(crate) observer: Arc<Observer>,
+    outside: Outside,
+    replica: Replica,
+    draining: AtomicBool,
+    state: RwLock<State>,
+    /// One configuration is taken at a time.
+    reloading: Mutex<()>,
+}
+
+struct State {
+    config: Arc<Config>,
+    routes: Vec<Arc<Route>>,
+    reaches: BTreeMap<String, Arc<Reach>>,
+    certificates: Vec<Arc<Acceptor>>,
+    ring: Ring,
+}
+
+/// A gateway whose listeners are bound.
+pub struct Bound {
+    gateway: Gateway,
+    doors: Vec<Door>,
+    admin: Option<TcpListener>,
+}
+
+impl Gateway {
+    /// Builds a gateway. `ring` is what its replicas share; without one, it makes a ring of its own. Has to be called within
+    /// a runtime, as upstreams are watched from now on.
+    ///
+    /// # Errors
+    /// If the configuration names something that cannot be used, or says that there are other replicas and there is no ring.
+    pub fn new(config: Config, ring: Option<Ring>) -> Result<Self, StartError> {
+        Self::with_outside(config, ring, Outside::real())
+    }
+
+    /// The same with a clock and randomness of your own, for tests.
+    ///
+    /// # Errors
+    /// As [`Gateway::new`].
+    pub fn with_outside(config: Config, ring: Option<Ring>, outside: Outside) -> Result<Self, StartError> {
+        let replicas = config.fleet.replicas.0;
+        let ring = match ring {
+            Some(ring) => ring,
+            None if replicas > 1 || config.fleet.peers.len() > 1 => return Err(StartError::NoRing { replicas }),
+            None => Ring::generate(outside.random()),
+        };
+        let observer =
+            Observer::new(&config.observe, outside.clone()).map_err(|error| StartError::Observe(error.to_string()))?;
+        let replica = Replica::new(u64::from_be_bytes(outside.random()), config.fleet.advertise.clone());
+        let empty = State {
+            config: Arc::new(config.clone()),
+            routes: Vec::new(),
+            reaches: BTreeMap::new(),
+            certificates: Vec::new(),
+            ring: ring.clone(),
+        };
+        let shared = Shared {
+            observer,
+            outside,
+            replica,
+            draining: AtomicBool::new(false),
+            state: RwLock::new(empty),
+            reloading: Mutex::new(()),
+        };
+        shared.take(config, ring)?;
+        Ok(Self { shared: Arc::new(shared) })
+    }
+
+    /// Binds the listeners.
+    ///
+    /// # Errors
+    /// If an address cannot be listened on, or a certificate not be used.
+    pub async fn bind(&self) -> Result<Bound, StartError> {
+        let config = self.config();
+        let mut doors = Vec::with_capacity(config.listener.len());
+        for listener in &config.listener {
+            let tls = match &listener.tls {
+                Some(files) => Some(Acceptor::new(files).map_err(|error| StartError::Tls(error.to_string()))?),
+                None => None,
+            };
+            self.shared.write().certificates.extend(tls.clone());
+            let door = Door::bind(&listener.address, tls).await;
+            doors.push(door.map_err(|source| StartError::Listen { address: listener.address.clone(), source })?);
+        }
+        let admin = match &config.admin {
+            Some(address) => {
+                let listener = TcpListener::bind(address).await;
+                Some(listener.map_err(|source| StartError::Listen { address: address.clone(), source })?)
+            }
+            None => None,
+        };
+        if let Some(address) = doors.iter().find_map(Door::address) {
+            self.shared.is_reached_at(address);
+        }
+        Ok(Bound { gateway: self.clone(), doors, admin })
+    }
+
+    /// Works by another configuration from now on, without dropping a request: what is under way goes on by the one before.
+    /// Listeners, the admin address and what is observed stay as they are until a restart.
+    ///
+    /// # Errors
+    /// If the configuration cannot be used, or changes what only a restart can change. Then nothing has changed.
+    pub fn reload(&self, config: Config, ring: Option<Ring>) -> Result<(), StartError> {
+        let totals = self.shared.observer.totals();
+        let taken = self.try_reload(config, ring);
+        if taken.is_ok() {
+            totals.reloads.count()
+        } else {
+            totals.reloads_refused.count()
+        }
+        taken
+    }
+
+    fn try_reload(&self, config: Config, ring: Option<Ring>) -> Result<(), StartError> {
+        let _one_at_a_time = self.shared.reloading.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = self.config();
+        for (same, what) in [
+            (before.listener == config.listener, "`listener`"),
+            (before.admin == config.admin, "`admin`"),
+            (before.observe == config.observe, "`observe`"),
+        ] {
+            if !same {
+                return Err(StartError::Restart(what));
+            }
+        }
+        let (ring, certificates) = {
+            let state = self.shared.read();
+            (ring.unwrap_or_else(|| state.ring.clone()), state.certificates.clone())
+        };
+        for certificate in certificates {
+            certificate.reload().map_err(|error| StartError::Tls(error.to_string()))?;
+        }
+        self.shared.take(config, ring)
+    }
+
+    /// The configuration by which it works.
+    pub fn config(&self) -> Arc<Config> {
+        Arc::clone(&self.shared.read().config)
+    }
+
+    /// Opens the access log anew, as somebody has moved it away.
+    pub fn reopen_log(&self) {
+        self.shared.observer.reopen();
+    }
+
+    pub(crate) fn limits(&self) -> config::Limits {
+        self.config().limits.clone()
+    }
+
+    /// Counts a connection until what this returns is dropped.
+    pub(crate) fn count_connection(&self) -> Open {
+        self.shared.observer.totals().connections.open()
+    }
+
+    pub(crate) async fn answer(&self, peer: &Peer, request: Request<Incoming>) -> Response<Body> {
+        pipeline::answer(&self.shared, peer, request).await
+    }
+}
+
+impl Bound {
+    /// The addresses of the listeners on the network, in the order of the configuration.
+    pub fn addresses(&self) -> Vec<SocketAddr> {
+        self.doors.iter().filter_map(Door::address).collect()
+    }
+
+    /// The URLs of all routes on all listeners, as a client on this machine would write them.
+    pub fn urls(&self) -> Vec<String> {
+        let state = self.gateway.shared.read();
+        let of = |door: &Door| state.routes.iter().map(|route| door.url(&route.path)).collect::<Vec<_>>();
+        self.doors.iter().flat_map(of).collect()
+    }
+
+    /// The address of the metrics and the report.
+    pub fn admin(&self) -> Option<SocketAddr> {
+        self.admin.as_ref().and_then(|admin| admin.local_addr().ok())
+    }
+
+    /// Serves until `stop` completes, then drains: readiness goes false, after [`config::Limits::drain_delay`] no further
+    /// connections are taken, streams of changes end with their result, and what is under way may finish within
+    /// [`config::Limits::drain`].
+    pub async fn serve(self, stop: impl Future<Output = ()>) {
+        let Self { gateway, doors, admin } = self;
+        let limits = gateway.limits();
+        let places = Arc::new(Semaphore::new(limits.connections.clamp(1, Semaphore::MAX_PERMITS)));
+        let (phase, watched) = watch::channel(Phase::Serving);
+        let shared = &gateway.shared;
+        let mut serving = tokio::task::JoinSet::new();
+        for door in doors {
+            serving.spawn(door.serve(gateway.clone(), Arc::clone(&places), watched.clone(), watched.clone()));
+        }
+        if let Some(admin) = admin {
+            serving.spawn(serve_admin(Arc::clone(shared), admin, watched.clone()));
+        }
+        serving.spawn(look(Arc::clone(shared), watched.clone()));
+        stop.await;
+        shared.draining.store(true, Ordering::SeqCst);
+        // Balancers learn that this replica is not ready before it refuses anything.
+        tokio::time::sleep(limits.drain_delay.get()).await;
+        let routes = shared.read().routes.clone();
+        let begun = Instant::now();
+        if tokio::time::timeout(limits.drain.get(), join_all(routes.iter().map(|route| route.server.drain())))
+            .await
+            .is_err()
+        {
+            tracing::warn!("requests were still under way when the time to drain was over");
+        }
+        phase.send_replace(Phase::NoMore);
+        while serving.join_next().await.is_some() {}
+        phase.send_replace(Phase::Closing);
+        drop(watched);
+        // A request that came with the last connections has as long as those before it.
+        let left = limits.drain.get().saturating_sub(begun.elapsed()).max(CLOSE_DEADLINE);
+        let _ = tokio::time::timeout(left, phase.closed()).await;
+        let reaches: Vec<_> = shared.read().reaches.values().cloned().collect();
+        join_all(reaches.iter().map(|reach| reach.close())).await;
+        shared.observer.flush(FLUSH).await;
+    }
+}
+
+impl Shared {
+    /// The route of a path.
+    pub(crate) fn route(&self, path: &str) -> Option<Arc<Route>> {
+        let state = self.read();
+        let path = path.strip_suffix('/').filter(|path| !path.is_empty()).unwrap_or(path);
+        state.routes.iter().find(|route| *route.path == *path).cloned()
+    }
+
+    /// What the health endpoints say; none for other paths.
+    pub(crate) fn health(&self, path: &str) -> Option<StatusCode> {
+        match path {
+            "/healthz" => Some(StatusCode::OK),
+            "/readyz" if self.draining.load(Ordering::SeqCst) => Some(StatusCode::SERVICE_UNAVAILABLE),
+            "/readyz" => Some(StatusCode::OK),
+            _ => None,
+        }
+    }
+
+    /// Makes everything that a configuration names, and works by it once that has gone well.
+    fn take(&self, config: Config, ring: Ring) -> Result<(), StartError> {
+        let config = Arc::new(config);
+        let reaches = self.reaches(&config)?;
+        let mut routes = Vec::new();
+        let mut replaced = Vec::new();
+        for wanted in &config.route {
+            let behind: Vec<_> = wanted.upstreams.iter().filter_map(|name| reaches.get(name).cloned()).collect();
+            if behind.len() != wanted.upstreams.len() {
+                return Err(StartError::route(&wanted.path, "it names an upstream that is none"));
+            }
+            let plan = Arc::new(Plan::new(wanted, &config.limits, behind)?);
+            let known = self.read().routes.iter().find(|route| *route.path == *wanted.path).cloned();
+            match known {
+                Some(route) => {
+                    replaced.push((Arc::clone(&route), plan));
+                    routes.push(route);
+                }
+                None => routes.push(self.route_of(&config, plan, ring.clone())?),
+            }
+        }
+        for (route, plan) in replaced {
+            route.desk.replace(plan);
+            route.tokens.replace_ring(ring.clone());
+        }
+        let gone = {
+            let mut state = self.write();
+            let before = std::mem::replace(&mut state.reaches, reaches);
+            (state.config, state.routes, state.ring) = (config, routes, ring);
+            before
+                .into_values()
+                .filter(|reach| !state.reaches.values().any(|kept| Arc::ptr_eq(kept, reach)))
+                .collect::<Vec<_>>()
+        };
+        for reach in gone {
+            tokio::spawn(async move { reach.close().await });
+        }
+        Ok(())
+    }
+
+    /// The upstreams of a configuration: those that are configured as before stay, with their connections and sessions.
+    fn reaches(&self, config: &Config) -> Result<BTreeMap<String, Arc<Reach>>, StartError> {
+        let known = self.read().reaches.clone();
+        let mut reaches = BTreeMap::new();
+        for wanted in &config.upstream {
+            let reach = match known.get(&wanted.name).filter(|reach| reach.config() == wanted) {
+                Some(reach) => Arc::clone(reach),
+                None => {
+                    let upstream = Upstream::start(wanted, &self.outside)
+                        .map_err(|error| StartError::upstream(&wanted.name, error))?;
+                    Reach::new(wanted, &config.limits, upstream, &self.observer)?
+                }
+            };
+            reaches.insert(wanted.name.clone(), reach);
+        }
+        Ok(reaches)
+    }
+
+    fn route_of(&self, config: &Config, plan: Arc<Plan>, ring: Ring) -> Result<Arc<Route>, StartError> {
+        let path = plan.path.clone();
+        let tokens = Arc::new(Tokens::new(ring, format!("gateway:{path}")));
+        let sealer = Sealer { tokens: Arc::clone(&tokens), outside: self.outside.clone() };
+        let hub = Hub::new();
+        let desk = Desk::new(plan, sealer, self.replica.clone(), Arc::clone(&hub));
+        // Before all listeners, so that nobody who is told of a change is given what was kept before.
+        let receiver: std::sync::Weak<Desk> = Arc::downgrade(&desk);
+        hub.attach(receiver);
+        let server = server(config, &path)
+            .tokens(Arc::clone(&tokens))
+            .outside(self.outside.clone())
+            .bus(Arc::clone(&hub))
+            .backend(Arc::clone(&desk))
+            .build()
+            .map_err(|error| StartError::route(&path, error))?;
+        let series = self.observer.route(&path);
+        Ok(Arc::new(Route { path, server, desk, tokens, series }))
+    }
+
+    /// Takes an address for where other replicas reach this one, unless something else was advertised.
+    fn is_reached_at(&self, address: SocketAddr) {
+        if !address.ip().is_unspecified() {
+            self.replica.is_reached_at(format!("http://{address}"));
+            for route in &self.read().routes {
+                route.server.is_reached_at(&format!("http://{address}{}", route.path));
+            }
+        }
+    }
+
+    fn read(&self) -> std::sync::RwLockReadGuard<'_, State> {
+        self.state.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> std::sync::RwLockWriteGuard<'_, State> {
+        self.state.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The server of a route, without what answers in it. Hosts and origins were checked before it is asked.
+fn server(config: &Config, path: &str) -> ServerBuilder {
+    let (fleet, limits) = (&config.fleet, &config.limits);
+    let mut own = anypod_server::Limits::default();
+    own.body_bytes = limits.body_bytes;
+    own.concurrent_requests = limits.requests;
+    own.open_streams = limits.streams;
+    own.request_deadline = Duration::from_secs(24 * 3600);
+    own.body_deadline = limits.body_deadline.get();
+    own.round_ttl_secs = limits.answer_deadline.get().as_secs();
+    own.answer_deadline = limits.answer_deadline.get();
+    own.session_ttl_secs = limits.session_ttl.get().as_secs();
+    own.drain = limits.drain.get();
+    own.connections = limits.connections;
+    let at = |url: &String| format!("{}{path}", url.trim_end_matches('/'));
+    let info = info();
+    let mut server = Server::new(info.name, info.version)
+        .limits(own)
+        .replicas(usize::from(fleet.replicas.0))
+        .dangerously_allow_any_host()
+        .peers(fleet.peers.iter().map(at));
+    if let Some(url) = &fleet.advertise {
+        server = server.advertise(at(url));
+    }
+    server
+}
+
+/// Looks again and again at what is counted and tells nobody by itself.
+async fn look(shared: Arc<Shared>, mut closing: watch::Receiver<Phase>) {
+    loop {
+        let reaches: Vec<_> = shared.read().reaches.values().cloned().collect();
+        reaches.iter().for_each(|reach| reach.look(&shared.observer));
+        shared.observer.totals().held_calls.set(reaches.iter().map(|reach| reach.sessions.held()).sum());
+        tokio::select! {
+            () = tokio::time::sleep(LOOK_EVERY) => {}
+            () = reached(&mut closing, Phase::NoMore) => return,
+        }
+    }
+}
+
+/// Serves `/metrics`, `/report` and the health endpoints until the gateway closes.
+async fn serve_admin(shared: Arc<Shared>, listener: TcpListener, mut closing: watch::Receiver<Phase>) {
+    let mut connections = tokio::task::JoinSet::new();
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            Some(_) = connections.join_next() => continue,
+            () = reached(&mut closing, Phase::NoMore) => return,
+        };
+        let Ok((stream, _)) = accepted else { continue };
+        let shared = Arc::clone(&shared);
+        connections.spawn(async move {
+            let service = service_fn(|request: Request<Incoming>| {
+                let answer = match shared.health(request.uri().path()) {
+                    Some(status) => {
+                        let mut answer = Response::new(http_body_util::Full::default());
+                        *answer.status_mut() = status;
+                        answer
+                    }
+                    None => shared.observer.admin(&request),
+                };
+                std::future::ready(Ok::<_, std::convert::Infallible>(answer))
+            });
+            let served = hyper::server::conn::http1::Builder::new()
+                .timer(TokioTimer::new())
+                .header_read_timeout(Duration::from_secs(30))
+                .serve_connection(TokioIo::new(stream), service);
+            let _: Result<(), hyper::Error> = served.await;
+        });
+    }
+}
+
+impl std::fmt::Debug for Gateway {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Gateway").finish_non_exhaustive()
+    }
+}

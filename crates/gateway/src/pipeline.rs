@@ -1,0 +1,315 @@
+//! The way of a request through the gateway: its stages in order, and why each stands where it does.
+//!
+//! | stage | where | why there |
+//! |---|---|---|
+//! | accept | [`crate::listen`] | connections are bounded before anything of them is read |
+//! | `Origin`, `Host` | [`checked`] | before anything is believed: a page of another site must not get further |
+//! | authenticate | [`checked`] | whose request it is decides what tokens open and what may be called |
+//! | limits | [`read`] | a place among the requests under way, or 503, before memory is used for the body |
+//! | admit | [`read`] | the one function that decides what a message is; nothing else reads it first |
+//! | front | the route's `Server`, in [`served`] | what is legacy becomes modern calls, so that all below knows one era |
+//! | authorize, rate | [`relayed`], [`crate::desk`] | by method and name, which are certain only now |
+//! | cache | [`crate::catalogue`] | after authorization, or it would give to one what was meant for another |
+//! | route | [`lane`], [`crate::desk`] | which upstream, by name |
+//! | upstream | [`crate::reach`] | what is meant for a legacy server becomes a call in a session of it |
+//! | forward | [`crate::relay`] | bytes, as they come |
+//! | observe | [`crate::body`] | when the answer is through, whatever became of it |
+
+mod kept;
+mod pinned;
+mod read;
+mod respond;
+mod streamed;
+mod ticket;
+
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use anypod_proto::admit::Admitted;
+use anypod_proto::header::HOP;
+use anypod_proto::method::Method;
+use anypod_proto::request::Request as Message;
+use anypod_proto::version::Era;
+use anypod_server::Principal;
+use bytes::Bytes;
+use http::header::{AUTHORIZATION, ORIGIN};
+use http::request::Parts;
+use http::{Request, Response, StatusCode};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use tokio::time::Instant;
+use tower_service::Service as _;
+
+use self::kept::kept;
+use self::pinned::{permitted, pinned, pins};
+use self::read::{Read, read};
+use self::respond::{empty, refused};
+use self::streamed::{long, streamed};
+use crate::authenticate::{Credentials, Unauthorized};
+use crate::body::{Body, Ticket};
+use crate::desk::{Hopped, Mirrored, Notes, subject};
+use crate::failure::Failure;
+use crate::gateway::Shared;
+use crate::listen::Peer;
+use crate::owner::Owner;
+use crate::plan::Plan;
+use crate::relay::{Content, Relay, Rewriter};
+use crate::route::Route;
+use crate::upstream::headers::prepare;
+
+/// A failure, and the request that it answers: its id as raw JSON, where that could be read.
+pub(crate) struct Refused {
+    pub(crate) id: Option<String>,
+    pub(crate) failure: Failure,
+}
+
+impl<F: Into<Failure>> std::convert::From<F> for Refused {
+    fn from(failure: F) -> Self {
+        Self { id: None, failure: failure.into() }
+    }
+}
+
+/// Answers a request.
+pub(crate) async fn answer(shared: &Shared, peer: &Peer, request: Request<Incoming>) -> Response<Body> {
+    let path = request.uri().path();
+    let Some(route) = shared.route(path) else {
+        return empty(shared.health(path).unwrap_or(StatusCode::NOT_FOUND));
+    };
+    let mut ticket = Ticket::new(&shared.observer, &route, request.method());
+    match Box::pin(stages(&route, peer, request, &mut ticket)).await {
+        Ok(response) => ticket.give(response),
+        Err(why) => {
+            ticket.refused(&why.failure);
+            ticket.give(refused(&why))
+        }
+    }
+}
+
+async fn stages(
+    route: &Route,
+    peer: &Peer,
+    request: Request<Incoming>,
+    ticket: &mut Ticket,
+) -> Result<Response<Body>, Refused> {
+    let (mut head, body) = request.into_parts();
+    let plan = route.desk.plan();
+    // What another replica passes on was checked there; its seal is, here.
+    if head.headers.contains_key(HOP) {
+        return hopped(route, &plan, head, body, ticket).await;
+    }
+    let credentials = checked(&plan, &mut head)?;
+    if head.method != http::Method::POST {
+        ticket.stream(&head.method);
+        if let Some(reach) = pins(&plan) {
+            return pinned(route, &plan, reach, peer, head, Bytes::new(), credentials, ticket).await;
+        }
+        return Ok(served(route, head, Bytes::new(), credentials, ticket).await);
+    }
+    if let Some(long) = long(&plan, &head, &credentials) {
+        return streamed(route, &plan, peer, head, body, long, credentials, ticket).await;
+    }
+    match read(route, &plan, &head, body, ticket).await? {
+        Read::Modern(message) => {
+            ticket.message(&message, &head.headers);
+            if let Some(answer) = kept(&plan, &message, &credentials, ticket).await {
+                return Ok(answer);
+            }
+            let id = message.id().to_owned();
+            let name = subject(&message);
+            // The state of a round names the upstream and, of a legacy one, the replica that holds the call.
+            let lane = match message.request_state() {
+                Some(_) => None,
+                None => lane(&plan, message.method(), name.as_deref(), credentials.kept_apart_by()),
+            };
+            drop(name);
+            let done = match lane {
+                Some(owner) => relayed(route, &plan, owner, peer, head, message, credentials, ticket).await,
+                None => Ok(admitted(route, head, Admitted::Request(message), credentials, ticket).await),
+            };
+            done.map_err(|failure| Refused { id: Some(id), failure })
+        }
+        Read::Other(message, text) => {
+            ticket.other(&message);
+            match pins(&plan).filter(|_| !matches!(message, Admitted::Request(_) | Admitted::Notice(_))) {
+                Some(reach) => {
+                    permitted(&plan, &message, &credentials)?;
+                    pinned(route, &plan, reach, peer, head, text, credentials, ticket).await
+                }
+                None => Ok(admitted(route, head, message, credentials, ticket).await),
+            }
+        }
+    }
+}
+
+/// Holds a head against what does not need its body: the host that was called, the page that calls, who it is.
+fn checked(plan: &Plan, head: &mut Parts) -> Result<Credentials, Failure> {
+    plan.guard.check(&head.headers, &head.uri)?;
+    plan.authentication.of(&head.headers).map_err(|why| match why {
+        Unauthorized::Missing | Unauthorized::Unknown => Failure::Unauthorized,
+    })
+}
+
+/// The upstream that a modern request can be relayed to as bytes; none for what has to be read, merged, kept or
+/// translated.
+fn lane(plan: &Plan, method: Option<Method>, name: Option<&str>, apart: Option<[u8; 32]>) -> Option<Owner> {
+    let [reach] = &*plan.reaches else { return plan.catalogue.relayable(plan, method?, name?, apart) };
+    let as_bytes = match method {
+        Some(Method::ToolsCall | Method::PromptsGet | Method::Complete) | None => true,
+        Some(
+            Method::Discover
+            | Method::ToolsList
+            | Method::PromptsList
+            | Method::ResourcesList
+            | Method::ResourceTemplatesList
+            | Method::ResourcesRead,
+        ) => !plan.caches && plan.policy.is_open(),
+        Some(Method::SubscriptionsListen) => false,
+    };
+    let relayable = as_bytes && !reach.is_child() && reach.upstream.era() == Some(Era::Modern);
+    relayable.then(|| Owner::only(reach))
+}
+
+/// A modern request that goes to an upstream as it is.
+struct Outward<'a> {
+    route: &'a Route,
+    plan: &'a Plan,
+    peer: &'a Peer,
+    method: Option<Method>,
+    method_name: &'a str,
+    name: Option<&'a str>,
+}
+
+/// The head as it goes out, what has to be done to the answer, and whether the request may run twice.
+fn outward(
+    asks: &Outward<'_>,
+    owner: &Owner,
+    mut head: Parts,
+    credentials: &Credentials,
+    ticket: &Ticket,
+) -> (Parts, Option<Rewriter>, bool) {
+    let reach = &owner.reach;
+    let repeatable = match asks.method {
+        Some(Method::ToolsCall) => asks.name.is_some_and(|name| reach.is_idempotent(name)),
+        Some(_) => true,
+        None => false,
+    };
+    // Only what may end a round can have a state in its answer; of extensions nobody knows.
+    let rewriter = asks.method.is_none_or(Method::takes_rounds).then(|| Rewriter {
+        sealer: asks.route.desk.sealer.clone(),
+        ttl: asks.plan.round_ttl(),
+        principal: credentials.principal.clone(),
+        method: asks.method_name.into(),
+        name: asks.name.unwrap_or_default().into(),
+        owner: owner.clone(),
+    });
+    // A token for the gateway is for nobody else, and pages were checked here.
+    if credentials.passed_on.is_none() {
+        head.headers.remove(AUTHORIZATION);
+    }
+    head.headers.remove(ORIGIN);
+    prepare(&mut head.headers, &head.uri, &asks.peer.sender, Era::Modern, reach.upstream.headers());
+    ticket.sends_on(&mut head.headers);
+    (head, rewriter, repeatable)
+}
+
+/// A modern request for a modern upstream.
+#[expect(clippy::too_many_arguments, reason = "each is a stage's own; a struct would be taken apart at once")]
+async fn relayed(
+    route: &Route,
+    plan: &Plan,
+    owner: Owner,
+    peer: &Peer,
+    head: Parts,
+    message: Message,
+    credentials: Credentials,
+    ticket: &mut Ticket,
+) -> Result<Response<Body>, Failure> {
+    let (method, name) = (message.method_name(), subject(&message));
+    let principal = credentials.principal.as_deref();
+    plan.policy.check(principal, message.method(), &method, name.as_deref())?;
+    plan.rates.take(principal, &method, name.as_deref(), Instant::now())?;
+    let asks = Outward { route, plan, peer, method: message.method(), method_name: &method, name: name.as_deref() };
+    let (head, rewriter, repeatable) = outward(&asks, &owner, head, &credentials, ticket);
+    drop((method, name));
+    let (body, head) = owner.translated(message, head)?;
+    let (reach, content, result_bytes) = (owner.reach, Content::Whole(body), plan.limits.result_bytes);
+    Relay { reach, head, content, repeatable, rewriter, result_bytes, verdict: None }.run(ticket).await
+}
+
+/// What is not relayed, once it is admitted: the route's server answers, by the desk behind it.
+async fn admitted(
+    route: &Route,
+    mut head: Parts,
+    message: Admitted,
+    credentials: Credentials,
+    ticket: &mut Ticket,
+) -> Response<Body> {
+    introduce(&mut head, credentials, ticket);
+    if let Admitted::Request(message) = &message
+        && message.method() == Some(Method::ToolsCall)
+    {
+        head.extensions.insert(Mirrored::of(&head.headers));
+    }
+    // What is left of it is the server's.
+    let Some(permit) = ticket.permit.take() else { return empty(StatusCode::SERVICE_UNAVAILABLE) };
+    route.server.answer_admitted(head, message, permit).await.map(Body::served)
+}
+
+/// What has no message: the streams and the end of legacy sessions.
+async fn served(
+    route: &Route,
+    mut head: Parts,
+    body: Bytes,
+    credentials: Credentials,
+    ticket: &mut Ticket,
+) -> Response<Body> {
+    introduce(&mut head, credentials, ticket);
+    let request = Request::from_parts(head, Full::new(body));
+    let answered: Result<_, Infallible> = route.server.clone().call(request).await;
+    match answered {
+        Ok(response) => response.map(Body::served),
+    }
+}
+
+/// A message that another replica passes on: to the server itself, or to the desk, where its round is held.
+async fn hopped(
+    route: &Route,
+    plan: &Plan,
+    mut head: Parts,
+    body: Incoming,
+    ticket: &mut Ticket,
+) -> Result<Response<Body>, Refused> {
+    if anypod_server::is_hop(&head) {
+        let bytes = read::whole(plan, &head.headers, body).await?;
+        let request = Request::from_parts(head, Full::new(Bytes::from(bytes)));
+        let answered: Result<_, Infallible> = route.server.clone().call(request).await;
+        return match answered {
+            Ok(response) => Ok(response.map(Body::served)),
+        };
+    }
+    match read(route, plan, &head, body, ticket).await? {
+        Read::Modern(message) => {
+            let arrived = route.desk.arrived(&head.headers, message.request_state().as_deref());
+            let principal = arrived
+                .map_err(|rejection| Refused { id: Some(message.id().to_owned()), failure: rejection.into() })?;
+            ticket.message(&message, &head.headers);
+            head.extensions.insert(Hopped);
+            let credentials = Credentials { principal: principal.map(Arc::new), passed_on: None };
+            Ok(admitted(route, head, Admitted::Request(message), credentials, ticket).await)
+        }
+        Read::Other(..) => Err(anypod_proto::reject::Rejection::UnknownState.into()),
+    }
+}
+
+/// Tells those behind who calls.
+fn introduce(head: &mut Parts, credentials: Credentials, ticket: &mut Ticket) {
+    if let Some(principal) = &credentials.principal {
+        head.extensions.insert(Principal::clone(principal));
+    }
+    let notes = Notes::with_headers(ticket.headers_to_send_on());
+    head.extensions.insert(notes.clone());
+    ticket.notes = Some(notes);
+    head.extensions.insert(credentials);
+    // It was checked here, by rules that the server does not know.
+    head.headers.remove(ORIGIN);
+}

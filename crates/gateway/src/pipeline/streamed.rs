@@ -1,0 +1,130 @@
+//! Long modern requests: sent on as they come, by what their headers say, while the body is held against these.
+
+use std::sync::Arc;
+
+use anypod_proto::admit::declared_version;
+use anypod_proto::edit::Rules;
+use anypod_proto::header::{METHOD, NAME, decode_value};
+use anypod_proto::method::Method;
+use anypod_proto::reject::Rejection;
+use anypod_proto::verify::Verifier;
+use anypod_proto::version::{Era, Version};
+use http::header::CONTENT_LENGTH;
+use http::request::Parts;
+use http::{HeaderMap, HeaderName, Response};
+use hyper::body::Incoming;
+use tokio::time::Instant;
+
+use super::{Outward, Refused, lane, outward};
+use crate::authenticate::Credentials;
+use crate::body::{Body, Ticket};
+use crate::config::Mode;
+use crate::listen::Peer;
+use crate::owner::Owner;
+use crate::plan::Plan;
+use crate::relay::{Content, Relay, Replace, Upload};
+use crate::rounds::Of;
+use crate::route::Route;
+use crate::upstream::Outgoing;
+
+/// What is replaced in a request: the state of a round, and the name where several upstreams are federated.
+const PATHS: [&str; 2] = ["params.requestState", "params.name"];
+
+/// A request that can be sent on before it is read.
+pub(super) struct Long {
+    owner: Owner,
+    method: Method,
+    name: String,
+    verifier: Verifier,
+}
+
+/// Whether a request is long, and can be relayed by its headers alone.
+pub(super) fn long(plan: &Plan, head: &Parts, credentials: &Credentials) -> Option<Long> {
+    let length = head.headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
+    let is_long = length.is_none_or(|length| length > plan.limits.whole_body_bytes);
+    if !is_long
+        || plan.mode == Mode::Parse
+        || declared_version(&head.headers).ok()?.map(Version::era) != Some(Era::Modern)
+    {
+        return None;
+    }
+    let method = Method::parse(single(&head.headers, &METHOD)?)?;
+    let name = match method {
+        Method::ToolsCall | Method::PromptsGet => {
+            decode_value(single(&head.headers, &NAME)?.as_bytes()).ok()?.into_owned()
+        }
+        Method::Complete
+        | Method::Discover
+        | Method::ToolsList
+        | Method::PromptsList
+        | Method::ResourcesList
+        | Method::ResourceTemplatesList
+        | Method::ResourcesRead
+        | Method::SubscriptionsListen => return None,
+    };
+    let owner = lane(plan, Some(method), Some(&name), credentials.kept_apart_by())?;
+    let verifier = Verifier::new(&head.headers).ok()?;
+    Some(Long { owner, method, name, verifier })
+}
+
+fn single<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
+    let mut values = headers.get_all(name).iter();
+    let value = values.next()?.to_str().ok()?.trim();
+    values.next().is_none().then_some(value)
+}
+
+/// Sends a long request on.
+#[expect(clippy::too_many_arguments, reason = "each is a stage's own; a struct would be taken apart at once")]
+pub(super) async fn streamed(
+    route: &Route,
+    plan: &Plan,
+    peer: &Peer,
+    head: Parts,
+    body: Incoming,
+    long: Long,
+    credentials: Credentials,
+    ticket: &mut Ticket,
+) -> Result<Response<Body>, Refused> {
+    let Long { owner, method, name, verifier } = long;
+    ticket.permit = Some(route.server.enter_request()?);
+    ticket.by_headers(method, &name, &head.headers);
+    plan.policy.check(credentials.principal.as_deref(), Some(method), method.as_str(), Some(&name))?;
+    plan.rates.take(credentials.principal.as_deref(), method.as_str(), Some(&name), Instant::now())?;
+    let rules = Rules::new(PATHS).map_err(|_| Rejection::Internal)?;
+    let replace = replace(route, &owner, &credentials, method, &name);
+    let (limit, deadline) = (plan.limits.body_bytes, plan.limits.body_deadline.get());
+    let (upload, verdict) = Upload::new(body, verifier, &rules, replace, limit, deadline);
+    let asks = Outward { route, plan, peer, method: Some(method), method_name: method.as_str(), name: Some(&name) };
+    let (mut head, rewriter, repeatable) = outward(&asks, &owner, head, &credentials, ticket);
+    owner.renames(&mut head)?;
+    // What is replaced may change the length.
+    head.headers.remove(CONTENT_LENGTH);
+    let content = Content::Stream(Outgoing::stream(upload));
+    let result_bytes = plan.limits.result_bytes;
+    let reach = Arc::clone(&owner.reach);
+    let kept = Some(verdict.clone());
+    let relay = Relay { reach, head, content, repeatable, rewriter, result_bytes, verdict: kept };
+    let relayed = relay.run(ticket).await;
+    match verdict.take() {
+        Some(refused) => Err(Refused { id: refused.id, failure: refused.rejection.into() }),
+        None => relayed.map_err(Refused::from),
+    }
+}
+
+/// What the state and the name of a request are for the upstream.
+fn replace(route: &Route, owner: &Owner, credentials: &Credentials, method: Method, name: &str) -> Replace {
+    let (sealer, principal, name) = (route.desk.sealer.clone(), credentials.principal.clone(), name.to_owned());
+    let (own, upstream) = (owner.own_name().map(str::to_owned), Arc::clone(owner.reach.name()));
+    Box::new(move |rule, string| match rule {
+        0 => {
+            let principal = principal.as_ref().map(|principal| principal.id());
+            let state = Of { principal, method: method.as_str(), name: &name }.open(&sealer, string)?;
+            // A call that is held open belongs to a legacy upstream, and this one is modern.
+            match state.inner.filter(|_| *state.upstream == *upstream && state.held.is_none()) {
+                Some(inner) => Ok(Some(inner)),
+                None => Err(Rejection::UnknownState),
+            }
+        }
+        _ => Ok(own.clone()),
+    })
+}

@@ -1,0 +1,93 @@
+//! A route as it is configured: whom it lets in, what it lets through, and which upstreams are behind it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anypod_proto::param_header::ParamHeaders;
+use anypod_server::Guard;
+
+use crate::authenticate::Authentication;
+use crate::catalogue::Catalogue;
+use crate::config::{self, Mode, Prefix};
+use crate::federate::{Naming, Upstreams};
+use crate::policy::Policy;
+use crate::rate::Rates;
+use crate::reach::Reach;
+use crate::start_error::StartError;
+
+/// What is configured for one route. Replaced as a whole.
+pub(crate) struct Plan {
+    pub(crate) path: Box<str>,
+    pub(crate) mode: Mode,
+    pub(crate) guard: Guard,
+    pub(crate) authentication: Authentication,
+    pub(crate) policy: Policy,
+    pub(crate) rates: Rates,
+    pub(crate) reaches: Box<[Arc<Reach>]>,
+    pub(crate) naming: Naming,
+    /// Whether anything is answered from memory.
+    pub(crate) caches: bool,
+    pub(crate) limits: config::Limits,
+    /// What the upstreams list, as far as it is known.
+    pub(crate) catalogue: Catalogue,
+}
+
+impl Plan {
+    pub(crate) fn new(
+        route: &config::Route,
+        limits: &config::Limits,
+        reaches: Vec<Arc<Reach>>,
+    ) -> Result<Self, StartError> {
+        let mut guard = Guard::default();
+        route.hosts.iter().for_each(|host| guard.allow_host(host.as_str()));
+        route.origins.iter().for_each(|origin| guard.allow_origin(origin.as_str()));
+        if route.any_host_unchecked {
+            guard.dangerously_allow_any_host();
+        }
+        if let Some(mistake) = guard.mistake() {
+            return Err(StartError::route(&route.path, mistake));
+        }
+        let authentication = Authentication::new(&route.token).map_err(|whose| {
+            StartError::route(&route.path, format!("the token of `{whose}` is no SHA-256 in hexadecimal"))
+        })?;
+        let names = match reaches.len() {
+            // One upstream collides with nobody, and its names stay as they are.
+            0 | 1 => config::Names { prefix: Prefix::Never, longest: None, ..route.names.clone() },
+            _ => route.names.clone(),
+        };
+        let upstreams = Upstreams::new(reaches.iter().map(|reach| reach.name().to_string()));
+        Ok(Self {
+            path: route.path.as_str().into(),
+            mode: route.mode,
+            guard,
+            authentication,
+            policy: Policy::new(&route.rule),
+            rates: Rates::new(&route.rate),
+            naming: Naming::new(&upstreams, &names),
+            catalogue: Catalogue::new(&route.cache),
+            reaches: reaches.into(),
+            caches: route.cache.enabled,
+            limits: limits.clone(),
+        })
+    }
+
+    /// Whether several upstreams are behind the route.
+    pub(crate) const fn is_federated(&self) -> bool {
+        self.reaches.len() > 1
+    }
+
+    /// How long the state of a round is valid.
+    pub(crate) const fn round_ttl(&self) -> Duration {
+        self.limits.answer_deadline.get()
+    }
+
+    /// How long a cursor of a merged list is valid.
+    pub(crate) const fn cursor_ttl(&self) -> Duration {
+        Duration::from_secs(86_400)
+    }
+
+    /// The arguments that a tool wants mirrored, as far as its schema is known.
+    pub(crate) fn param_headers(&self, tool: &str) -> Option<Arc<ParamHeaders>> {
+        self.catalogue.param_headers(self, tool)
+    }
+}

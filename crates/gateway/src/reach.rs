@@ -1,0 +1,445 @@
+//! Calls to the pods of an upstream: a [`Call`] in, an [`Exchange`] out, whatever the era of the server.
+//!
+//! This is the way of everything that is not relayed as bytes: what a legacy client asks, what a legacy upstream is asked,
+//! what is merged from several upstreams, and what the gateway asks for itself.
+
+mod settings;
+
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use anypod_client::{Answer, Call, Endpoint, Error, Exchange, Identity, Incoming, Probed, Refusal, Repeat, Sent};
+use anypod_proto::capabilities::ClientCapabilities;
+use anypod_proto::implementation::Implementation;
+use anypod_proto::version::Era;
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+
+use self::settings::Settings;
+use crate::authenticate::Credentials;
+use crate::config;
+use crate::failure::Failure;
+use crate::glob::{Glob, all_of};
+use crate::observe::{self, Observer};
+use crate::sessions::{Key, Session, Sessions};
+use crate::start_error::StartError;
+use crate::upstream::{Picked, Pod, Tried, Upstream};
+
+/// An upstream, and the ways to call it.
+pub(crate) struct Reach {
+    pub(crate) upstream: Arc<Upstream>,
+    pub(crate) sessions: Arc<Sessions>,
+    config: config::Upstream,
+    idempotent: Box<[Glob]>,
+    settings: Settings,
+    /// What the gateway calls itself when it asks for itself.
+    own: Arc<Identity>,
+    endpoints: RwLock<HashMap<Arc<str>, Endpoint>>,
+    /// The child process, where it is one.
+    child: Option<Endpoint>,
+    series: Arc<observe::Upstream>,
+    pods: RwLock<HashMap<Arc<str>, Arc<observe::Pod>>>,
+}
+
+/// In whose name a call goes out.
+pub(crate) struct Sender {
+    pub(crate) identity: Arc<Identity>,
+    /// The client's capabilities as JSON of one spelling: part of what tells sessions apart.
+    pub(crate) spelled: Arc<str>,
+    pub(crate) credentials: Credentials,
+    /// Headers besides, such as the trace.
+    pub(crate) headers: HeaderMap,
+}
+
+/// A call under way.
+pub(crate) struct Under {
+    pub(crate) exchange: Exchange,
+    /// How long nothing may come.
+    pub(crate) patience: Duration,
+    /// The session that it belongs to, of a legacy upstream.
+    pub(crate) session: Option<Arc<Session>>,
+    /// The pod that it went to.
+    pub(crate) pod: Arc<str>,
+    /// Counts as under way until it is dropped.
+    pub(crate) _picked: Option<Picked>,
+}
+
+impl std::fmt::Debug for Reach {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Reach").field(self.name()).finish()
+    }
+}
+
+/// Where the next attempt goes.
+struct Next {
+    endpoint: Endpoint,
+    pod: Arc<str>,
+    picked: Option<Picked>,
+}
+
+/// Why an attempt failed.
+enum Attempt {
+    /// It certainly did not run, or does no harm if it runs again.
+    Again(Failure),
+    Failed(Failure),
+}
+
+impl Reach {
+    /// # Errors
+    /// If the configuration names something that cannot be used.
+    pub(crate) fn new(
+        config: &config::Upstream,
+        limits: &config::Limits,
+        upstream: Arc<Upstream>,
+        observer: &Observer,
+    ) -> Result<Arc<Self>, StartError> {
+        let mut headers = HeaderMap::new();
+        for (name, value) in &config.headers {
+            let invalid = |what| StartError::upstream(&config.name, format!("header {name:?} has no valid {what}"));
+            let value = HeaderValue::try_from(value.as_str()).map_err(|_| invalid("value"))?;
+            headers.append(HeaderName::try_from(name.as_str()).map_err(|_| invalid("name"))?, value);
+        }
+        let series = observer.upstream(&config.name);
+        let client_limits = client_limits(config, limits);
+        let child = match config.command.is_empty() {
+            true => None,
+            false => Some(settings::child(config, client_limits.clone())),
+        };
+        Ok(Arc::new(Self {
+            upstream,
+            sessions: Sessions::new(limits.upstream_sessions, limits.upstream_session_idle.get(), Arc::clone(&series)),
+            config: config.clone(),
+            settings: Settings::new(config, client_limits, headers)?,
+            own: Arc::new(Identity::new(info(), ClientCapabilities::default())),
+            idempotent: all_of(&config.idempotent),
+            endpoints: RwLock::default(),
+            child,
+            series,
+            pods: RwLock::default(),
+        }))
+    }
+
+    pub(crate) fn name(&self) -> &Arc<str> {
+        self.upstream.name()
+    }
+
+    pub(crate) const fn config(&self) -> &config::Upstream {
+        &self.config
+    }
+
+    /// What is counted of it.
+    pub(crate) const fn series(&self) -> &Arc<observe::Upstream> {
+        &self.series
+    }
+
+    /// What is counted of one of its pods.
+    pub(crate) fn series_of(&self, observer: &Observer, pod: &Arc<str>) -> Arc<observe::Pod> {
+        let known = self.pods.read().unwrap_or_else(PoisonError::into_inner).get(pod).cloned();
+        known.unwrap_or_else(|| {
+            let made = observer.pod(&self.series, pod);
+            let mut pods = self.pods.write().unwrap_or_else(PoisonError::into_inner);
+            // Those of pods that are no more go when another comes.
+            let there = self.upstream.pods();
+            pods.retain(|id, _| there.iter().any(|pod| pod.id() == id));
+            Arc::clone(pods.entry(Arc::clone(pod)).or_insert(made))
+        })
+    }
+
+    /// Whether it is a child process, which nothing can be relayed to as bytes.
+    pub(crate) const fn is_child(&self) -> bool {
+        self.child.is_some()
+    }
+
+    /// Whether a tool may be called again when nobody knows whether a call ran.
+    pub(crate) fn is_idempotent(&self, tool: &str) -> bool {
+        self.idempotent.iter().any(|pattern| pattern.fits(tool))
+    }
+
+    /// The era of the upstream, found out if it is not known.
+    ///
+    /// # Errors
+    /// If no pod says.
+    pub(crate) async fn era(&self) -> Result<Era, Failure> {
+        if let Some(era) = self.upstream.era() {
+            return Ok(era);
+        }
+        self.upstream.looked().await;
+        let mut tried = Tried::default();
+        let mut last = None;
+        while let Ok(next) = self.next(&tried) {
+            last = Some(match next.endpoint.probe(&self.own, &HeaderMap::new(), None).await {
+                Probed::Speaks(era) => {
+                    self.upstream.settle_era(era);
+                    return Ok(era);
+                }
+                Probed::Unauthorized(_) => Failure::UpstreamUnauthorized,
+                Probed::NotNow(_) => self.no_pod(),
+                Probed::Neither(error) | Probed::Unreachable(error) => Failure::of(self.name(), error),
+            });
+            match next.picked {
+                Some(picked) => tried.add(&picked),
+                None => break,
+            }
+        }
+        Err(last.unwrap_or_else(|| self.no_pod()))
+    }
+
+    /// Sends a call to some pod; to another one if it did not run.
+    ///
+    /// # Errors
+    /// As the upstream has it.
+    pub(crate) async fn send(&self, call: &Call, from: &Sender) -> Result<Under, Failure> {
+        let era = self.era().await?;
+        let mut tried = Tried::default();
+        let mut last = None;
+        while let Ok(next) = self.next(&tried) {
+            let failure = match self.attempt(era, &next, call, from).await {
+                Ok((exchange, session)) => {
+                    return Ok(Under {
+                        exchange,
+                        patience: self.patience(),
+                        session,
+                        pod: next.pod,
+                        _picked: next.picked,
+                    });
+                }
+                Err(Attempt::Failed(failure)) => return Err(failure),
+                Err(Attempt::Again(failure)) => failure,
+            };
+            tracing::warn!(upstream = &**self.name(), pod = &*next.pod, %failure, "a call goes to another pod");
+            last = Some(failure);
+            match next.picked {
+                Some(picked) => {
+                    picked.failed();
+                    tried.add(&picked);
+                }
+                None => break,
+            }
+        }
+        Err(last.unwrap_or_else(|| self.no_pod()))
+    }
+
+    /// Brings what is counted of pods, sessions and the era up to date.
+    pub(crate) fn look(&self, observer: &Observer) {
+        if let Some(era) = self.upstream.era() {
+            self.series.found(era);
+        }
+        for pod in self.upstream.pods().iter() {
+            let series = self.series_of(observer, pod.id());
+            let well = pod.is_well();
+            series.answers(well);
+            if well { series.readmit() } else { series.eject() }
+        }
+    }
+
+    /// Sends a call of the gateway's own, and gives its result. What is said along the way is of no interest.
+    ///
+    /// # Errors
+    /// As [`Reach::send`], and the error that the upstream answers.
+    pub(crate) async fn ask(&self, call: &Call, from: &Sender) -> Result<Bytes, Failure> {
+        let mut under = self.send(call, from).await?;
+        loop {
+            match under.next().await.map_err(|error| Failure::of(self.name(), error))? {
+                Incoming::Notice(_) => {}
+                Incoming::Answer(Answer::Result(raw)) => return Ok(raw.as_bytes().clone()),
+                Incoming::Answer(Answer::Error(error)) => return Err(error.into()),
+            }
+        }
+    }
+
+    /// The pods that take requests now, by their ids; the upstream itself where it is a child process.
+    ///
+    /// # Errors
+    /// If there is none.
+    pub(crate) async fn places(&self) -> Result<Vec<Arc<str>>, Failure> {
+        if self.is_child() {
+            return Ok(vec![Arc::clone(self.name())]);
+        }
+        self.upstream.looked().await;
+        let well = |pod: &&Arc<Pod>| pod.is_well();
+        let places: Vec<_> = self.upstream.pods().iter().filter(well).map(|pod| Arc::clone(pod.id())).collect();
+        if places.is_empty() { Err(self.no_pod()) } else { Ok(places) }
+    }
+
+    /// Sends a call to one pod and no other.
+    ///
+    /// # Errors
+    /// As the pod has it.
+    pub(crate) async fn send_to(&self, pod: &Arc<str>, call: &Call, from: &Sender) -> Result<Under, Failure> {
+        let era = self.era().await?;
+        let endpoint = match &self.child {
+            Some(child) => child.clone(),
+            None => self.endpoint(&*self.upstream.pod(pod).ok_or_else(|| self.no_pod())?)?,
+        };
+        let next = Next { endpoint, pod: Arc::clone(pod), picked: None };
+        match self.attempt(era, &next, call, from).await {
+            Ok((exchange, session)) => {
+                Ok(Under { exchange, patience: self.patience(), session, pod: next.pod, _picked: None })
+            }
+            Err(Attempt::Again(failure) | Attempt::Failed(failure)) => Err(failure),
+        }
+    }
+
+    /// Closes the sessions, and ends the child process, if it is one.
+    pub(crate) async fn close(&self) {
+        self.sessions.close().await;
+        if let Some(child) = &self.child {
+            child.close().await;
+        }
+    }
+
+    /// The endpoint of one pod.
+    ///
+    /// # Errors
+    /// If its URL cannot be used, which the configuration should have said.
+    fn endpoint(&self, pod: &Pod) -> Result<Endpoint, Failure> {
+        let known = self.endpoints.read().unwrap_or_else(PoisonError::into_inner).get(pod.id()).cloned();
+        if let Some(endpoint) = known {
+            return Ok(endpoint);
+        }
+        let made = self
+            .settings
+            .builder(pod.target())
+            .endpoint(&pod.target().url())
+            .map_err(|error| Failure::of(self.name(), error))?;
+        let mut endpoints = self.endpoints.write().unwrap_or_else(PoisonError::into_inner);
+        // Those of pods that are no more go when another comes.
+        let pods = self.upstream.pods();
+        endpoints.retain(|id, _| pods.iter().any(|pod| pod.id() == id));
+        Ok(endpoints.entry(Arc::clone(pod.id())).or_insert(made).clone())
+    }
+
+    fn next(&self, tried: &Tried) -> Result<Next, Failure> {
+        if let Some(child) = &self.child {
+            return match tried.len() == 0 {
+                true => Ok(Next { endpoint: child.clone(), pod: Arc::clone(self.name()), picked: None }),
+                false => Err(self.no_pod()),
+            };
+        }
+        let picked = self.upstream.pick(tried).ok_or_else(|| self.no_pod())?;
+        let endpoint = self.endpoint(&picked)?;
+        Ok(Next { endpoint, pod: Arc::clone(picked.id()), picked: Some(picked) })
+    }
+
+    async fn attempt(
+        &self,
+        era: Era,
+        next: &Next,
+        call: &Call,
+        from: &Sender,
+    ) -> Result<(Exchange, Option<Arc<Session>>), Attempt> {
+        match era {
+            Era::Modern => {
+                let (modern, headers) = (next.endpoint.modern(), from.with_credential());
+                let sent = self.in_time(modern.send(call, &from.identity, &headers)).await;
+                match sent.map_err(|error| self.failed(call, error))? {
+                    Sent::Exchange(exchange) => Ok((exchange, None)),
+                    Sent::Refused(refusal) => Err(self.refused(refusal)),
+                }
+            }
+            Era::Legacy => {
+                let key = Key {
+                    pod: Arc::clone(&next.pod),
+                    apart: from.credentials.kept_apart_by(),
+                    capabilities: Arc::clone(&from.spelled),
+                };
+                let session = self
+                    .sessions
+                    .of(&key, &next.endpoint, from.identity.capabilities(), from.credentials.passed_on.as_ref())
+                    .map_err(|rejection| Attempt::Failed(rejection.into()))?;
+                let exchange =
+                    self.in_time(session.upstream.send(call)).await.map_err(|error| self.failed(call, error))?;
+                Ok((exchange, Some(session)))
+            }
+        }
+    }
+
+    /// How long an upstream may say nothing.
+    pub(crate) const fn patience(&self) -> Duration {
+        self.config.timeouts.head.get()
+    }
+
+    /// Waits for the head of an answer.
+    async fn in_time<T>(&self, sent: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+        let patience = self.patience();
+        tokio::time::timeout(patience, sent).await.unwrap_or(Err(Error::TimedOut(patience)))
+    }
+
+    fn failed(&self, call: &Call, error: Error) -> Attempt {
+        let lost = matches!(error, Error::Lost { .. }) && call.repeat == Repeat::Safe;
+        let again = lost || error.did_not_run();
+        let failure = Failure::of(self.name(), error);
+        if again { Attempt::Again(failure) } else { Attempt::Failed(failure) }
+    }
+
+    /// An answer that says no: an error to be passed on, with its status, or something that another pod may do better.
+    fn refused(&self, refusal: Refusal) -> Attempt {
+        let status = refusal.status;
+        if let Some(error) = refusal.error() {
+            let failure = Failure::answered(Some(status), error);
+            // A pod that is full says so before it begins.
+            return match status {
+                StatusCode::SERVICE_UNAVAILABLE => Attempt::Again(failure),
+                _ => Attempt::Failed(failure),
+            };
+        }
+        match status {
+            StatusCode::SERVICE_UNAVAILABLE => Attempt::Again(self.no_pod()),
+            _ => Attempt::Failed(Failure::of(self.name(), refusal.into_error())),
+        }
+    }
+
+    fn no_pod(&self) -> Failure {
+        Failure::NoPod { upstream: self.name().to_string() }
+    }
+}
+
+impl Under {
+    /// What comes next.
+    ///
+    /// # Errors
+    /// As the exchange has it; and if nothing comes for too long.
+    pub(crate) async fn next(&mut self) -> Result<Incoming, Error> {
+        let patience = self.patience;
+        tokio::time::timeout(patience, self.exchange.next()).await.unwrap_or(Err(Error::TimedOut(patience)))
+    }
+}
+
+impl Sender {
+    /// The gateway itself.
+    pub(crate) fn gateway(capabilities: ClientCapabilities) -> Self {
+        let spelled = serde_json::to_string(&capabilities).unwrap_or_default().into();
+        let identity = Arc::new(Identity::new(info(), capabilities));
+        Self { identity, spelled, credentials: Credentials::default(), headers: HeaderMap::new() }
+    }
+
+    fn with_credential(&self) -> HeaderMap {
+        let mut headers = self.headers.clone();
+        if let Some(credential) = &self.credentials.passed_on {
+            headers.insert(http::header::AUTHORIZATION, credential.clone());
+        }
+        headers
+    }
+}
+
+/// What the gateway calls itself towards upstreams.
+pub(crate) fn info() -> Implementation {
+    Implementation::new("anypod-gateway", env!("CARGO_PKG_VERSION"))
+}
+
+/// The bounds of calls to an upstream.
+fn client_limits(config: &config::Upstream, limits: &config::Limits) -> anypod_client::Limits {
+    let mut client = anypod_client::Limits::default();
+    client.connect_deadline = config.timeouts.connect.get();
+    client.connections = config.connections;
+    client.idle_deadline = config.timeouts.idle.get();
+    client.request_deadline = config.timeouts.head.get();
+    client.silence_deadline = config.timeouts.silence.get();
+    client.body_bytes = limits.result_bytes;
+    client.event_bytes = limits.result_bytes;
+    client.header_bytes = limits.header_bytes;
+    client.held_calls = limits.held_calls;
+    client.answer_deadline = limits.answer_deadline.get();
+    client
+}

@@ -1,0 +1,190 @@
+//! The answer of a pod on its way to the client: as it came, unless a state has to be sealed in it.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use anypod_proto::header::ACCEL_BUFFERING;
+use bytes::{Bytes, BytesMut};
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use http::{HeaderMap, HeaderValue, Response};
+use http_body::{Body as _, Frame, SizeHint};
+use http_body_util::BodyExt as _;
+
+use super::events::Events;
+use super::state::{Beginning, beginning, came_to};
+use super::{Pace, Rewriter};
+use crate::body::{Body, Broke, Ticket};
+use crate::failure::Failure;
+use crate::upstream::headers::prepare_answer;
+use crate::upstream::{Answer, Picked, Upstream};
+
+/// The body of a relayed answer. Dropping it before its end tells the pod that nobody listens any more.
+#[derive(Debug)]
+pub(crate) struct Relayed {
+    kind: Kind,
+    _picked: Picked,
+}
+
+#[derive(Debug)]
+enum Kind {
+    /// What has been read of it, and the rest as it comes.
+    Plain(Option<Bytes>, Option<Answer>),
+    /// A stream of events.
+    Events(Box<Events>),
+}
+
+/// What an answer is made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    Events,
+    Json,
+    Other,
+}
+
+/// Makes the answer of a pod the client's.
+///
+/// # Errors
+/// If a state in it could not be sealed, or the pod broke off while it was read.
+pub(super) async fn respond(
+    answer: Response<Answer>,
+    picked: Picked,
+    upstream: &Upstream,
+    rewriter: Option<Rewriter>,
+    result_bytes: usize,
+    ticket: &mut Ticket,
+) -> Result<Response<Body>, Failure> {
+    let (mut head, body) = answer.into_parts();
+    prepare_answer(&mut head.headers);
+    let kind = match form(&head.headers) {
+        Form::Events => {
+            head.headers.entry(ACCEL_BUFFERING).or_insert(HeaderValue::from_static("no"));
+            Kind::Events(Box::new(Events::new(
+                body,
+                rewriter.map(Arc::new),
+                Pace::from(&upstream.config().timeouts),
+                result_bytes,
+            )))
+        }
+        Form::Json => match rewriter {
+            Some(rewriter) => json(&mut head.headers, body, &rewriter, upstream.name(), result_bytes, ticket).await?,
+            None => Kind::Plain(None, Some(body)),
+        },
+        Form::Other => Kind::Plain(None, Some(body)),
+    };
+    Ok(Response::from_parts(head, Body::relayed(Relayed { kind, _picked: picked })))
+}
+
+/// Makes the answer of a pod the client's, as it is.
+pub(crate) fn pass(answer: Response<Answer>, picked: Picked, upstream: &Upstream) -> Response<Body> {
+    let (mut head, body) = answer.into_parts();
+    prepare_answer(&mut head.headers);
+    let kind = match form(&head.headers) {
+        Form::Events => {
+            head.headers.entry(ACCEL_BUFFERING).or_insert(HeaderValue::from_static("no"));
+            let pace = Pace::from(&upstream.config().timeouts);
+            Kind::Events(Box::new(Events::new(body, None, pace, usize::MAX)))
+        }
+        Form::Json | Form::Other => Kind::Plain(None, Some(body)),
+    };
+    Response::from_parts(head, Body::relayed(Relayed { kind, _picked: picked }))
+}
+
+/// JSON goes on as it comes once its beginning says that it is complete; else it is read as a whole.
+async fn json(
+    headers: &mut HeaderMap,
+    mut body: Answer,
+    rewriter: &Rewriter,
+    upstream: &Arc<str>,
+    result_bytes: usize,
+    ticket: &mut Ticket,
+) -> Result<Kind, Failure> {
+    let lost = |error: &dyn std::fmt::Display| {
+        tracing::warn!(upstream = &**upstream, %error, "a pod broke off in its answer");
+        Failure::OutcomeUnknown { upstream: upstream.to_string() }
+    };
+    let mut read = BytesMut::new();
+    while let Some(frame) = body.frame().await {
+        let Ok(data) = frame.map_err(|error| lost(&error))?.into_data() else { continue };
+        if read.is_empty() {
+            // The usual answer is one piece, which is passed on without a copy.
+            if body.is_end_stream() {
+                return edited(headers, data, rewriter, ticket);
+            }
+            if !rewriter.reads_all() && beginning(&data) == Beginning::Complete {
+                return Ok(Kind::Plain(Some(data), Some(body)));
+            }
+        }
+        if read.len() + data.len() > result_bytes {
+            return Err(lost(&format_args!("more than {result_bytes} bytes")));
+        }
+        read.extend_from_slice(&data);
+        if body.is_end_stream() {
+            break;
+        }
+    }
+    edited(headers, read.freeze(), rewriter, ticket)
+}
+
+fn edited(headers: &mut HeaderMap, text: Bytes, rewriter: &Rewriter, ticket: &mut Ticket) -> Result<Kind, Failure> {
+    if let Some(outcome) = came_to(&text) {
+        ticket.came_to(outcome);
+    }
+    let text = match rewriter.message(&text)? {
+        Some(edited) => {
+            headers.remove(CONTENT_LENGTH);
+            Bytes::from(edited)
+        }
+        None => text,
+    };
+    Ok(Kind::Plain(Some(text), None))
+}
+
+fn form(headers: &HeaderMap) -> Form {
+    let Some(value) = headers.get(CONTENT_TYPE) else { return Form::Other };
+    let essence = value.as_bytes().split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
+    if essence.eq_ignore_ascii_case(b"application/json") {
+        Form::Json
+    } else if essence.eq_ignore_ascii_case(b"text/event-stream") {
+        Form::Events
+    } else {
+        Form::Other
+    }
+}
+
+impl Relayed {
+    pub(crate) fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broke>>> {
+        match &mut self.kind {
+            Kind::Plain(read, rest) => {
+                if let Some(read) = read.take() {
+                    return Poll::Ready(Some(Ok(Frame::data(read))));
+                }
+                let Some(body) = rest else { return Poll::Ready(None) };
+                let frame = ready!(Pin::new(body).poll_frame(cx));
+                Poll::Ready(frame.map(|frame| frame.map_err(Broke::upstream)))
+            }
+            Kind::Events(events) => events.poll_frame(cx),
+        }
+    }
+
+    pub(crate) fn is_end_stream(&self) -> bool {
+        match &self.kind {
+            Kind::Plain(None, rest) => rest.as_ref().is_none_or(http_body::Body::is_end_stream),
+            Kind::Plain(Some(_), _) | Kind::Events(_) => false,
+        }
+    }
+
+    pub(crate) fn size_hint(&self) -> SizeHint {
+        match &self.kind {
+            Kind::Plain(read, rest) => {
+                let read = read.as_ref().map_or(0, |read| read.len() as u64);
+                let rest = rest.as_ref().map_or_else(|| SizeHint::with_exact(0), http_body::Body::size_hint);
+                match rest.exact() {
+                    Some(rest) => SizeHint::with_exact(read + rest),
+                    None => SizeHint::default(),
+                }
+            }
+            Kind::Events(_) => SizeHint::default(),
+        }
+    }
+}

@@ -1,0 +1,167 @@
+//! The body of a pod's answer, as it comes.
+
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+use tokio::time::Instant;
+
+use super::http1::Live;
+use super::http2::Lease;
+use super::patience::Patience;
+use super::pod::Pod;
+
+/// The body of an answer. At its end the connection goes back to its pod. Dropped before its end, it closes an
+/// HTTP/1.1 connection and resets an HTTP/2 stream: the pod sees that nobody listens any more.
+pub(crate) struct Answer {
+    body: Incoming,
+    carrier: Carrier,
+    bytes: u64,
+    /// When it was first waited for since the last piece.
+    waiting: Option<Instant>,
+    limit: Duration,
+}
+
+/// Where the rest of a body comes from.
+enum Carrier {
+    Http1(Arc<Pod>, Box<Live>),
+    Http2(#[expect(dead_code, reason = "counts as under way as long as it is kept")] Lease, Patience),
+    /// Nowhere: what is left has arrived, or the connection is over.
+    None,
+}
+
+/// Why the body of an answer broke off.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum AnswerError {
+    /// The connection broke.
+    #[error(transparent)]
+    Broken(#[from] hyper::Error),
+    /// Nothing came for as long as it may take.
+    #[error("the upstream was silent for {0:?}")]
+    Silent(Duration),
+}
+
+impl Answer {
+    pub(super) fn http1(body: Incoming, pod: &Arc<Pod>, live: Box<Live>, limit: Duration) -> Self {
+        let mut answer = Self::new(body, Carrier::Http1(Arc::clone(pod), live), limit);
+        answer.release();
+        answer
+    }
+
+    pub(super) fn http2(body: Incoming, lease: Lease, limit: Duration) -> Self {
+        Self::new(body, Carrier::Http2(lease, Patience::default()), limit)
+    }
+
+    const fn new(body: Incoming, carrier: Carrier, limit: Duration) -> Self {
+        Self { body, carrier, bytes: 0, waiting: None, limit }
+    }
+
+    #[cfg(test)]
+    /// The bytes that have been read, without what frames them.
+    pub(crate) const fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Gives an HTTP/1.1 connection back as soon as nothing more comes over it, even if not all has been read yet.
+    fn release(&mut self) {
+        if matches!(&self.carrier, Carrier::Http1(_, live) if live.is_free())
+            && let Carrier::Http1(pod, live) = std::mem::replace(&mut self.carrier, Carrier::None)
+        {
+            pod.give_back(live);
+        }
+    }
+
+    /// Moves the bytes of a connection along that nobody else moves.
+    fn drive(&mut self) {
+        match &mut self.carrier {
+            Carrier::Http1(_, live) => {
+                live.drive();
+                self.release();
+            }
+            Carrier::Http2(..) | Carrier::None => {}
+        }
+    }
+
+    /// Ready once nothing has come for too long.
+    fn poll_silence(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let patience = match &mut self.carrier {
+            Carrier::Http1(_, live) => &mut live.patience,
+            Carrier::Http2(_, patience) => patience,
+            // The next poll ends it.
+            Carrier::None => return Poll::Pending,
+        };
+        patience.poll(cx, *self.waiting.get_or_insert_with(Instant::now), self.limit)
+    }
+
+    fn poll_body(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        if let Carrier::Http2(..) = self.carrier {
+            return Pin::new(&mut self.body).poll_frame(cx);
+        }
+        // Only driving brings more, so nobody has to be woken for it.
+        let mut nobody = Context::from_waker(Waker::noop());
+        match Pin::new(&mut self.body).poll_frame(&mut nobody) {
+            Poll::Ready(frame) => Poll::Ready(frame),
+            Poll::Pending => {
+                self.drive();
+                let frame = Pin::new(&mut self.body).poll_frame(&mut nobody);
+                if let (Poll::Pending, Carrier::Http1(_, live)) = (&frame, &self.carrier) {
+                    live.ring_for(cx);
+                }
+                frame
+            }
+        }
+    }
+
+    /// After the last piece: a connection that is not free by now, because the request is still being sent, is closed.
+    fn finish(&mut self) {
+        self.drive();
+        self.carrier = Carrier::None;
+    }
+}
+
+impl Body for Answer {
+    type Data = Bytes;
+    type Error = AnswerError;
+
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, AnswerError>>> {
+        let this = self.get_mut();
+        let Poll::Ready(frame) = this.poll_body(cx) else {
+            return this.poll_silence(cx).map(|()| {
+                this.carrier = Carrier::None;
+                Some(Err(AnswerError::Silent(this.limit)))
+            });
+        };
+        this.waiting = None;
+        match &frame {
+            Some(Ok(frame)) => {
+                this.bytes += frame.data_ref().map_or(0, |data| data.len() as u64);
+                // A body of known length is not polled again after its last byte.
+                if this.body.is_end_stream() {
+                    this.finish();
+                }
+            }
+            Some(Err(_)) => this.carrier = Carrier::None,
+            None => this.finish(),
+        }
+        Poll::Ready(frame.map(|frame| frame.map_err(AnswerError::Broken)))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+impl fmt::Debug for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Answer").field("body", &self.body).field("bytes", &self.bytes).finish_non_exhaustive()
+    }
+}

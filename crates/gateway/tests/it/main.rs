@@ -1,0 +1,14 @@
+//! The gateway as clients and servers see it: replicas, pods and clients on sockets of this machine, in one process.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod admission;
+mod cells;
+mod federation;
+mod lifecycle;
+mod pinned;
+mod policy;
+mod retries;
+mod rounds;
+mod sessions;
+mod support;
