@@ -15,10 +15,9 @@ use serde::Serialize;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
-use tracing_subscriber::EnvFilter;
 
 use crate::usage::Usage;
-use crate::{keys, output, real};
+use crate::{keys, log, output};
 
 /// The flags of `anypod demo`.
 #[derive(Debug, clap::Args)]
@@ -54,7 +53,7 @@ struct Pod {
 ///
 /// A [`Usage`] when the port, the key file or the log filter is wrong; otherwise when signals cannot be caught.
 pub(crate) async fn run(args: DemoArgs) -> anyhow::Result<()> {
-    log_to_stderr()?;
+    log::to_stderr("warn")?;
     if args.stdio {
         return Ok(build(0, args.key_file.as_deref())?.serve_stdio().await?);
     }
@@ -107,19 +106,6 @@ fn reload(server: &Server, key_file: Option<&Path>) {
         }
         Err(error) => output::warning(&format!("still using the keys from before: {error}")),
     }
-}
-
-fn log_to_stderr() -> anyhow::Result<()> {
-    let filter = match real::log_filter() {
-        Some(text) => {
-            EnvFilter::try_new(&text).map_err(|error| Usage::new(format!("{}={text}: {error}", real::LOG_FILTER)))?
-        }
-        None => EnvFilter::new("warn"),
-    };
-    let coloured = output::colours_errors();
-    let subscriber =
-        tracing_subscriber::fmt().with_env_filter(filter).with_ansi(coloured).with_writer(io::stderr).finish();
-    tracing::subscriber::set_global_default(subscriber).context("logging is set up twice")
 }
 
 /// The signals, caught from the moment this exists.

@@ -5,16 +5,21 @@
 
 mod calling;
 mod demo;
+mod gateway;
 mod keys;
+mod log;
 mod output;
 mod real;
 mod up;
 mod usage;
 
+use std::io;
+use std::num::NonZero;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
+use tokio::runtime::Runtime;
 
 /// How long the process waits at its end for output that nobody reads.
 const LAST_OUTPUT: Duration = Duration::from_secs(1);
@@ -33,10 +38,12 @@ struct Cli {
 
 #[derive(Debug, clap::Subcommand)]
 enum Command {
-    /// Start pods and, in front of them, a plain round-robin.
-    Up(up::UpArgs),
+    /// Put the gateway before pods of your server, or before a demo that it starts.
+    Up(up::UpCommand),
     /// Serve the bundled demo as one pod.
     Demo(demo::DemoArgs),
+    /// Stand before many MCP servers of either era.
+    Gateway(Box<gateway::GatewayArgs>),
     /// Make, rotate or look at a key file.
     #[command(subcommand)]
     Keys(keys::KeysCommand),
@@ -49,7 +56,7 @@ fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return usage::refuse(&error),
     };
-    let runtime = match tokio::runtime::Runtime::new() {
+    let runtime = match runtime() {
         Ok(runtime) => runtime,
         Err(error) => return usage::fail(&anyhow::Error::new(error).context("no async runtime")),
     };
@@ -58,10 +65,21 @@ fn main() -> ExitCode {
     done.unwrap_or_else(|error| usage::fail(&error))
 }
 
+/// A thread for each core; where there is one core, no others, because passing work between threads costs and gains nothing.
+fn runtime() -> io::Result<Runtime> {
+    let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
+    let mut builder = match cores {
+        1 => tokio::runtime::Builder::new_current_thread(),
+        _ => tokio::runtime::Builder::new_multi_thread(),
+    };
+    builder.enable_all().build()
+}
+
 async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
-    match cli.command.unwrap_or(Command::Up(cli.up)) {
+    match cli.command.unwrap_or(Command::Up(cli.up.into())) {
         Command::Up(args) => up::run(args).await?,
         Command::Demo(args) => demo::run(args).await?,
+        Command::Gateway(args) => gateway::run(*args).await?,
         Command::Keys(command) => keys::run(&command)?,
         Command::Calling(command) => return Ok(calling::run(*command).await),
     }

@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
+use anypod_gateway::config::ConfigError;
 use clap::error::ErrorKind;
 
 use crate::output;
@@ -34,8 +35,13 @@ impl std::fmt::Display for Usage {
 
 impl std::error::Error for Usage {}
 
-/// Prints why the process ends and says with which code: 2 if the cause is a [`Usage`], otherwise 1.
+/// Prints why the process ends and says with which code: 2 if the cause is a [`Usage`] or a configuration, of which every
+/// problem has a line, otherwise 1.
 pub(crate) fn fail(error: &anyhow::Error) -> ExitCode {
+    if let Some(refused) = error.downcast_ref::<ConfigError>() {
+        refused.problems().iter().for_each(|problem| output::error(&problem.to_string()));
+        return ExitCode::from(USAGE);
+    }
     output::error(&format!("{error:#}"));
     match error.downcast_ref::<Usage>() {
         Some(_) => ExitCode::from(USAGE),

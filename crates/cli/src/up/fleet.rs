@@ -7,6 +7,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
 use super::pod::{Keeper, Plan, Running};
+use super::port::Port;
 use super::process::Order;
 
 /// Pods that are kept running. Dropped, they are killed.
@@ -19,14 +20,15 @@ pub(super) struct Fleet {
 }
 
 impl Fleet {
-    /// Starts `count` pods, all at once.
-    pub(super) fn start(plan: Plan, count: u16) -> Self {
+    /// Starts a pod on each of the ports, all at once.
+    pub(super) fn start(plan: Plan, ports: Vec<Port>) -> Self {
         let plan = Arc::new(plan);
+        let count = u16::try_from(ports.len()).unwrap_or(u16::MAX);
         let (orders, received) = watch::channel(Order::Serve);
-        let (first, started) = mpsc::channel(usize::from(count));
+        let (first, started) = mpsc::channel(ports.len().max(1));
         let mut pods = JoinSet::new();
-        for number in 1..=count {
-            let keeper = Keeper::new(number, Arc::clone(&plan), received.clone(), first.clone());
+        for (number, port) in (1..).zip(ports) {
+            let keeper = Keeper::new(number, port, Arc::clone(&plan), received.clone(), first.clone());
             pods.spawn(keeper.keep());
         }
         Self { count, orders, pods, started }

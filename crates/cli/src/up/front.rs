@@ -1,199 +1,144 @@
-//! The front: takes connections, gives each request to the pod whose turn it is, streams both ways.
+//! The front: the gateway, in this process.
 
-use std::convert::Infallible;
+use std::collections::BTreeMap;
 use std::io;
-use std::net::SocketAddr;
-use std::sync::Arc;
-use std::time::Duration;
+use std::net::{IpAddr, SocketAddr};
 
-use anypod_proto::code::Code;
-use bytes::Bytes;
-use http_body_util::{Either, Full};
-use hyper::body::Incoming;
-use hyper::header::{self, HeaderValue};
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper::{Request, Response, StatusCode};
-use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
-use tokio::task::JoinSet;
+use anypod_gateway::config::{Health, Problem, Time};
+use anypod_gateway::{Bound, Config, Gateway, StartError};
+use anypod_proto::seal::Ring;
+use tokio::sync::watch;
 
-use super::HEAD_LIMIT;
-use super::headers::{prepare, strip_hop_by_hop};
-use super::pool::SendError;
-use super::rotation::Rotation;
-use super::work::{Counted, Work};
+use super::UpArgs;
 use crate::usage::Usage;
 
-/// Clients connected at a time; more wait in the kernel's queue.
-const CLIENTS: usize = 8192;
-/// How long a client may take to send a request's head, and how long it may stay connected without a request.
-const HEAD_READ: Duration = Duration::from_secs(30);
-/// The pause after the system has refused to accept, as when no file descriptor is left.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-/// When a client that found no pod may come again: restarts take a moment.
-const RETRY_AFTER_SECS: u64 = 1;
+/// How often pods of our own are asked how they are: they are near, and few.
+const ASK_EVERY: Time = Time::from_secs(1);
+/// The longest time without a request for a pod of our own that has failed: it is started again sooner than others are.
+const LONGEST_PAUSE: Time = Time::from_secs(5);
 
-type Body = Either<Counted, Full<Bytes>>;
+/// Where pods of our own listen, by their numbers.
+pub(super) type Places = BTreeMap<u16, SocketAddr>;
 
-/// A round-robin reverse proxy that listens but does not serve yet.
-#[derive(Debug)]
+/// A gateway that listens but does not serve yet.
 pub(super) struct Front {
-    listener: TcpListener,
-    rotation: Arc<Rotation>,
+    bound: Bound,
+    stand: Stand,
 }
 
-/// A front that takes no more connections and finishes those it has.
-#[derive(Debug)]
-pub(super) struct Draining {
-    connections: JoinSet<()>,
-    work: Work,
+/// Where a gateway stands: before which pods.
+pub(super) struct Stand {
+    gateway: Gateway,
+    config: Config,
 }
 
 impl Front {
-    /// Takes the port.
+    /// Takes the port, before these URLs.
     ///
     /// # Errors
     ///
-    /// A [`Usage`] when the address cannot be listened on: taken, not ours, or not allowed.
-    pub(super) async fn bind(address: SocketAddr, rotation: Arc<Rotation>) -> anyhow::Result<Self> {
-        match TcpListener::bind(address).await {
-            Ok(listener) => Ok(Self { listener, rotation }),
-            Err(error) => Err(Usage::new(refusal(address, &error)).into()),
-        }
+    /// A [`Usage`] when a URL or a host cannot be used, or the address not be listened on.
+    pub(super) async fn before(urls: &[String], args: &UpArgs, ring: Option<Ring>) -> anyhow::Result<Self> {
+        Self::bind(config(urls, args), args, ring).await
     }
 
-    /// Where it listens; the port is the real one where 0 was asked for.
+    /// Takes the port, before pods that will be at these places and are left alone until [`Stand::before`] is told that
+    /// they are up.
     ///
     /// # Errors
     ///
-    /// When the system does not say.
-    pub(super) fn address(&self) -> io::Result<SocketAddr> {
-        self.listener.local_addr()
-    }
-
-    /// Serves until `stop` resolves, then closes the port and lets what is on its way finish.
-    pub(super) async fn serve(self, stop: impl Future) -> Draining {
-        let (stopping, stopped) = watch::channel(false);
-        let work = Work::default();
-        let clients = Arc::new(Semaphore::new(CLIENTS));
-        let mut connections = JoinSet::new();
-        let mut stop = std::pin::pin!(stop);
-        loop {
-            let accepted = tokio::select! {
-                biased;
-                _ = &mut stop => break,
-                Some(_) = connections.join_next() => continue,
-                accepted = self.accept(&clients) => accepted,
-            };
-            let Ok((stream, peer, slot)) = accepted else {
-                tokio::time::sleep(ACCEPT_PAUSE).await;
-                continue;
-            };
-            let connection = Connection { peer, rotation: Arc::clone(&self.rotation), work: work.clone() };
-            let stopped = stopped.clone();
-            connections.spawn(async move {
-                connection.run(stream, stopped).await;
-                drop(slot);
-            });
+    /// As [`Front::before`].
+    pub(super) async fn before_own(places: &Places, args: &UpArgs, ring: Option<Ring>) -> anyhow::Result<Self> {
+        let mut config = config(&urls(places), args);
+        for upstream in &mut config.upstream {
+            upstream.health.every = Time::from_secs(0);
         }
-        // Nobody is left to tell when there is no connection.
-        let _ = stopping.send(true);
-        Draining { connections, work }
+        Self::bind(config, args, ring).await
     }
 
-    async fn accept(
-        &self,
-        clients: &Arc<Semaphore>,
-    ) -> io::Result<(TcpStream, SocketAddr, tokio::sync::OwnedSemaphorePermit)> {
-        let slot = Arc::clone(clients).acquire_owned().await.map_err(io::Error::other)?;
-        let (stream, peer) = self.listener.accept().await?;
-        Ok((stream, peer, slot))
-    }
-}
-
-impl Draining {
-    /// Resolves when every call has been answered. Streams that only listen are not waited for.
-    pub(super) async fn calls_done(&self) {
-        self.work.done().await;
-    }
-
-    /// Resolves when every connection has ended.
-    pub(super) async fn connections_closed(&mut self) {
-        while self.connections.join_next().await.is_some() {}
-    }
-}
-
-/// One client's connection.
-struct Connection {
-    peer: SocketAddr,
-    rotation: Arc<Rotation>,
-    work: Work,
-}
-
-impl Connection {
-    async fn run(&self, stream: TcpStream, mut stopped: watch::Receiver<bool>) {
-        // Without it, the small writes of an event stream wait for the client's acknowledgements.
-        let _ = stream.set_nodelay(true);
-        let service = service_fn(|request| async { Ok::<_, Infallible>(self.answer(request).await) });
-        let connection = http1::Builder::new()
-            .timer(TokioTimer::new())
-            .header_read_timeout(HEAD_READ)
-            .max_header_size(HEAD_LIMIT)
-            .serve_connection(TokioIo::new(stream), service);
-        let mut connection = std::pin::pin!(connection);
-        // A client that breaks off or talks nonsense is its own loss, and hyper has answered what can be answered.
-        tokio::select! {
-            _ = connection.as_mut() => return,
-            _ = stopped.wait_for(|stopped| *stopped) => {}
+    async fn bind(config: Config, args: &UpArgs, ring: Option<Ring>) -> anyhow::Result<Self> {
+        if let Err(error) = config.check() {
+            let texts: Vec<_> = error.problems().iter().map(Problem::text).collect();
+            return Err(Usage::new(texts.join("; ")).into());
         }
-        connection.as_mut().graceful_shutdown();
-        let _ = connection.await;
+        let gateway = Gateway::new(config.clone(), ring).map_err(|error| Usage::new(error.to_string()))?;
+        let bound = gateway.bind().await.map_err(|error| match error {
+            StartError::Listen { source, .. } => Usage::new(refusal(args.address(), &source)),
+            error => Usage::new(error.to_string()),
+        })?;
+        Ok(Self { bound, stand: Stand { gateway, config } })
     }
 
-    async fn answer(&self, request: Request<Incoming>) -> Response<Body> {
-        let begun = self.work.begin(&request);
-        let Some(mut request) = prepare(request, self.peer.ip()) else {
-            return refuse(StatusCode::BAD_REQUEST, "the request target has no path");
-        };
-        for pod in self.rotation.turn() {
-            match pod.send(request).await {
-                Ok(mut response) => {
-                    strip_hop_by_hop(response.headers_mut());
-                    return response.map(|body| Either::Left(begun.count(body)));
-                }
-                Err(SendError::NotSent(unsent, error)) => {
-                    tracing::warn!(pod = pod.number(), %error, "cannot be reached");
-                    request = *unsent;
-                }
-                Err(SendError::Broken(error)) => {
-                    tracing::warn!(pod = pod.number(), %error, "broke off");
-                    return refuse(StatusCode::BAD_GATEWAY, "the pod broke off before it answered");
-                }
-                Err(SendError::TooSlow) => {
-                    return refuse(StatusCode::GATEWAY_TIMEOUT, "the pod took too long to answer");
-                }
+    /// Where clients on this machine reach it; the port is the real one where 0 was asked for.
+    pub(super) fn url(&self) -> String {
+        self.bound.urls().into_iter().next().unwrap_or_default()
+    }
+
+    /// What serves, and what can be moved meanwhile.
+    pub(super) fn open(self) -> (Bound, Stand) {
+        (self.bound, self.stand)
+    }
+}
+
+impl Stand {
+    /// Stands before pods of our own at these places, and asks them how they are from now on.
+    ///
+    /// # Errors
+    ///
+    /// When the gateway does not take it.
+    pub(super) fn before(&self, places: &Places) -> anyhow::Result<()> {
+        let mut config = self.config.clone();
+        for upstream in &mut config.upstream {
+            upstream.pods = urls(places);
+            upstream.health = Health {
+                every: ASK_EVERY,
+                longest_pause: LONGEST_PAUSE,
+                // Round robin, and nothing else: who tries things out counts.
+                slow_start: Time::from_secs(0),
+                ..Health::default()
+            };
+        }
+        Ok(self.gateway.reload(config, None)?)
+    }
+
+    /// Goes along when pods move, for ever.
+    pub(super) async fn follow(&self, places: &mut watch::Receiver<Places>) {
+        while places.changed().await.is_ok() {
+            let now = places.borrow_and_update().clone();
+            if let Err(error) = self.before(&now) {
+                tracing::error!(%error, "the pods that were there stay");
             }
         }
-        let mut response = refuse(StatusCode::SERVICE_UNAVAILABLE, "no pod is up");
-        let retry = HeaderValue::from(RETRY_AFTER_SECS);
-        response.headers_mut().insert(header::RETRY_AFTER, retry);
-        response
+        std::future::pending().await
     }
 }
 
-/// An answer of the front's own. The body has not been read, so the request's id is not known.
-fn refuse(status: StatusCode, message: &str) -> Response<Body> {
-    let error = serde_json::json!({
-        "jsonrpc": "2.0",
-        "error": { "code": Code::InternalError.number(), "message": message },
-    });
-    let mut response = Response::new(Either::Right(Full::from(error.to_string())));
-    *response.status_mut() = status;
-    let json = HeaderValue::from_static("application/json");
-    response.headers_mut().insert(header::CONTENT_TYPE, json);
-    response
+fn urls(places: &Places) -> Vec<String> {
+    places.values().map(|address| format!("http://{address}/mcp")).collect()
+}
+
+fn config(urls: &[String], args: &UpArgs) -> Config {
+    let mut config = Config::of_upstreams(urls);
+    for listener in &mut config.listener {
+        listener.address = args.address().to_string();
+    }
+    config.limits.drain = Time::from_millis(u64::try_from(args.drain.as_millis()).unwrap_or(u64::MAX));
+    for route in &mut config.route {
+        route.hosts.clone_from(&args.allow_host);
+        // Who chooses an address means to be called by it, and no page can have its own name called so.
+        if !args.host.is_loopback() && !args.host.is_unspecified() {
+            route.hosts.push(authority(args.host));
+        }
+    }
+    config
+}
+
+/// An address as `Host` has it.
+fn authority(ip: IpAddr) -> String {
+    match ip {
+        IpAddr::V4(ip) => ip.to_string(),
+        IpAddr::V6(ip) => format!("[{ip}]"),
+    }
 }
 
 fn refusal(address: SocketAddr, error: &io::Error) -> String {
@@ -210,77 +155,5 @@ fn refusal(address: SocketAddr, error: &io::Error) -> String {
             format!("port {port} on {} needs privileges: choose one from 1024 with --port", address.ip())
         }
         _ => format!("cannot listen on {address}: {error}; choose others with --host and --port"),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::net::Ipv4Addr;
-
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
-
-    use super::*;
-    use crate::up::pool::Pool;
-
-    const ANY: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
-
-    /// What a client of a front over these pods reads for one request.
-    async fn answered(pods: &[SocketAddr]) -> String {
-        let rotation = Arc::new(Rotation::default());
-        for (number, pod) in (1..).zip(pods) {
-            rotation.join(Arc::new(Pool::new(number, *pod)));
-        }
-        let front = Front::bind(ANY, rotation).await.unwrap();
-        let mut client = TcpStream::connect(front.address().unwrap()).await.unwrap();
-        let request = b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
-        client.write_all(request).await.unwrap();
-        let mut answer = String::new();
-        let read = async {
-            client.read_to_string(&mut answer).await.unwrap();
-        };
-        front.serve(read).await;
-        answer
-    }
-
-    /// An address where nobody listens.
-    async fn nobody() -> SocketAddr {
-        TcpListener::bind(ANY).await.unwrap().local_addr().unwrap()
-    }
-
-    #[tokio::test]
-    async fn a_request_without_a_pod_is_503_and_says_when_to_come_again() {
-        for pods in [&[][..], &[nobody().await]] {
-            let answer = answered(pods).await;
-            assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
-            assert!(answer.contains("retry-after: 1\r\n"), "{answer}");
-        }
-    }
-
-    #[tokio::test]
-    async fn a_pod_that_refuses_the_connection_is_passed_over() {
-        let pod = TcpListener::bind(ANY).await.unwrap();
-        let pods = [nobody().await, pod.local_addr().unwrap()];
-        let serve = async {
-            let (mut stream, _) = pod.accept().await.unwrap();
-            stream.write_all(b"HTTP/1.1 204 No Content\r\n\r\n").await.unwrap();
-            stream
-        };
-        let (answer, _stream) = tokio::join!(answered(&pods), serve);
-        assert!(answer.starts_with("HTTP/1.1 204 "), "{answer}");
-    }
-
-    #[tokio::test]
-    async fn a_request_that_a_pod_has_seen_is_not_given_to_another() {
-        let [seen, other] = [TcpListener::bind(ANY).await.unwrap(), TcpListener::bind(ANY).await.unwrap()];
-        let pods = [seen.local_addr().unwrap(), other.local_addr().unwrap()];
-        let serve = async {
-            let (mut stream, _) = seen.accept().await.unwrap();
-            stream.read_u8().await.unwrap();
-        };
-        let answer = tokio::select! {
-            (answer, ()) = async { tokio::join!(answered(&pods), serve) } => answer,
-            _ = other.accept() => panic!("the other pod was asked"),
-        };
-        assert!(answer.starts_with("HTTP/1.1 502 "), "{answer}");
     }
 }

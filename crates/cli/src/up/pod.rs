@@ -1,22 +1,20 @@
 //! One pod of a fleet: started, watched, and started again with growing pauses when it ends.
 
-use std::collections::BTreeSet;
 use std::fmt;
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context as _;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::command::Template;
-use super::pool::Pool;
+use super::front::Places;
+use super::port::{Port, Ports};
 use super::process::{Order, Process};
 use super::ready::{Answers, ready};
-use super::rotation::Rotation;
 use crate::output;
 use crate::usage::Usage;
 
@@ -29,8 +27,6 @@ const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 /// A pod that has lived this long begins again with [`FIRST_PAUSE`].
 const STEADY: Duration = Duration::from_secs(10);
-/// How many ports are drawn before giving up.
-const PORT_DRAWS: usize = 100;
 
 /// What all pods of a fleet have in common.
 #[derive(Debug)]
@@ -41,10 +37,10 @@ pub(super) struct Plan {
     pub(super) answers: Answers,
     /// The key ring that the pods share.
     pub(super) key_file: Option<PathBuf>,
-    /// Where a pod that is up takes its turn.
-    pub(super) rotation: Arc<Rotation>,
-    /// The ports given out, so that two pods that start together do not get the same.
-    pub(super) ports: Mutex<BTreeSet<u16>>,
+    /// Where the pods are.
+    pub(super) places: watch::Sender<Places>,
+    /// The ports that they have.
+    pub(super) ports: Ports,
 }
 
 /// A pod that is up.
@@ -76,6 +72,9 @@ pub(super) struct Keeper {
     number: u16,
     plan: Arc<Plan>,
     orders: watch::Receiver<Order>,
+    /// Kept from one life to the next, so that the gateway finds the pod where it was; drawn anew after a life without an
+    /// answer, as someone else may have taken it meanwhile.
+    port: Option<Port>,
     /// Taken when the pod has come up for the first time.
     first: Option<FirstStart>,
 }
@@ -91,10 +90,15 @@ enum End {
 }
 
 impl Keeper {
-    /// A keeper of the pod with that number; `first` is told how its first start went.
-    pub(super) fn new(number: u16, plan: Arc<Plan>, orders: watch::Receiver<Order>, first: FirstStart) -> Self {
-        let first = Some(first);
-        Self { number, plan, orders, first }
+    /// A keeper of the pod with that number and port; `first` is told how its first start went.
+    pub(super) fn new(
+        number: u16,
+        port: Port,
+        plan: Arc<Plan>,
+        orders: watch::Receiver<Order>,
+        first: FirstStart,
+    ) -> Self {
+        Self { number, plan, orders, port: Some(port), first: Some(first) }
     }
 
     /// Runs until told to stop, or until the first start has failed for good.
@@ -134,16 +138,16 @@ impl Keeper {
     /// One life of the pod, from its start to its end.
     async fn live(&mut self) -> End {
         let plan = Arc::clone(&self.plan);
-        let port = match Port::draw(&plan.ports) {
+        let port = match self.port.take().map_or_else(|| plan.ports.draw(), Ok) {
             Ok(port) => port,
             Err(error) => return End::CannotStart(error),
         };
-        let command = plan.template.command(port.number, plan.key_file.as_deref());
+        let command = plan.template.command(port.number(), plan.key_file.as_deref());
         let mut process = match Process::start(self.number, command) {
             Ok(process) => process,
             Err(error) => return End::CannotStart(cannot_run(&plan.template, error)),
         };
-        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port.number));
+        let address = port.address();
         tokio::select! {
             biased;
             () = told_to_stop(&mut self.orders) => {
@@ -156,19 +160,17 @@ impl Keeper {
                 return End::CannotStart(anyhow::anyhow!("no answer on {address} within {START:?}"));
             },
         }
-        // Who reads that the pod is up may count on its turn.
-        plan.rotation.join(Arc::new(Pool::new(self.number, address)));
+        self.port = Some(port);
+        plan.places.send_if_modified(|places| places.insert(self.number, address) != Some(address));
         self.announce(process.pid(), address).await;
-        let end = tokio::select! {
+        tokio::select! {
             biased;
             () = told_to_stop(&mut self.orders) => {
                 process.finish(&mut self.orders).await;
                 End::Ordered
             }
             status = process.ended() => End::Fell(format!("ended ({})", said(status))),
-        };
-        plan.rotation.leave(self.number);
-        end
+        }
     }
 
     /// The first time, the fleet says it for all pods together.
@@ -207,34 +209,5 @@ fn cannot_run(template: &Template, error: io::Error) -> anyhow::Error {
             Usage::new(format!("'{program}' must not be run: give --pod a program with execute permission")).into()
         }
         _ => anyhow::Error::new(error).context(format!("cannot run '{program}'")),
-    }
-}
-
-/// A free loopback port, ours until this is dropped as far as this process can tell.
-struct Port<'a> {
-    number: u16,
-    taken: &'a Mutex<BTreeSet<u16>>,
-}
-
-impl<'a> Port<'a> {
-    fn draw(taken: &'a Mutex<BTreeSet<u16>>) -> anyhow::Result<Self> {
-        for _ in 0..PORT_DRAWS {
-            let number = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
-                .and_then(|listener| listener.local_addr())
-                .context("no free port for a pod")?
-                .port();
-            let mut ports = taken.lock().unwrap_or_else(PoisonError::into_inner);
-            if ports.insert(number) {
-                return Ok(Self { number, taken });
-            }
-        }
-        anyhow::bail!("no free port for a pod after {PORT_DRAWS} draws")
-    }
-}
-
-impl Drop for Port<'_> {
-    fn drop(&mut self) {
-        let mut ports = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
-        ports.remove(&self.number);
     }
 }

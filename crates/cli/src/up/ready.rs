@@ -11,8 +11,8 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 
-use super::HEAD_LIMIT;
-
+/// The longest head of an answer, in bytes.
+const HEAD_LIMIT: usize = 64 * 1024;
 /// How long one question may take.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// The pause between two questions.

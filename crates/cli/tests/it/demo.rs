@@ -132,15 +132,19 @@ fn the_curl_line_works_in_a_shell_and_reaches_one_pod_after_the_other() {
 #[test]
 fn a_booking_that_one_pod_began_is_finished_by_another() {
     let up = Supervisor::start(2, &[]);
+    let ports: BTreeSet<u64> = up.pods.iter().map(|(_, address)| u64::from(address.port())).collect();
     let arguments = json!({ "city": "oslo" });
-    let asked = call(up.address, "book", &arguments, &json!({}));
-    assert_eq!(asked["result"]["resultType"], "input_required", "{asked}");
-    let more = json!({ "requestState": asked["result"]["requestState"], "inputResponses": stay() });
-    let booked = call(up.address, "book", &arguments, &more)["result"]["structuredContent"].take();
-    assert_eq!(booked["price"], json!(2 * (170 * 3 / 2 + 12)), "{booked}");
-    assert_eq!(booked["guest"], "Ada");
-    let ports = BTreeSet::from([booked["quoted_by"].as_u64().unwrap(), booked["finished_by"].as_u64().unwrap()]);
-    assert_eq!(ports, up.pods.iter().map(|(_, address)| u64::from(address.port())).collect());
+    let book = || {
+        let asked = call(up.address, "book", &arguments, &json!({}));
+        assert_eq!(asked["result"]["resultType"], "input_required", "{asked}");
+        let more = json!({ "requestState": asked["result"]["requestState"], "inputResponses": stay() });
+        let booked = call(up.address, "book", &arguments, &more)["result"]["structuredContent"].take();
+        assert_eq!(booked["price"], json!(2 * (170 * 3 / 2 + 12)), "{booked}");
+        assert_eq!(booked["guest"], "Ada");
+        BTreeSet::from([booked["quoted_by"].as_u64().unwrap(), booked["finished_by"].as_u64().unwrap()])
+    };
+    // The gateway looks at the list of tools at first, for which a pod gives its turn.
+    assert!((0..3).any(|_| book() == ports));
 }
 
 #[test]

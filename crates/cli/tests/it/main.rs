@@ -4,6 +4,7 @@
 
 mod calling;
 mod demo;
+mod gateway;
 mod keys;
 mod pages;
 mod questions;

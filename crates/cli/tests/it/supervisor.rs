@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 
 /// How long a test waits for what must come; on a busy machine this may take a while.
-const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The binary under test.
 pub(crate) fn anypod() -> Command {
@@ -47,8 +47,18 @@ impl Supervisor {
 
     /// Runs `anypod up` on a port that the system picks, and waits until every pod is up.
     pub(crate) fn start(count: usize, more: &[&str]) -> Self {
+        let count_text = count.to_string();
+        Self::run(count, &[&["--pods", &count_text], more].concat())
+    }
+
+    /// Runs `anypod up` on a port that the system picks, before pods that run already.
+    pub(crate) fn before(urls: &[String]) -> Self {
+        Self::run(0, &urls.iter().map(String::as_str).collect::<Vec<_>>())
+    }
+
+    fn run(count: usize, more: &[&str]) -> Self {
         let mut child = anypod()
-            .args(["up", "--port", "0", "--pods", &count.to_string()])
+            .args(["up", "--port", "0"])
             .args(more)
             .env("TMPDIR", env!("CARGO_TARGET_TMPDIR"))
             .stdin(Stdio::null())
@@ -116,7 +126,8 @@ impl Drop for Supervisor {
     }
 }
 
-fn forward(source: impl Read + Send + 'static, lines: Sender<String>) {
+/// Sends the lines of a stream, until it ends.
+pub(crate) fn forward(source: impl Read + Send + 'static, lines: Sender<String>) {
     std::thread::spawn(move || {
         for line in BufReader::new(source).lines().map_while(Result::ok) {
             if lines.send(line).is_err() {

@@ -1,10 +1,11 @@
-//! `anypod up`: round robin, streams, restarts, and the end.
+//! `anypod up`: the gateway before pods of its own and of others, restarts, and the end.
 
 use std::collections::BTreeSet;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use rustix::process::{Pid, Signal, test_kill_process};
+use rustix::process::{Pid, Signal, kill_process, test_kill_process};
+use serde_json::{Value, json};
 
 use crate::supervisor::{Http, Supervisor, pod_command};
 
@@ -12,132 +13,127 @@ fn says(text: &str) -> impl Fn(&str) -> bool {
     move |line| line.contains(text)
 }
 
-/// Reads one chunk with one event of one line.
-fn next_event(http: &mut Http) -> String {
-    let [_length, event, _, _] = std::array::from_fn(|_| http.read_line());
-    event
+/// Sends a modern request for a method and a name.
+fn send(http: &mut Http, host: &str, method: &str, name: &str, mut params: Value) {
+    params["_meta"] = json!({
+        "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+        "io.modelcontextprotocol/clientCapabilities": {},
+        "progressToken": 1,
+    });
+    let body = json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params }).to_string();
+    let name = if name.is_empty() { String::new() } else { format!("Mcp-Name: {name}\r\n") };
+    http.send(&format!(
+        "POST /mcp HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json\r\n\
+         Accept: application/json, text/event-stream\r\nMCP-Protocol-Version: 2026-07-28\r\nMcp-Method: {method}\r\n\
+         {name}Content-Length: {}\r\n\r\n{body}",
+        body.len()
+    ));
 }
 
-#[test]
-fn alternates_strictly_per_request_on_one_connection() {
-    let up = Supervisor::with_test_pods(3, &[]);
+/// Calls a tool of the demo.
+fn call(http: &mut Http, name: &str, arguments: Value) {
+    send(http, "localhost", "tools/call", name, json!({ "name": name, "arguments": arguments }));
+}
+
+/// The process that answers next.
+fn whoami(http: &mut Http) -> i64 {
+    call(http, "whoami", json!({}));
+    let (head, body) = http.answer();
+    assert_eq!(head.status, 200, "{body}");
+    let answer: Value = serde_json::from_str(&body).unwrap();
+    answer["result"]["structuredContent"]["pid"].as_i64().unwrap()
+}
+
+/// A call that is under way: its first progress has come.
+fn countdown(up: &Supervisor, from: u8) -> Http {
     let mut http = up.connect();
-    let ports: Vec<String> = (0..9).map(|_| http.get("/who").1).collect();
-    let expected: Vec<String> = up.pods.iter().map(|(_, address)| address.port().to_string()).collect();
-    assert_eq!(ports.iter().collect::<BTreeSet<_>>(), expected.iter().collect());
-    for (index, port) in ports.iter().enumerate() {
-        assert_eq!(*port, ports[index % 3], "{ports:?}");
-    }
+    call(&mut http, "countdown", json!({ "from": from }));
+    assert_eq!(http.head().header("content-type"), Some("text/event-stream"));
+    http
+}
+
+fn is_there(pid: i32) -> bool {
+    test_kill_process(Pid::from_raw(pid).unwrap()).is_ok()
+}
+
+fn kill(pid: i32) {
+    kill_process(Pid::from_raw(pid).unwrap(), Signal::KILL).unwrap();
 }
 
 #[test]
-fn alternates_across_connections_too() {
-    let up = Supervisor::with_test_pods(2, &[]);
-    let ports: Vec<String> = (0..4).map(|_| up.connect().get("/who").1).collect();
-    assert_ne!(ports[0], ports[1]);
-    assert_eq!(ports[..2], ports[2..]);
-}
-
-#[test]
-fn keeps_the_host_and_takes_out_what_concerns_one_connection() {
-    let up = Supervisor::with_test_pods(1, &[]);
+fn alternates_strictly_per_request_on_one_connection_and_across() {
+    let up = Supervisor::start(3, &[]);
     let mut http = up.connect();
-    http.send(
-        "GET /headers HTTP/1.1\r\nHost: pods.example:1\r\nConnection: keep-alive, X-Hop\r\nX-Hop: 1\r\n\
-         Mcp-Name: add\r\n\r\n",
-    );
-    let (_, headers) = http.answer();
-    assert!(headers.contains(r#""host": "pods.example:1""#), "{headers}");
-    assert!(headers.contains(r#""mcp-name": "add""#), "{headers}");
-    assert!(headers.contains(r#""x-forwarded-for": "127.0.0.1""#), "{headers}");
-    assert!(headers.contains(r#""x-forwarded-proto": "http""#), "{headers}");
-    assert!(!headers.contains("x-hop") && !headers.contains("connection"), "{headers}");
+    let one: Vec<i64> = (0..6).map(|_| whoami(&mut http)).collect();
+    let across: Vec<i64> = (0..3).map(|_| whoami(&mut up.connect())).collect();
+    let expected: BTreeSet<i64> = up.pods.iter().map(|(pid, _)| i64::from(*pid)).collect();
+    assert_eq!(one[..3].iter().copied().collect::<BTreeSet<_>>(), expected);
+    assert_eq!((&one[..3], &one[..3]), (&one[3..], &across[..]));
 }
 
 #[test]
-fn streams_a_request_body_and_its_echo_before_the_body_has_ended() {
-    let up = Supervisor::with_test_pods(1, &[]);
-    let mut http = up.connect();
-    http.send("POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nfirst\r\n");
-    assert_eq!(http.head().status, 200);
-    assert_eq!([http.read_line(), http.read_line()], ["5", "first"]);
-    http.send("6\r\nsecond\r\n0\r\n\r\n");
-    assert_eq!([http.read_line(), http.read_line()], ["6", "second"]);
-    assert_eq!([http.read_line(), http.read_line()], ["0", ""]);
+fn answers_to_loopback_names_and_to_the_hosts_that_are_allowed() {
+    let up = Supervisor::start(1, &["--allow-host", "pods.example"]);
+    let mut status = |host: &str| {
+        let mut http = up.connect();
+        send(&mut http, host, "tools/call", "whoami", json!({ "name": "whoami", "arguments": {} }));
+        http.head().status
+    };
+    assert_eq!(["localhost:1", "127.0.0.1", "pods.example:1"].map(&mut status), [200; 3]);
+    assert_eq!(status("evil.example"), 403);
 }
 
 #[test]
-fn passes_each_event_on_at_once() {
-    let up = Supervisor::with_test_pods(1, &[]);
-    let mut http = up.connect();
-    http.send("GET /ticks HTTP/1.1\r\nHost: a\r\n\r\n");
-    let head = http.head();
-    assert_eq!(head.header("content-type"), Some("text/event-stream"));
-    for _ in 0..3 {
-        assert_eq!(next_event(&mut http), "data: tick");
-        up.connect().get("/release");
-    }
+fn a_client_that_leaves_ends_the_call_at_the_pod() {
+    let up = Supervisor::start(1, &[]);
+    let pod = up.pods[0].0;
+    drop(countdown(&up, 60));
+    // A pod that still had the call would wait for it before it ends.
+    kill_process(Pid::from_raw(pod).unwrap(), Signal::TERM).unwrap();
+    up.line(says("pod 1 ended (exit status: 0)"));
 }
 
 #[test]
-fn a_client_that_leaves_ends_the_call_and_the_stream_at_the_pod() {
-    let up = Supervisor::with_test_pods(1, &[]);
-    let mut call = up.connect();
-    call.send("GET /slow HTTP/1.1\r\nHost: a\r\n\r\n");
-    up.line(says("pod 1 | slow began"));
-    drop(call);
-    up.line(says("pod 1 | slow given up"));
-    let mut stream = up.connect();
-    stream.send("GET /ticks HTTP/1.1\r\nHost: a\r\n\r\n");
-    stream.head();
-    drop(stream);
-    up.line(says("pod 1 | ticks given up"));
-}
-
-#[test]
-fn a_dead_pod_is_started_again_and_said_so() {
-    let up = Supervisor::with_test_pods(2, &[]);
-    let mut stream = up.connect();
-    stream.send("GET /ticks HTTP/1.1\r\nHost: a\r\n\r\n");
-    stream.head();
-    let mut listener = up.connect();
-    listener.send("GET /ticks HTTP/1.1\r\nHost: a\r\n\r\n");
-    listener.head();
-    // The third request goes to the pod that holds the first stream.
-    let (head, _) = up.connect().get("/die");
-    assert_eq!(head.status, 502);
+fn a_dead_pod_is_started_again_on_its_port_and_costs_no_request() {
+    let up = Supervisor::start(2, &[]);
+    let (pid, address) = up.pods[0];
+    kill(pid);
     let said = up.line(says("starting it again"));
-    assert!(said.starts_with("pod 1 ended (exit status: 3)"), "{said}");
-    assert!(!stream.rest().ends_with("0\r\n\r\n"), "the stream must not look complete");
-    assert_eq!(next_event(&mut listener), "data: tick");
-    Http::connect(up.pods[1].1).get("/release");
-    assert_eq!(next_event(&mut listener), "data: tick", "the other pod's stream goes on");
-    up.line(says("pod 1 is up again: pid "));
+    assert!(said.starts_with("pod 1 ended (signal: 9 (SIGKILL))"), "{said}");
     let mut http = up.connect();
-    let ports: BTreeSet<String> = (0..4).map(|_| http.get("/who").1).collect();
-    assert_eq!(ports.len(), 2);
+    let answered: Vec<i64> = (0..4).map(|_| whoami(&mut http)).collect();
+    assert!(!answered.contains(&i64::from(pid)), "{answered:?}");
+    let again = up.line(says("pod 1 is up again: pid "));
+    assert!(again.ends_with(&format!(", {address}")), "{again}");
+    let end = std::time::Instant::now() + crate::supervisor::PATIENCE;
+    while whoami(&mut http) == i64::from(up.pods[1].0) {
+        assert!(std::time::Instant::now() < end, "the pod gets no request although it is up again");
+    }
 }
 
 #[test]
-fn a_pod_that_breaks_off_before_it_answers_is_502() {
-    let up = Supervisor::with_test_pods(1, &[]);
-    let mut http = up.connect();
-    let (head, body) = http.get("/abort");
-    assert_eq!(head.status, 502);
-    assert!(body.contains("-32603"), "{body}");
-    assert_eq!(http.get("/who").0.status, 200);
+fn a_call_whose_pod_dies_does_not_look_complete() {
+    let up = Supervisor::start(1, &[]);
+    let mut call = countdown(&up, 60);
+    kill(up.pods[0].0);
+    let rest = call.rest();
+    assert!(!rest.contains("Lift-off!"), "{rest}");
+    assert!(rest.contains("\"error\"") || !rest.ends_with("0\r\n\r\n"), "{rest}");
 }
 
 #[test]
-fn a_length_beside_chunks_does_not_cut_the_body() {
-    let up = Supervisor::with_test_pods(1, &[]);
+fn urls_are_stood_before_and_nothing_is_started() {
+    let pods = Supervisor::start(2, &[]);
+    let urls: Vec<String> = pods.pods.iter().map(|(_, address)| format!("http://{address}/mcp")).collect();
+    let mut up = Supervisor::before(&urls);
+    assert!(up.greeting[0].ends_with("/mcp round robin over 2 pods; Ctrl-C stops"), "{:?}", up.greeting);
+    assert!(up.greeting[1].contains("server/discover"), "{:?}", up.greeting);
     let mut http = up.connect();
-    http.send(
-        "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n\
-         6\r\nlonger\r\n0\r\n\r\n",
-    );
-    assert_eq!(http.head().status, 200);
-    assert_eq!([http.read_line(), http.read_line()], ["6", "longer"]);
+    let pids: BTreeSet<i64> = (0..2).map(|_| whoami(&mut http)).collect();
+    assert_eq!(pids, pods.pods.iter().map(|(pid, _)| i64::from(*pid)).collect());
+    up.signal(Signal::TERM);
+    assert_eq!(up.ended().code(), Some(0));
+    assert!(pods.pods.iter().all(|(pid, _)| is_there(*pid)));
 }
 
 #[test]
@@ -145,32 +141,30 @@ fn refuses_a_head_that_is_too_long() {
     let up = Supervisor::with_test_pods(1, &[]);
     let mut http = up.connect();
     let long = "a".repeat(70_000);
-    http.send(&format!("GET /who HTTP/1.1\r\nHost: a\r\nX-Long: {long}\r\n\r\n"));
+    http.send(&format!("GET /mcp HTTP/1.1\r\nHost: localhost\r\nX-Long: {long}\r\n\r\n"));
     assert_eq!(http.head().status, 431);
 }
 
 #[test]
 fn sigterm_lets_a_call_finish_and_then_stops_everything() {
-    let mut up = Supervisor::with_test_pods(2, &["--drain", "60s"]);
-    let mut call = up.connect();
-    call.send("GET /slow HTTP/1.1\r\nHost: a\r\n\r\n");
-    up.line(says("pod 1 | slow began"));
+    let mut up = Supervisor::start(2, &["--drain", "60s"]);
+    let mut call = countdown(&up, 1);
     up.signal(Signal::TERM);
     up.line(says("stopping"));
-    Http::connect(up.pods[0].1).get("/release");
-    assert_eq!(call.answer().1, "slow done");
+    assert!(call.rest().contains("Lift-off!"));
     assert_eq!(up.ended().code(), Some(0));
     for (pid, _) in &up.pods {
-        assert!(test_kill_process(Pid::from_raw(*pid).unwrap()).is_err(), "pod {pid} is still there");
+        assert!(!is_there(*pid), "pod {pid} is still there");
     }
 }
 
 #[test]
 fn a_listening_stream_does_not_hold_up_the_end() {
-    let mut up = Supervisor::with_test_pods(1, &["--drain", "60m"]);
+    let mut up = Supervisor::start(1, &["--drain", "60m"]);
     let mut stream = up.connect();
-    stream.send("POST /ticks HTTP/1.1\r\nHost: a\r\nMcp-Method: subscriptions/listen\r\nContent-Length: 0\r\n\r\n");
-    stream.head();
+    let wanted = json!({ "notifications": { "toolsListChanged": true } });
+    send(&mut stream, "localhost", "subscriptions/listen", "", wanted);
+    assert_eq!(stream.head().status, 200);
     up.signal(Signal::TERM);
     assert_eq!(up.ended().code(), Some(0));
 }
@@ -181,15 +175,13 @@ fn a_pod_that_ignores_sigterm_is_killed_when_the_budget_is_used_up() {
     let mut up = Supervisor::start(1, &["--drain", "1ms", "--pod", &pod]);
     up.signal(Signal::TERM);
     assert_eq!(up.ended().code(), Some(0));
-    assert!(test_kill_process(Pid::from_raw(up.pods[0].0).unwrap()).is_err());
+    assert!(!is_there(up.pods[0].0));
 }
 
 #[test]
 fn a_second_signal_stops_at_once() {
-    let mut up = Supervisor::with_test_pods(1, &["--drain", "60m"]);
-    let mut call = up.connect();
-    call.send("GET /slow HTTP/1.1\r\nHost: a\r\n\r\n");
-    up.line(says("pod 1 | slow began"));
+    let mut up = Supervisor::start(1, &["--drain", "60m"]);
+    let _call = countdown(&up, 60);
     up.signal(Signal::INT);
     up.line(says("stopping"));
     up.signal(Signal::INT);
@@ -200,8 +192,7 @@ fn a_second_signal_stops_at_once() {
 fn pods_share_a_key_file_of_the_owner_only_that_is_removed_at_the_end() {
     let pod = format!("{} {{key-file}}", pod_command());
     let mut up = Supervisor::start(2, &["--pod", &pod]);
-    let mut http = up.connect();
-    let [one, other] = [http.get("/keys").1, http.get("/keys").1];
+    let [one, other] = [0, 1].map(|index| Http::connect(up.pods[index].1).get("/keys").1);
     assert_eq!(one, other);
     let mode = std::fs::metadata(&one).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);

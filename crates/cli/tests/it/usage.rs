@@ -39,8 +39,12 @@ fn a_bad_flag_is_one_line() {
         &["up", "--port", "65536"],
         &["up", "--host", "nowhere"],
         &["up", "--drain", "soon"],
+        &["up", "http://a/mcp", "--pods", "2"],
         &["frobnicate"],
         &["keys", "show"],
+        &["gateway", "--port", "many"],
+        &["gateway", "--config", "anypod.toml", "--upstream", "http://a/mcp"],
+        &["gateway", "check"],
     ] {
         let line = refused(args);
         assert!(line.contains("--help"), "{line}");
@@ -82,8 +86,26 @@ fn a_key_file_that_is_missing_or_bad_is_one_line() {
 }
 
 #[test]
+fn a_gateway_before_nothing_or_before_no_url_is_one_line() {
+    let line = refused(&["gateway"]);
+    assert!(line.contains("--upstream") && line.contains("--config"), "{line}");
+    let line = refused(&["gateway", "--port", "0", "--upstream", "a:9000", "--upstream", "b:9000"]);
+    assert!(line.contains("\"a:9000\"") && line.contains("\"b:9000\""), "{line}");
+    let line = refused(&["gateway", "--config", "no-such-file.toml"]);
+    assert!(line.contains("no-such-file.toml"), "{line}");
+}
+
+#[test]
+fn a_pod_to_stand_before_that_is_no_url_and_a_host_that_is_none_are_one_line() {
+    let line = refused(&["up", "--port", "0", "a:9000", "b:9000"]);
+    assert!(line.contains("\"a:9000\"") && line.contains("\"b:9000\""), "{line}");
+    let line = refused(&["up", "--port", "0", "--allow-host", "http://a"]);
+    assert!(line.contains("http://a"), "{line}");
+}
+
+#[test]
 fn help_is_no_error() {
-    for args in [&["--help"][..], &["up", "--help"], &["--version"]] {
+    for args in [&["--help"][..], &["up", "--help"], &["gateway", "--help"], &["--version"]] {
         let output = anypod().args(args).output().unwrap();
         assert_eq!(output.status.code(), Some(0), "{args:?}");
         assert_eq!(output.stderr, b"", "{args:?}");

@@ -9,7 +9,8 @@ const HEIGHTS: [(&str, u8); 7] =
 
 /// What the tests of a crate may depend on besides what stands below it: the means of testing, and the other side of
 /// the wire. The server's tests do without the client, so that each has one that it is not tested with.
-const FOR_TESTS: [(&str, &str); 3] = [("client", "server"), ("client", "testkit"), ("server", "testkit")];
+const FOR_TESTS: [(&str, &str); 4] =
+    [("client", "server"), ("client", "testkit"), ("server", "testkit"), ("gateway", "testkit")];
 
 /// What has to do with the outside world, with time or with chance.
 const IMPURE: [&str; 10] =

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::{names, none, read, root, sources};
 
-const PAGES: [&str; 7] = [
+const PAGES: [&str; 8] = [
     "README.md",
     "ARCHITECTURE.md",
     "CONTRIBUTING.md",
@@ -12,6 +12,7 @@ const PAGES: [&str; 7] = [
     "CHANGELOG.md",
     "docs/client.md",
     "docs/command-line.md",
+    "docs/gateway-configuration.md",
 ];
 
 /// Text between backticks and the targets of links, outside of fenced blocks.
