@@ -8,14 +8,11 @@
 // Prints `ok NAME`, `FAIL NAME: reason` or `n/a NAME: why` per feature; exits 1 when one failed, 2 on misuse.
 
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { Client, StreamableHTTPClientTransport } from '@modelcontextprotocol/client';
 import { StdioClientTransport } from '@modelcontextprotocol/client/stdio';
-
-const FEATURE_LIMIT_MS = 20_000;
-const REQUEST_LIMIT_MS = 10_000;
-const REVISIONS = { modern: '2026-07-28', legacy: '2025-11-25' };
+import {
+  FEATURE_LIMIT_MS, NotApplicable, REQUEST_LIMIT_MS, REVISIONS, check, fill, occurrences, text, until, watchedFetch,
+} from './check.mjs';
 
 const options = parse(process.argv.slice(2));
 const modern = options.era === 'modern';
@@ -26,8 +23,6 @@ const seen = { getStreams: 0, stderr: '' };
 /** Questions that the server asked, as the SDK handed them to us. */
 const asked = { elicitations: [], samplings: [] };
 let toolsChanged = 0;
-
-class NotApplicable extends Error {}
 
 const features = {
   async connect(client) {
@@ -203,7 +198,7 @@ function newClient() {
 }
 
 function newTransport() {
-  if (options.url) return new StreamableHTTPClientTransport(new URL(options.url), { fetch: watchedFetch });
+  if (options.url) return new StreamableHTTPClientTransport(new URL(options.url), { fetch: watchedFetch(seen) });
   const [command, ...args] = options.stdio;
   const transport = new StdioClientTransport({ command, args, stderr: 'pipe' });
   transport.stderr.on('data', (bytes) => {
@@ -212,57 +207,9 @@ function newTransport() {
   return transport;
 }
 
-async function watchedFetch(url, init) {
-  const response = await fetch(url, init);
-  const streams = response.headers.get('content-type')?.startsWith('text/event-stream');
-  if (init?.method === 'GET' && response.ok && streams) seen.getStreams += 1;
-  return response;
-}
-
-/** An answer that satisfies a form's schema. */
-function fill(schema) {
-  const values = { string: 'testuser', integer: 7, number: 7.5, boolean: true, array: [] };
-  const answer = (field) => {
-    if (field.enum) return field.enum[0];
-    if (field.oneOf) return field.oneOf[0].const;
-    return field.format === 'email' ? 'testuser@example.com' : values[field.type];
-  };
-  return Object.fromEntries(Object.entries(schema.properties).map(([name, field]) => [name, answer(field)]));
-}
-
-function text(result) {
-  return result.content.map((block) => block.text ?? '').join('\n');
-}
-
 function cancellations() {
-  const logs = options.url ? options.logs.map((path) => readFileSync(path, 'utf8')).join('\n') : seen.stderr;
-  return logs.split('cancelled test_slow').length - 1;
-}
-
-async function until(holds, complaint, limit = 5_000) {
-  for (const end = Date.now() + limit; !holds(); await sleep(20)) {
-    assert.ok(Date.now() < end, complaint);
-  }
-}
-
-/** Prints the feature's line and tells whether it failed. */
-async function check(name, run) {
-  const limit = new AbortController();
-  try {
-    const late = sleep(FEATURE_LIMIT_MS, undefined, { signal: limit.signal }).then(() => {
-      throw new Error(`no end within ${FEATURE_LIMIT_MS} ms`);
-    });
-    late.catch(() => {});
-    await Promise.race([run(), late]);
-    console.log(`ok ${name}`);
-  } catch (error) {
-    if (error instanceof NotApplicable) console.log(`n/a ${name}: ${error.message}`);
-    else console.log(`FAIL ${name}: ${String(error?.message ?? error).replaceAll(/\s+/g, ' ')}`);
-    return !(error instanceof NotApplicable);
-  } finally {
-    limit.abort();
-  }
-  return false;
+  const line = 'cancelled test_slow';
+  return options.url ? occurrences(options.logs, line) : seen.stderr.split(line).length - 1;
 }
 
 function parse(args) {

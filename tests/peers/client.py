@@ -25,19 +25,7 @@ from mcp import Client, MCPError, StdioServerParameters
 from mcp.client.stdio import stdio_client
 from mcp.client.streamable_http import streamable_http_client
 
-FEATURE_LIMIT = 20.0
-REQUEST_LIMIT = 10.0
-REVISIONS = {"modern": "2026-07-28", "legacy": "2025-11-25"}
-
-
-class NotApplicable(Exception):
-    """The SDK or the era has no such feature."""
-
-
-def expect(holds: object, complaint: str) -> None:
-    """Fails the feature with the complaint unless `holds` is true."""
-    if not holds:
-        raise AssertionError(complaint)
+from check import FEATURE_LIMIT, REQUEST_LIMIT, REVISIONS, NotApplicable, check, expect, fill, reason, text, until
 
 
 class Peer:
@@ -247,56 +235,6 @@ class Peer:
         streams = response.headers.get("content-type", "").startswith("text/event-stream")
         if response.request.method == "GET" and response.is_success and streams:
             self.get_streams += 1
-
-
-def fill(schema: dict) -> dict:
-    """An answer that satisfies a form's schema."""
-    values = {"string": "testuser", "integer": 7, "number": 7.5, "boolean": True, "array": []}
-
-    def answer(field: dict) -> object:
-        if "enum" in field:
-            return field["enum"][0]
-        if "oneOf" in field:
-            return field["oneOf"][0]["const"]
-        return "testuser@example.com" if field.get("format") == "email" else values[field["type"]]
-
-    return {name: answer(field) for name, field in schema["properties"].items()}
-
-
-def text(result: types.CallToolResult) -> str:
-    """The texts of a tool's answer."""
-    return "\n".join(block.text for block in result.content if isinstance(block, types.TextContent))
-
-
-async def until(holds: Callable[[], bool], complaint: str) -> None:
-    """Waits up to five seconds for the condition."""
-    with anyio.move_on_after(5):
-        while not holds():
-            await anyio.sleep(0.02)
-        return
-    raise AssertionError(complaint)
-
-
-async def check(name: str, run: Callable[[], Awaitable[None]]) -> bool:
-    """Prints the feature's line and tells whether it failed."""
-    try:
-        with anyio.fail_after(FEATURE_LIMIT):
-            await run()
-    except NotApplicable as why:
-        print(f"n/a {name}: {why}", flush=True)
-    except Exception as error:  # whatever the SDK raises is the feature's failure, not the script's
-        print(f"FAIL {name}: {reason(error)}", flush=True)
-        return True
-    else:
-        print(f"ok {name}", flush=True)
-    return False
-
-
-def reason(error: BaseException) -> str:
-    """The first cause of an error on one line."""
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return " ".join(f"{type(error).__name__}: {error}".split())
 
 
 async def run(options: argparse.Namespace) -> int:

@@ -4,8 +4,8 @@
 //
 // The topology is how the server was put up, or `client` where the suite tried our client. Prints `ok SCENARIO` or
 // `FAIL SCENARIO: reason` per scenario, `note …` for what the baseline excuses, and at the end `score REQUIRED BEYOND`,
-// each as passed/all. Counts scenarios, not checks, and by itself: the suite's own exit code knows neither a scenario
-// that did not run nor one whose checks were all skipped.
+// each as passed/all; what the baseline lists under `cannot` is no pass. Counts scenarios, not checks, and by itself: the
+// suite's own exit code knows neither a scenario that did not run nor one whose checks were all skipped.
 
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
@@ -24,6 +24,8 @@ const required = read(new URL(`requirements/${revision}.yaml`, suite))[leg];
 const judged = required.filter((scenario) => !pending.includes(scenario));
 const beyond = baseline.also[leg][revision] ?? [];
 const expected = baseline.expected[topology][revision] ?? [];
+/** What excuses the scenario, but does not count as passed. */
+const cannot = baseline.cannot?.[topology]?.[revision] ?? {};
 const skipped = baseline.skipped[leg]?.[revision] ?? [];
 
 /** Where the results of each scenario are. */
@@ -33,10 +35,13 @@ for (const path of readdirSync(results, { recursive: true }).filter((path) => ba
   if (scenario) ran.set(scenario, join(results, dirname(path)));
 }
 
-for (const entry of [...expected, ...skipped]) {
+for (const entry of [...expected, ...skipped, ...Object.keys(cannot)]) {
   if (![...judged, ...beyond].includes(entry.split(':')[0])) {
     console.log(`FAIL baseline: ${entry} names no scenario that is judged`);
   }
+}
+for (const [entry, reason] of Object.entries(cannot)) {
+  if (!reason) console.log(`FAIL baseline: ${entry} has no reason`);
 }
 for (const scenario of pending.filter((scenario) => required.includes(scenario))) {
   if (judge(scenario).length === 0) console.log(`FAIL ${scenario}: passes: remove it from baseline.yaml`);
@@ -52,7 +57,7 @@ function passes(scenario) {
   }
   const problems = judge(scenario);
   console.log(problems.length === 0 ? `ok ${scenario}` : `FAIL ${scenario}: ${problems.join('; ')}`);
-  return problems.length === 0;
+  return problems.length === 0 && !Object.keys(cannot).some((entry) => entry.startsWith(`${scenario}:`));
 }
 
 function judge(scenario) {
@@ -64,9 +69,13 @@ function judge(scenario) {
     const entry = `${scenario}:${id}`;
     const bad = check.status === 'FAILURE' || check.status === 'WARNING';
     const message = `${id}: ${check.errorMessage ?? check.description}`.replaceAll(/\s+/g, ' ');
-    if (bad && expected.includes(entry)) console.log(`note ${scenario}: expected ${check.status} of ${message}`);
+    if (bad && entry in cannot) console.log(`note ${scenario}: cannot ${id}: ${cannot[entry].trim()}`);
+    else if (bad && expected.includes(entry)) console.log(`note ${scenario}: expected ${check.status} of ${message}`);
     else if (bad) problems.push(`${check.status} of ${message}`);
-    else if (check.status === 'SUCCESS' && expected.includes(entry)) problems.push(`${id} passes: remove it from baseline.yaml`);
+    else if (check.status === 'SUCCESS' && (expected.includes(entry) || entry in cannot)) problems.push(`${id} passes: remove it from baseline.yaml`);
+  }
+  for (const entry of Object.keys(cannot).filter((entry) => entry.startsWith(`${scenario}:`))) {
+    if (!checks.has(entry.slice(scenario.length + 1))) problems.push(`${entry} does not run: remove it from baseline.yaml`);
   }
   return problems;
 }

@@ -49,8 +49,16 @@ conform_client() {
     done
 }
 
-# judged TOPOLOGY REVISION ARGUMENT...: runs and judges the suite; the results stay beside the logs.
+# judged TOPOLOGY REVISION ARGUMENT...: runs and judges the suite.
 judged() {
+    local verdict=$logs/conformance-$1-$2.verdict
+    tried "$@"
+    grep '^note ' "$verdict" | grep -v ': pending$' || true
+    tally "conformance $1 $2" "$verdict"
+}
+
+# tried TOPOLOGY REVISION ARGUMENT...: runs the suite; results and verdict stay beside the logs.
+tried() {
     local topology=$1 revision=$2 results=$logs/conformance-$1-$2 log score
     shift 2
     log=$results.log
@@ -59,8 +67,6 @@ judged() {
     timeout --kill-after=10 300 "$node" tests/peers/node_modules/@modelcontextprotocol/conformance/dist/index.js \
         "$@" --requirements "$revision" --output-dir "$results" >"$log" 2>&1 </dev/null || true
     "$node" tests/peers/judge.mjs "$results" "$topology" "$revision" >"$results.verdict" 2>>"$log" || true
-    grep '^note ' "$results.verdict" | grep -v ': pending$' || true
-    tally "conformance $topology $revision" "$results.verdict"
     read -ra score < <(sed -n 's/^score //p' "$results.verdict") || true
     scores+=("$topology" "$revision" "${score[0]-?}" "${score[1]-?}")
 }

@@ -1,9 +1,10 @@
 # shellcheck shell=bash
 # The server under test and the ways to put it up. Everything is on loopback; pods choose their ports.
 
-built=${CARGO_TARGET_DIR:-target}/release
+built=${BUILT:-${CARGO_TARGET_DIR:-target}/release}
 keys=$logs/keys
 fixture=()
+pods=()
 
 # build_fixture: leaves the fixture's command in $fixture and a fresh key ring in $keys.
 build_fixture() {
@@ -12,38 +13,66 @@ build_fixture() {
         return
     fi
     [ ${#fixture[@]} -eq 0 ] || return 0
-    need_rust || return
-    step 'build fixture' 1500 cargo build --release --locked --workspace --bin anypod \
-        --example conformance --example conformance_client --example exercise || return
+    if [ -z "${BUILT-}" ]; then
+        need_rust || return
+        step 'build fixture' 1500 cargo build --release --locked --workspace --bin anypod \
+            --example conformance --example conformance_client --example exercise || return
+    fi
     rm -f "$keys"
     step 'make keys' 10 "$built/anypod" keys new --out "$keys" || return
     fixture=("$built/examples/conformance" --key-file "$keys")
 }
 
-# one_pod NAME ARGUMENT...: leaves its URL in $REPLY.
+# pod NAME COMMAND...: leaves its URL in $REPLY.
+pod() {
+    start "$@"
+    started "$1" '^listening on (http://[^ ;]+).*'
+}
+
+# one_pod NAME ARGUMENT...: a pod of the fixture.
 one_pod() {
     local name=$1
     shift
-    start "$name" "${fixture[@]}" --port 0 "$@"
-    started "$name" '^listening on (http://[^ ]+)$'
+    pod "$name" "${fixture[@]}" --port 0 "$@"
 }
 
-# behind_nginx NAME ARGUMENT...: two pods, NAME-a and NAME-b, in plain round robin; leaves nginx's URL in $REPLY.
-behind_nginx() {
-    local name=$1 prefix=$logs/$1-nginx a b port
+# two_pods NAME COMMAND...: NAME-a and NAME-b; leaves their URLs in $pods.
+two_pods() {
+    local name=$1
     shift
-    one_pod "$name-a" "$@" || return
-    a=${REPLY#http://}
-    one_pod "$name-b" "$@" || return
-    b=${REPLY#http://}
+    pods=()
+    pod "$name-a" "$@" && pods+=("$REPLY") && pod "$name-b" "$@" && pods+=("$REPLY")
+}
+
+# round_robin NAME URL URL: nginx in front of two pods; leaves its URL in $REPLY.
+round_robin() {
+    local name=$1-nginx a=${2#http://} b=${3#http://} prefix=$logs/$1-nginx port
     free_port
     port=$REPLY
     rm -rf "$prefix" && mkdir -p "$prefix"
     sed -e "s/@PORT@/$port/" -e "s/@POD_A@/${a%%/*}/" -e "s/@POD_B@/${b%%/*}/" tests/peers/nginx.conf.in \
         >"$prefix/nginx.conf"
-    start "$name-nginx" nginx -p "$prefix" -c nginx.conf -e stderr
-    started "$name-nginx" '.*(start worker process|using the "epoll" event method).*' || return
+    start "$name" nginx -p "$prefix" -c nginx.conf -e stderr
+    started "$name" '.*(start worker process|using the "epoll" event method).*' || return
     REPLY=http://127.0.0.1:$port/mcp
+}
+
+# behind_nginx NAME ARGUMENT...: two pods of the fixture in plain round robin; leaves nginx's URL in $REPLY.
+behind_nginx() {
+    local name=$1
+    shift
+    two_pods "$name" "${fixture[@]}" --port 0 "$@" && round_robin "$name" "${pods[@]}"
+}
+
+# through_gateway NAME COMMAND...: two pods, two replicas of the gateway, NAME-gateway-a and -b, that each know both, and
+# nginx in front of these; leaves nginx's URL in $REPLY.
+through_gateway() {
+    local name=$1
+    [ -s "$keys" ] || step 'make keys' 10 "$built/anypod" keys new --out "$keys" || return
+    two_pods "$@" || return
+    two_pods "$name-gateway" "$built/anypod" gateway --port 0 --key-file "$keys" \
+        --upstream "${pods[0]}" --upstream "${pods[1]}" || return
+    round_robin "$name" "${pods[@]}"
 }
 
 # balanced NAME: fails unless both pods behind nginx had their share; otherwise one pod may have proved it all.

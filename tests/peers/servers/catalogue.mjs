@@ -59,7 +59,10 @@ export async function slow(signal, progress) {
     await progress(step);
     await new Promise((done) => setTimeout(done, 50));
   }
-  if (signal.aborted) state.cancellations += 1;
+  if (signal.aborted) {
+    state.cancellations += 1;
+    console.error('cancelled slow');
+  }
   return say('nobody cancelled it');
 }
 

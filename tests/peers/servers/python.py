@@ -10,6 +10,7 @@ import sys
 import urllib.parse
 import warnings
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from mcp.server.caching import CacheHint
 from mcp.server.context import ServerRequestContext
 from mcp.server.lowlevel import NotificationOptions, Server
 from mcp.server.models import InitializationOptions
+from mcp.server.session import ServerSession
 from mcp.server.stdio import stdio_server
 from mcp.server.subscriptions import InMemorySubscriptionBus, ListenHandler, ResourceUpdated, ToolsListChanged
 
@@ -33,6 +35,15 @@ Context = ServerRequestContext[Any]
 Answer = types.CallToolResult | types.InputRequiredResult
 
 
+@dataclass
+class Legacy:
+    """A session of a legacy client, and what it asked for in it."""
+
+    session: ServerSession
+    watched: set[str] = field(default_factory=set)
+    level: types.LoggingLevel = "debug"
+
+
 class Peer:
     """What lives as long as the process, however many sessions it serves."""
 
@@ -41,9 +52,7 @@ class Peer:
         self.extra = False
         self.counter = 0
         self.cancellations = 0
-        # What legacy clients asked for; one process serves one of them at a time.
-        self.watched: set[str] = set()
-        self.level: types.LoggingLevel = "debug"
+        self.legacy: dict[str | None, Legacy] = {}
 
     async def list_tools(self, _context: Context, params: types.PaginatedRequestParams | None) -> types.ListToolsResult:
         tools = CATALOGUE["tools"] + ([CATALOGUE["extra"]] if self.extra else [])
@@ -89,6 +98,7 @@ class Peer:
                 await anyio.sleep(0.05)
         except anyio.get_cancelled_exc_class():
             self.cancellations += 1
+            print("cancelled slow", file=sys.stderr, flush=True)
             raise
         return say("nobody cancelled it")
 
@@ -139,23 +149,24 @@ class Peer:
 
     async def tool_log(self, context: Context, _params: types.CallToolRequestParams) -> Answer:
         # Modern requests carry their level, which the SDK obeys.
-        least = "debug" if modern(context) else self.level
+        least = "debug" if modern(context) else self.of(context).level
         for level in LEVELS[LEVELS.index(least) :]:
             await context.session.send_log_message(level, f"a line at {level}", related_request_id=context.request_id)
         return say("logged")
 
-    async def tool_toggle(self, context: Context, _params: types.CallToolRequestParams) -> Answer:
+    async def tool_toggle(self, _context: Context, _params: types.CallToolRequestParams) -> Answer:
         self.extra = not self.extra
         await self.bus.publish(ToolsListChanged())
-        if not modern(context):
-            await context.session.send_tool_list_changed()
+        for legacy in self.legacy.values():
+            await legacy.session.send_tool_list_changed()
         return say("toggled")
 
-    async def tool_touch(self, context: Context, _params: types.CallToolRequestParams) -> Answer:
+    async def tool_touch(self, _context: Context, _params: types.CallToolRequestParams) -> Answer:
         self.counter += 1
         await self.bus.publish(ResourceUpdated(uri=COUNTER))
-        if not modern(context) and COUNTER in self.watched:
-            await context.session.send_resource_updated(COUNTER)
+        for legacy in self.legacy.values():
+            if COUNTER in legacy.watched:
+                await legacy.session.send_resource_updated(COUNTER)
         return say("touched")
 
     async def elicit(
@@ -191,16 +202,24 @@ class Peer:
             raise MCPError(types.INVALID_PARAMS, "no such resource", {"uri": uri})
         return types.ReadResourceResult.model_validate({"contents": [contents]})
 
-    async def subscribe(self, _context: Context, params: types.SubscribeRequestParams) -> types.EmptyResult:
-        self.watched.add(str(params.uri))
+    async def initialized(self, context: Context, _params: object) -> None:
+        self.of(context)
+
+    def of(self, context: Context) -> Legacy:
+        """The session of a legacy client's message; over stdio there is one."""
+        key = context.request.headers.get("mcp-session-id") if context.request is not None else None
+        return self.legacy.setdefault(key, Legacy(context.session))
+
+    async def subscribe(self, context: Context, params: types.SubscribeRequestParams) -> types.EmptyResult:
+        self.of(context).watched.add(str(params.uri))
         return types.EmptyResult()
 
-    async def unsubscribe(self, _context: Context, params: types.UnsubscribeRequestParams) -> types.EmptyResult:
-        self.watched.discard(str(params.uri))
+    async def unsubscribe(self, context: Context, params: types.UnsubscribeRequestParams) -> types.EmptyResult:
+        self.of(context).watched.discard(str(params.uri))
         return types.EmptyResult()
 
-    async def set_level(self, _context: Context, params: types.SetLevelRequestParams) -> types.EmptyResult:
-        self.level = params.level
+    async def set_level(self, context: Context, params: types.SetLevelRequestParams) -> types.EmptyResult:
+        self.of(context).level = params.level
         return types.EmptyResult()
 
     async def list_prompts(self, _context: Context, _params: object) -> types.ListPromptsResult:
@@ -261,7 +280,7 @@ class AnnouncingServer(Server[Any]):
 
 def new_server() -> Server[Any]:
     peer = Peer()
-    return AnnouncingServer(
+    server = AnnouncingServer(
         CATALOGUE["name"],
         version=CATALOGUE["version"],
         cache_hints={"tools/list": MINUTE, "resources/read": MINUTE, "server/discover": MINUTE},
@@ -279,6 +298,8 @@ def new_server() -> Server[Any]:
         on_completion=peer.complete,
         on_set_logging_level=peer.set_level,
     )
+    server.add_notification_handler("notifications/initialized", types.NotificationParams, peer.initialized)
+    return server
 
 
 async def serve_stdio() -> None:
