@@ -5,8 +5,11 @@
 //! of both, and writes the table. Numbers only mean something as ratios within one session.
 
 pub mod allocations;
-pub mod limits;
 pub mod drive;
+mod http;
+pub mod limits;
 pub mod load;
 pub mod peer;
+pub mod pod;
 pub mod run;
+pub mod sdk;

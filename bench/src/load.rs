@@ -4,11 +4,12 @@
 //! full. Any difference ends the run with an error: a wrong answer is not a fast one.
 
 mod calls;
+mod check;
 mod first;
 mod histogram;
 mod listen;
 mod request;
-mod response;
+mod session;
 
 use std::{io, time::Duration};
 
@@ -16,11 +17,11 @@ use mio::net::TcpStream;
 use serde::{Deserialize, Serialize};
 
 pub use self::{
-    calls::{Amount, Calls},
+    calls::{Amount, Calls, Era, Work},
     first::first_answer,
     histogram::Histogram,
     listen::listen,
-    request::Target,
+    request::{Dialect, Target},
 };
 
 /// How long nothing may arrive before a run is given up.

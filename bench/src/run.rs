@@ -7,14 +7,20 @@
 mod callgrind;
 mod client;
 mod cost;
+mod gateway;
 mod machine;
 mod process;
 mod report;
+mod sample;
 mod server;
 
 use anyhow::Result;
 
-pub use self::{client::client, server::server};
+pub use self::{
+    client::client,
+    gateway::{Piece, gateway},
+    server::server,
+};
 
 /// How long to measure.
 #[derive(Clone, Copy, Debug)]

@@ -1,8 +1,8 @@
 //! Peer: anypod's client with its defaults, as a newcomer would write it.
 
+use anyhow::{Result, ensure};
 use anypod_bench::{allocations::Counting, drive};
 use anypod_client::Client;
-use anyhow::{Result, ensure};
 use serde_json::json;
 
 #[global_allocator]

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::Result;
-use anypod_bench::run::{Effort, client, server};
+use anypod_bench::run::{Effort, Piece, client, gateway, server};
 use clap::{Parser, ValueEnum};
 
 #[derive(Debug, Parser)]
@@ -18,6 +18,12 @@ struct Options {
     /// Seconds that a sample counts.
     #[arg(long, default_value_t = 1.0)]
     seconds: f64,
+    /// Sessions that the gateway hands out before it is measured again.
+    #[arg(long, default_value_t = 1_000_000)]
+    sessions: u64,
+    /// Measure these pieces of the gateway's session, and leave RESULTS.md as it is.
+    #[arg(long, value_enum, value_delimiter = ',')]
+    only: Vec<Piece>,
     /// Where to write RESULTS.md.
     #[arg(long, default_value = ".")]
     directory: PathBuf,
@@ -29,6 +35,8 @@ enum Session {
     Server,
     /// The same call by anypod's client, the official Rust SDK's and bare hyper.
     Client,
+    /// What stands before two such servers: anypod, nginx, HAProxy and mcp-proxy.
+    Gateway,
 }
 
 fn main() -> Result<()> {
@@ -37,5 +45,6 @@ fn main() -> Result<()> {
     match options.session {
         Session::Server => server(effort, &options.directory),
         Session::Client => client(effort, &options.directory),
+        Session::Gateway => gateway(effort, options.sessions, &options.only, &options.directory),
     }
 }

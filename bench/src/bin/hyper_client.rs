@@ -1,7 +1,7 @@
 //! Peer: the same POST by bare hyper. Its answer is looked at for the text, and not otherwise.
 
-use anypod_bench::{allocations::Counting, drive};
 use anyhow::{Context, Result, ensure};
+use anypod_bench::{allocations::Counting, drive};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper::{Request, Uri, header};

@@ -6,8 +6,8 @@ use std::{
 };
 
 use anyhow::Result;
-use anypod_bench::load::{Amount, Calls, Target, first_answer, listen};
-use clap::Parser;
+use anypod_bench::load::{Amount, Calls, Era, Target, Work, first_answer, listen};
+use clap::{Parser, ValueEnum};
 
 #[derive(Debug, Parser)]
 #[command(about)]
@@ -33,12 +33,28 @@ struct Options {
     /// The tool to call.
     #[arg(long, default_value = "echo")]
     tool: String,
+    /// What to ask for.
+    #[arg(long, value_enum, default_value = "call")]
+    work: WorkName,
+    /// Speak revision 2025-11-25, with a session for each connection.
+    #[arg(long)]
+    legacy: bool,
     /// Open this many listen streams, report, and hold them until standard input ends.
     #[arg(long, value_name = "N", conflicts_with = "requests")]
     listen_streams: Option<usize>,
     /// Start this command, which must serve the URL, and report the time to its first answer.
     #[arg(long, value_name = "CMD", num_args = 1.., allow_hyphen_values = true, conflicts_with = "listen_streams")]
     first_answer: Vec<String>,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum WorkName {
+    /// A call of the tool.
+    Call,
+    /// The list of tools.
+    List,
+    /// A new legacy session each time.
+    Initialize,
 }
 
 fn main() -> Result<()> {
@@ -65,7 +81,12 @@ fn calls(options: &Options, target: Target) -> Calls {
     };
     Calls {
         target,
-        tool: options.tool.clone(),
+        era: if options.legacy { Era::Legacy } else { Era::Modern },
+        work: match options.work {
+            WorkName::Call => Work::Call(options.tool.clone()),
+            WorkName::List => Work::List,
+            WorkName::Initialize => Work::Initialize,
+        },
         connections: options.connections,
         amount,
         warm_up: Duration::from_secs_f64(options.warm_up),

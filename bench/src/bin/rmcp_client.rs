@@ -1,7 +1,7 @@
 //! Peer: the official Rust SDK's client in the modern era, over its own HTTP transport.
 
-use anypod_bench::{allocations::Counting, drive};
 use anyhow::{Result, ensure};
+use anypod_bench::{allocations::Counting, drive};
 use rmcp::{
     model::{CallToolRequestParams, ProtocolVersion},
     service::{ClientLifecycleMode, ClientServiceExt, RoleClient, RunningService},

@@ -8,12 +8,8 @@ use std::{
 use anyhow::{Context, Result, bail, ensure};
 use mio::{Events, Interest, Poll, Token, net::TcpStream};
 
-use super::{
-    CallReport, Histogram, SILENCE, Target, read_some,
-    request::Request,
-    response::{self, check_echo, check_id},
-    write_some,
-};
+use super::{CallReport, Dialect, Histogram, SILENCE, Target, check, read_some, request::Request, session, write_some};
+use crate::http::Message;
 
 /// How much room a connection's buffer has beyond the text that it will carry.
 const HEADROOM: usize = 4_096;
@@ -27,20 +23,42 @@ pub enum Amount {
     Requests(u64),
 }
 
+/// Which revision the client speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Era {
+    /// 2026-07-28.
+    Modern,
+    /// 2025-11-25: each connection has a session of its own, opened before anything is timed.
+    Legacy,
+}
+
+/// What is asked for again and again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Work {
+    /// A call of this tool, whose answer must be `text`.
+    Call(String),
+    /// The list of tools, which must have `echo`.
+    List,
+    /// A new session, each time.
+    Initialize,
+}
+
 /// A run of calls.
 #[derive(Clone, Debug)]
 pub struct Calls {
     /// The server.
     pub target: Target,
-    /// The tool to call.
-    pub tool: String,
+    /// How it is spoken to.
+    pub era: Era,
+    /// What it is asked for.
+    pub work: Work,
     /// How many connections; each always has one request under way.
     pub connections: usize,
     /// When to end.
     pub amount: Amount,
     /// How long to call before counting.
     pub warm_up: Duration,
-    /// The length of `text` in bytes.
+    /// The length of a call's `text` in bytes.
     pub payload: usize,
 }
 
@@ -51,16 +69,47 @@ impl Calls {
     /// At the first answer that is wrong, a connection that fails, or when the server falls silent.
     pub fn run(&self) -> Result<CallReport> {
         ensure!(self.connections > 0, "there must be a connection");
-        Run::new(self)?.run(self)
+        Run::new(self)?.run()
     }
 
     /// A text of the right length in which no byte needs escaping, and which differs from place to place.
     fn text(&self) -> String {
-        (b'a'..=b'z').cycle().take(self.payload).map(char::from).collect()
+        let length = if matches!(self.work, Work::Call(_)) { self.payload } else { 0 };
+        (b'a'..=b'z').cycle().take(length).map(char::from).collect()
+    }
+
+    /// A connection with its session, if it needs one, and what will be sent on it.
+    fn open(&self, text: &str) -> Result<(TcpStream, Request)> {
+        let address = self.target.address;
+        let mut stream = std::net::TcpStream::connect(address).with_context(|| format!("connecting to {address}"))?;
+        stream.set_nodelay(true)?;
+        let dialect = match (self.era, &self.work) {
+            (Era::Modern, _) | (Era::Legacy, Work::Initialize) => Dialect::Modern,
+            (Era::Legacy, Work::Call(_) | Work::List) => {
+                Dialect::Legacy { session: session::open(&mut stream, &self.target)? }
+            }
+        };
+        stream.set_nonblocking(true)?;
+        let request = match &self.work {
+            Work::Call(tool) => self.target.call(&dialect, tool, text),
+            Work::List => self.target.list(&dialect),
+            Work::Initialize => self.target.initialize(),
+        };
+        Ok((TcpStream::from_std(stream), request))
+    }
+
+    /// Checks everything about an answer's message.
+    fn check(&self, body: &[u8], id: u64, text: &str) -> Result<()> {
+        match self.work {
+            Work::Call(_) => check::echo(body, id, text, self.era),
+            Work::List => check::list(body, id, self.era),
+            Work::Initialize => check::initialized(body, id),
+        }
     }
 }
 
-struct Run {
+struct Run<'a> {
+    calls: &'a Calls,
     poll: Poll,
     connections: Vec<Connection>,
     text: String,
@@ -70,29 +119,28 @@ struct Run {
     left: Option<u64>,
 }
 
-impl Run {
-    fn new(calls: &Calls) -> Result<Self> {
+impl<'a> Run<'a> {
+    fn new(calls: &'a Calls) -> Result<Self> {
         let text = calls.text();
         let poll = Poll::new()?;
         let mut connections = Vec::with_capacity(calls.connections);
         for token in 0..calls.connections {
-            let mut stream = connect(calls)?;
+            let (mut stream, request) = calls.open(&text)?;
             poll.registry().register(&mut stream, Token(token), Interest::READABLE | Interest::WRITABLE)?;
-            let request = calls.target.call(&calls.tool, &text);
             connections.push(Connection::new(stream, request, text.len() + HEADROOM));
         }
         let left = match calls.amount {
             Amount::Time(_) => None,
             Amount::Requests(requests) => Some(requests),
         };
-        Ok(Self { poll, connections, text, latencies: Histogram::default(), warm_up_answers: 0, left })
+        Ok(Self { calls, poll, connections, text, latencies: Histogram::default(), warm_up_answers: 0, left })
     }
 
-    fn run(mut self, calls: &Calls) -> Result<CallReport> {
+    fn run(mut self) -> Result<CallReport> {
         let mut counting_since = Instant::now();
-        if let Amount::Time(time) = calls.amount {
+        if let Amount::Time(time) = self.calls.amount {
             self.start_all(counting_since)?;
-            self.until(Some(counting_since + calls.warm_up))?;
+            self.until(Some(counting_since + self.calls.warm_up))?;
             self.warm_up_answers = std::mem::take(&mut self.latencies).count();
             counting_since = Instant::now();
             self.until(Some(counting_since + time))?;
@@ -145,7 +193,7 @@ impl Run {
                 if event.is_writable() {
                     connection.write()?;
                 }
-                if connection.read(&self.text)? {
+                if connection.read(self.calls, &self.text)? {
                     now = Instant::now();
                     self.latencies.record(now - connection.started);
                     connection.is_busy = false;
@@ -170,14 +218,6 @@ fn may_start(left: &mut Option<u64>) -> bool {
     }
 }
 
-fn connect(calls: &Calls) -> Result<TcpStream> {
-    let address = calls.target.address;
-    let stream = std::net::TcpStream::connect(address).with_context(|| format!("connecting to {address}"))?;
-    stream.set_nodelay(true)?;
-    stream.set_nonblocking(true)?;
-    Ok(TcpStream::from_std(stream))
-}
-
 struct Connection {
     stream: TcpStream,
     request: Request,
@@ -186,7 +226,7 @@ struct Connection {
     filled: usize,
     started: Instant,
     is_busy: bool,
-    /// The length of the first answer's body, which was checked in full. The others must have it too.
+    /// The length of the first answer's message, which was checked in full. The others must have it too.
     expected: Option<usize>,
 }
 
@@ -214,7 +254,7 @@ impl Connection {
     }
 
     /// Reads what is there; true once the answer is whole and right.
-    fn read(&mut self, text: &str) -> Result<bool> {
+    fn read(&mut self, calls: &Calls, text: &str) -> Result<bool> {
         while self.is_busy {
             if self.filled == self.input.len() {
                 self.input.resize(2 * self.filled, 0);
@@ -226,7 +266,7 @@ impl Connection {
                 return Ok(false);
             };
             self.filled += count;
-            if self.take_answer(text)? {
+            if self.take_answer(calls, text)? {
                 return Ok(true);
             }
             // Less than there was room for: the socket is empty and its next byte will be an event.
@@ -237,25 +277,38 @@ impl Connection {
         Ok(false)
     }
 
-    fn take_answer(&mut self, text: &str) -> Result<bool> {
+    fn take_answer(&mut self, calls: &Calls, text: &str) -> Result<bool> {
         // Nothing shorter than the text can be its echo, and looking again at each read has its price.
         if self.filled < text.len() {
             return Ok(false);
         }
-        let Some(answer) = response::parse(&self.input[..self.filled])? else { return Ok(false) };
+        let Some(answer) = check::response(&self.input[..self.filled], "200")? else { return Ok(false) };
         ensure!(answer.taken == self.filled, "more than one answer to one request");
         ensure!(self.written == self.request.bytes().len(), "an answer before the request was written");
-        match self.expected {
-            None => {
-                check_echo(&answer.body, self.request.id(), text)?;
-                self.expected = Some(answer.body.len());
-            }
-            Some(expected) if expected == answer.body.len() => {
-                check_id(&answer.body, &self.request.id_member())?;
-            }
-            Some(expected) => bail!("an answer of {} bytes after one of {expected}", answer.body.len()),
-        }
+        self.expected = Some(checked_length(calls, &answer, &self.request, self.expected, text)?);
         self.filled = 0;
         Ok(true)
     }
+}
+
+/// Checks `answer`, in full unless an earlier one was and had the `expected` length, and returns its length.
+///
+/// The length is that of the message: around it, an event stream may count its events.
+fn checked_length(
+    calls: &Calls,
+    answer: &Message<'_>,
+    request: &Request,
+    expected: Option<usize>,
+    text: &str,
+) -> Result<usize> {
+    if calls.work == Work::Initialize {
+        check::session(answer)?;
+    }
+    let body = check::json_of(&answer.body);
+    match expected {
+        None => calls.check(body, request.id(), text)?,
+        Some(expected) if expected == body.len() => check::id(body, &request.id_member())?,
+        Some(expected) => bail!("an answer of {} bytes after one of {expected}", body.len()),
+    }
+    Ok(body.len())
 }

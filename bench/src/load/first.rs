@@ -10,7 +10,7 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 
-use super::{FirstAnswerReport, SILENCE, Target, response};
+use super::{Dialect, Era, FirstAnswerReport, SILENCE, Target, check};
 
 /// How long to wait between two tries to connect; what the figure may be wrong by.
 const BETWEEN_TRIES: Duration = Duration::from_micros(100);
@@ -21,7 +21,7 @@ const BETWEEN_TRIES: Duration = Duration::from_micros(100);
 /// When it does not start, does not answer in time or answers wrongly.
 pub fn first_answer(target: &Target, command: &[String]) -> Result<FirstAnswerReport> {
     let (program, arguments) = command.split_first().context("there is no command to start")?;
-    let request = target.call("echo", "hello");
+    let request = target.call(&Dialect::Modern, "echo", "hello");
     let started = Instant::now();
     let child = Command::new(program)
         .args(arguments)
@@ -38,9 +38,9 @@ pub fn first_answer(target: &Target, command: &[String]) -> Result<FirstAnswerRe
         let count = stream.read(&mut buffer)?;
         ensure!(count > 0, "the server closed the connection without an answer");
         input.extend_from_slice(&buffer[..count]);
-        if let Some(answer) = response::parse(&input)? {
+        if let Some(answer) = check::response(&input, "200")? {
             let first_answer_ms = started.elapsed().as_secs_f64() * 1_000.0;
-            response::check_echo(&answer.body, request.id(), "hello")?;
+            check::echo(&answer.body, request.id(), "hello", Era::Modern)?;
             return Ok(FirstAnswerReport { first_answer_ms });
         }
     }

@@ -6,7 +6,7 @@ use anyhow::{Context, Result, ensure};
 use memchr::memmem;
 use mio::{Events, Interest, Poll, Token, net::TcpStream};
 
-use super::{ListenReport, SILENCE, Target, read_some, response, write_some};
+use super::{ListenReport, SILENCE, Target, check, read_some, write_some};
 
 /// How many streams may be on their way at a time: fewer than a listener's usual backlog.
 const OPENING: usize = 256;
@@ -64,7 +64,7 @@ impl Stream {
         while let Some(count) = read_some(&mut self.stream, &mut buffer)? {
             let Some(input) = &mut self.input else { continue };
             input.extend_from_slice(&buffer[..count]);
-            if response::has_head(input)? && memmem::find(input, ACKNOWLEDGED).is_some() {
+            if check::has_head(input, "200")? && memmem::find(input, ACKNOWLEDGED).is_some() {
                 self.input = None;
                 return Ok(true);
             }

@@ -4,7 +4,8 @@ use std::net::{SocketAddr, ToSocketAddrs};
 
 use anyhow::{Context, Result};
 
-const VERSION: &str = "2026-07-28";
+const MODERN: &str = "2026-07-28";
+const LEGACY: &str = "2025-11-25";
 const META: &str = r#"{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientInfo":{"name":"anypod-bench","version":"1.0.0"},"io.modelcontextprotocol/clientCapabilities":{}}"#;
 
 /// Ids start here and so keep eight digits for the next ninety million calls.
@@ -36,33 +37,83 @@ impl Target {
         Ok(Self { address, authority: authority.to_owned(), path: format!("/{path}") })
     }
 
-    fn request(&self, method: &str, name: Option<&str>, params: &str) -> Request {
+    /// A request as `dialect` has it: `params` are members that come after the `_meta` of a modern one.
+    fn request(&self, dialect: &Dialect, method: &str, name: Option<&str>, params: &str) -> Request {
         let id = FIRST_ID;
-        let body = format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"{method}","params":{params}}}"#);
-        let name = name.map(|name| format!("Mcp-Name: {name}\r\n")).unwrap_or_default();
-        let head = format!(
-            "POST {path} HTTP/1.1\r\nHost: {authority}\r\nUser-Agent: anypod-bench\r\n\
-             Accept: application/json, text/event-stream\r\nContent-Type: application/json\r\n\
-             MCP-Protocol-Version: {VERSION}\r\nMcp-Method: {method}\r\n{name}Content-Length: {length}\r\n\r\n",
-            path = self.path,
-            authority = self.authority,
-            length = body.len(),
-        );
+        let (headers, params) = match dialect {
+            Dialect::Modern => {
+                let name = name.map(|name| format!("Mcp-Name: {name}\r\n")).unwrap_or_default();
+                let rest = if params.is_empty() { String::new() } else { format!(",{params}") };
+                let headers = format!("MCP-Protocol-Version: {MODERN}\r\nMcp-Method: {method}\r\n{name}");
+                (headers, format!("\"_meta\":{META}{rest}"))
+            }
+            Dialect::Legacy { session } => (session_headers(session), params.to_owned()),
+            Dialect::Unopened => (String::new(), params.to_owned()),
+        };
+        let body = format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"{method}","params":{{{params}}}}}"#);
+        let head = self.head(&headers, body.len());
         let id_at = head.len() + r#"{"jsonrpc":"2.0","id":"#.len();
         Request { bytes: (head + &body).into_bytes(), id_at, id }
     }
 
+    fn head(&self, headers: &str, length: usize) -> String {
+        format!(
+            "POST {path} HTTP/1.1\r\nHost: {authority}\r\nUser-Agent: anypod-bench\r\n\
+             Accept: application/json, text/event-stream\r\nContent-Type: application/json\r\n\
+             {headers}Content-Length: {length}\r\n\r\n",
+            path = self.path,
+            authority = self.authority,
+        )
+    }
+
     /// A call of `tool` with the one argument `text`.
-    pub fn call(&self, tool: &str, text: &str) -> Request {
-        let params = format!(r#"{{"_meta":{META},"name":"{tool}","arguments":{{"text":"{text}"}}}}"#);
-        self.request("tools/call", Some(tool), &params)
+    pub fn call(&self, dialect: &Dialect, tool: &str, text: &str) -> Request {
+        let params = format!(r#""name":"{tool}","arguments":{{"text":"{text}"}}"#);
+        self.request(dialect, "tools/call", Some(tool), &params)
+    }
+
+    /// A question for the tools.
+    pub fn list(&self, dialect: &Dialect) -> Request {
+        self.request(dialect, "tools/list", None, "")
     }
 
     /// A subscription to changes of the tool list.
     pub fn listen(&self) -> Request {
-        let params = format!(r#"{{"_meta":{META},"notifications":{{"toolsListChanged":true}}}}"#);
-        self.request("subscriptions/listen", None, &params)
+        let params = r#""notifications":{"toolsListChanged":true}"#;
+        self.request(&Dialect::Modern, "subscriptions/listen", None, params)
     }
+
+    /// The request that opens a legacy session.
+    pub fn initialize(&self) -> Request {
+        let params = format!(
+            r#""protocolVersion":"{LEGACY}","capabilities":{{}},"clientInfo":{{"name":"anypod-bench","version":"1.0.0"}}"#
+        );
+        self.request(&Dialect::Unopened, "initialize", None, &params)
+    }
+
+    /// The notification by which a legacy client says that its session is open.
+    pub fn initialized(&self, session: &str) -> Vec<u8> {
+        let body = r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#;
+        (self.head(&session_headers(session), body.len()) + body).into_bytes()
+    }
+}
+
+fn session_headers(session: &str) -> String {
+    format!("MCP-Protocol-Version: {LEGACY}\r\nMcp-Session-Id: {session}\r\n")
+}
+
+/// How a client speaks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Dialect {
+    /// Revision 2026-07-28: each request says everything.
+    Modern,
+    /// Revision 2025-11-25, within a session.
+    Legacy {
+        /// Its `Mcp-Session-Id`.
+        session: String,
+    },
+    /// The same before there is a session.
+    Unopened,
 }
 
 /// One request, head and body.
@@ -109,7 +160,7 @@ mod tests {
     #[test]
     fn the_next_request_differs_in_its_id_only() {
         let target = Target::parse("http://127.0.0.1:8080/mcp").unwrap();
-        let first = target.call("echo", "hello");
+        let first = target.call(&Dialect::Modern, "echo", "hello");
         let mut second = first.clone();
         second.advance();
         let text = |request: &Request| String::from_utf8(request.bytes().to_vec()).unwrap();
@@ -121,10 +172,25 @@ mod tests {
     #[test]
     fn the_declared_length_is_the_length_of_the_body() {
         let target = Target::parse("http://127.0.0.1:8080/mcp").unwrap();
-        let text = String::from_utf8(target.listen().bytes().to_vec()).unwrap();
-        let (head, body) = text.split_once("\r\n\r\n").unwrap();
-        assert!(head.contains(&format!("Content-Length: {}", body.len())));
-        serde_json::from_str::<serde_json::Value>(body).unwrap();
+        let legacy = Dialect::Legacy { session: "s".to_owned() };
+        let requests = [target.listen(), target.initialize(), target.list(&Dialect::Modern), target.list(&legacy)];
+        let texts = requests.iter().map(|request| request.bytes().to_vec()).chain([target.initialized("s")]);
+        for text in texts.map(|bytes| String::from_utf8(bytes).unwrap()) {
+            let (head, body) = text.split_once("\r\n\r\n").unwrap();
+            assert!(head.contains(&format!("Content-Length: {}", body.len())));
+            serde_json::from_str::<serde_json::Value>(body).unwrap();
+        }
+    }
+
+    #[test]
+    fn only_a_legacy_request_bears_a_session_and_only_a_modern_one_its_method() {
+        let target = Target::parse("http://127.0.0.1:8080/mcp").unwrap();
+        let text = |dialect| String::from_utf8(target.call(dialect, "echo", "a").bytes().to_vec()).unwrap();
+        let (modern, legacy) = (text(&Dialect::Modern), text(&Dialect::Legacy { session: "s-1".to_owned() }));
+        assert!(modern.contains("Mcp-Name: echo\r\n") && !modern.contains("Mcp-Session-Id"));
+        assert!(
+            legacy.contains("Mcp-Session-Id: s-1\r\n") && !legacy.contains("Mcp-Name") && !legacy.contains("_meta")
+        );
     }
 
     #[test]

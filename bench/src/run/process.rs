@@ -21,11 +21,16 @@ use crate::{
     load::{CallReport, FirstAnswerReport, ListenReport},
 };
 
-const SERVER_CORE: &str = "0";
-const LOAD_CORE: &str = "1";
+/// Where whatever is measured runs.
+pub(super) const MEASURED_CORE: &str = "0";
+/// Where whatever drives it runs.
+pub(super) const LOAD_CORE: &str = "1";
 
 /// How long a peer may take to listen, which is long under callgrind, or to report.
 const PATIENCE: Duration = Duration::from_secs(20);
+
+/// How long to wait before a server that does not answer yet is asked again.
+const BETWEEN_ASKING: Duration = Duration::from_millis(20);
 
 /// Keeps glibc from returning freed memory and from mapping large blocks one by one.
 ///
@@ -49,6 +54,23 @@ pub(super) struct Server {
     reports: mpsc::Receiver<Allocations>,
 }
 
+/// How a server is started.
+#[derive(Clone, Debug)]
+pub(super) struct Launch<'a> {
+    /// What its errors are headed by.
+    pub(super) label: &'static str,
+    /// The core it is pinned to.
+    pub(super) core: &'static str,
+    /// The program and its arguments.
+    pub(super) command: Vec<String>,
+    /// Additions to its environment.
+    pub(super) environment: &'a [(&'a str, &'a str)],
+    /// Where it will listen.
+    pub(super) port: u16,
+    /// Where it will serve, with the slash at the start.
+    pub(super) path: &'static str,
+}
+
 impl Server {
     /// Starts `peer` with `tools` tools.
     pub(super) fn start(peer: Peer, tools: usize) -> Result<Self> {
@@ -63,9 +85,16 @@ impl Server {
         environment: &[(&str, &str)],
     ) -> Result<Self> {
         let (port, command) = command(peer, tools, wrapper)?;
-        let mut child = pinned(SERVER_CORE, &command)
+        Self::launch(Launch { label: peer.binary(), core: MEASURED_CORE, command, environment, port, path: "/mcp" })
+    }
+
+    /// Starts a program and waits until it listens.
+    pub(super) fn launch(launch: Launch<'_>) -> Result<Self> {
+        let Launch { label, core, command, environment, port, path } = launch;
+        let mut child = pinned(core, &command)
             .envs(environment.iter().copied())
             .stdin(Stdio::null())
+            .stdout(Stdio::null())
             .stderr(Stdio::piped())
             .spawn()
             .with_context(|| format!("starting {}", command.join(" ")))?;
@@ -75,12 +104,12 @@ impl Server {
             for line in BufReader::new(stderr).lines().map_while(Result::ok) {
                 match parse_report(&line) {
                     Some(report) => drop(sender.try_send(report)),
-                    None => eprintln!("{}: {line}", peer.binary()),
+                    None => eprintln!("{label}: {line}"),
                 }
             }
         });
-        let mut server = Self { child: Running(child), url: format!("http://127.0.0.1:{port}/mcp"), reports };
-        server.wait_until_listening(port)?;
+        let mut server = Self { child: Running(child), url: format!("http://127.0.0.1:{port}{path}"), reports };
+        server.wait_until_listening(port).with_context(|| label)?;
         Ok(server)
     }
 
@@ -105,12 +134,17 @@ impl Server {
         Ok(line.trim().trim_end_matches(" kB").parse()?)
     }
 
-    /// How long it has been on its core. Peers have one thread, which is the one counted.
+    /// How long its threads, those that still run, have been on their core.
     pub(super) fn core_time(&self) -> Result<Duration> {
-        let path = format!("/proc/{}/schedstat", self.child.0.id());
-        let text = fs::read_to_string(&path).with_context(|| path.clone())?;
-        let nanos = text.split_whitespace().next().with_context(|| format!("{path} is empty"))?;
-        Ok(Duration::from_nanos(nanos.parse()?))
+        let path = format!("/proc/{}/task", self.child.0.id());
+        let mut all = Duration::ZERO;
+        for task in fs::read_dir(&path).with_context(|| path.clone())? {
+            let path = task?.path().join("schedstat");
+            let text = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
+            let nanos = text.split_whitespace().next().with_context(|| format!("{} is empty", path.display()))?;
+            all += Duration::from_nanos(nanos.parse()?);
+        }
+        Ok(all)
     }
 
     /// What it allocated so far.
@@ -137,10 +171,31 @@ impl Server {
     }
 
     /// Calls it with the load generator's own flags.
-    pub(super) fn calls(&self, flags: &[&str]) -> Result<CallReport> {
+    pub(super) fn calls<S: AsRef<str>>(&self, flags: &[S]) -> Result<CallReport> {
+        run_load(&self.load(flags)?)
+    }
+
+    /// Waits until it answers one such call, which is later than it listens where others must be found first.
+    pub(super) fn wait_until_it_answers<S: AsRef<str>>(&self, flags: &[S]) -> Result<()> {
+        let mut load = self.load(flags)?;
+        load.extend(["--connections", "1", "--requests", "1"].map(str::to_owned));
+        let started = Instant::now();
+        loop {
+            let output = pinned(LOAD_CORE, &load).stdin(Stdio::null()).output()?;
+            if output.status.success() {
+                return Ok(());
+            }
+            if started.elapsed() > PATIENCE {
+                bail!("no answer after {PATIENCE:?}: {}", String::from_utf8_lossy(&output.stderr));
+            }
+            thread::sleep(BETWEEN_ASKING);
+        }
+    }
+
+    fn load<S: AsRef<str>>(&self, flags: &[S]) -> Result<Vec<String>> {
         let mut load = vec![beside("load")?.display().to_string(), "--url".to_owned(), self.url.clone()];
-        load.extend(flags.iter().map(|&flag| flag.to_owned()));
-        run_load(&load)
+        load.extend(flags.iter().map(|flag| flag.as_ref().to_owned()));
+        Ok(load)
     }
 
     /// Lets a client call it, on a core of its own.
@@ -176,7 +231,7 @@ pub(super) fn first_answer(peer: Peer) -> Result<FirstAnswerReport> {
         format!("--url=http://127.0.0.1:{port}/mcp"),
         "--first-answer".to_owned(),
     ];
-    load.extend(["taskset", "-c", SERVER_CORE].map(str::to_owned));
+    load.extend(["taskset", "-c", MEASURED_CORE].map(str::to_owned));
     load.extend(command);
     run_load(&load)
 }
@@ -212,7 +267,8 @@ pub(super) fn beside(name: &str) -> Result<PathBuf> {
     Ok(path)
 }
 
-fn free_port() -> Result<u16> {
+/// A port that nobody listens on now.
+pub(super) fn free_port() -> Result<u16> {
     Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
 }
 

@@ -66,24 +66,24 @@ pub(super) struct Table {
 }
 
 impl Table {
-    /// Prints the table, puts it into `RESULTS.md` in the place of its predecessor, and ends with the figures.
+    /// Puts the table into `RESULTS.md` in the place of its predecessor, and prints it with the figures.
     ///
     /// # Errors
     /// When the file cannot be written or a figure is missing.
     pub(super) fn publish(&self, directory: &Path) -> Result<()> {
         let text = self.to_string();
-        print!("{text}");
         let path = directory.join("RESULTS.md");
         let before = fs::read_to_string(&path).unwrap_or_default();
         fs::write(&path, replace_section(&before, &text))?;
-        self.print_figures()
+        self.print()
     }
 
-    /// Prints the figures, one a line and nothing after them.
+    /// Prints the table, then the figures, one a line and nothing after them.
     ///
     /// # Errors
     /// When one is missing.
-    fn print_figures(&self) -> Result<()> {
+    pub(super) fn print(&self) -> Result<()> {
+        print!("{self}");
         for figure in &self.figures {
             println!("{figure}");
         }

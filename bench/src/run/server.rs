@@ -1,6 +1,6 @@
 //! The session of servers: throughput and latency, then what one call costs, then memory and start-up.
 
-use std::{path::Path, time::Instant};
+use std::path::Path;
 
 use anyhow::{Result, ensure};
 
@@ -10,11 +10,8 @@ use super::{
     machine, median, or_missing,
     process::{STEADY_HEAP, Server},
     report::{Bar, Figure, Row, Table},
+    sample::{Sample, p99, quietness, rate},
 };
-use crate::load::CallReport;
-
-/// The load keeps a server on its core but for its own start-up, unless other processes are in the way.
-const QUIET: f64 = 0.95;
 
 struct Workload {
     payload: usize,
@@ -39,7 +36,7 @@ pub fn server(effort: Effort, directory: &Path) -> Result<()> {
     let costs: Vec<_> = Peer::ALL.into_iter().map(Cost::take).collect();
     let table = Table {
         title: "Servers: `echo(text)` at `POST /mcp`, one core",
-        machine: machine::describe().into_iter().chain([quietness(&samples)]).collect(),
+        machine: machine::describe().into_iter().chain([quietness("servers", all(&samples))]).collect(),
         peers: Peer::ALL.map(Peer::name).into(),
         rows: samples.iter().flat_map(Samples::rows).chain(cost_rows(&costs)).collect(),
         figures: figures(&samples, &costs),
@@ -64,7 +61,7 @@ impl Samples {
         for round in 0..effort.rounds {
             eprintln!("{}: round {} of {}", workload.label, round + 1, effort.rounds);
             for (peer, samples) in &mut by_peer {
-                samples.push(or_missing(workload.label, *peer, Sample::take(*peer, &workload, effort)));
+                samples.push(or_missing(workload.label, *peer, sample(*peer, &workload, effort)));
             }
             // The next round begins with another peer, so that none is always first.
             by_peer.rotate_left(1);
@@ -101,50 +98,21 @@ impl Samples {
     }
 }
 
-/// One run of the load against one process of a peer.
-struct Sample {
-    calls: CallReport,
-    /// Time on its core per call in microseconds. On a quiet machine the inverse of the throughput.
-    core_us: f64,
-    /// The share of the time in which it was on its core. Far below one, it was not what was measured.
-    busy: f64,
+fn sample(peer: Peer, workload: &Workload, effort: Effort) -> Result<Sample> {
+    let server = Server::start_within(peer, 1, &[], &STEADY_HEAP)?;
+    let flags = [
+        "--connections",
+        &workload.connections.to_string(),
+        "--payload",
+        &workload.payload.to_string(),
+        "--seconds",
+        &effort.seconds.to_string(),
+    ];
+    Sample::take(&server, &flags)
 }
 
-impl Sample {
-    fn take(peer: Peer, workload: &Workload, effort: Effort) -> Result<Self> {
-        let server = Server::start_within(peer, 1, &[], &STEADY_HEAP)?;
-        let (started, before) = (Instant::now(), server.core_time()?);
-        let calls = server.calls(&[
-            "--connections",
-            &workload.connections.to_string(),
-            "--payload",
-            &workload.payload.to_string(),
-            "--seconds",
-            &effort.seconds.to_string(),
-        ])?;
-        let (elapsed, ran) = (started.elapsed(), server.core_time()? - before);
-        Ok(Self {
-            calls,
-            core_us: ran.as_secs_f64() * 1e6 / calls.all_answers as f64,
-            busy: ran.div_duration_f64(elapsed),
-        })
-    }
-}
-
-fn rate(sample: &Sample) -> f64 {
-    sample.calls.requests_per_second
-}
-
-fn p99(sample: &Sample) -> f64 {
-    sample.calls.p99_us
-}
-
-/// Says how far the machine was from quiet, so that a disturbed session is not taken for a result.
-fn quietness(samples: &[Samples]) -> String {
-    let all = samples.iter().flat_map(|samples| &samples.by_peer).flat_map(|(_, samples)| samples).flatten();
-    let busy = median(all.map(|sample| sample.busy).collect()).unwrap_or(0.0);
-    let verdict = if busy >= QUIET { "a quiet machine" } else { "DISTURBED by other processes, measure again" };
-    format!("- servers on their core: {:.0} % of the time ({verdict})", busy * 100.0)
+fn all(samples: &[Samples]) -> impl Iterator<Item = &Sample> {
+    samples.iter().flat_map(|samples| &samples.by_peer).flat_map(|(_, samples)| samples).flatten()
 }
 
 fn cost_rows(costs: &[Cost]) -> impl Iterator<Item = Row> {
@@ -208,6 +176,7 @@ fn figures([small_16, small_64, large, huge]: &[Samples; 4], costs: &[Cost]) -> 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::load::CallReport;
 
     /// Rounds in which `peer` answers at the given rates.
     fn rounds(peer: Peer, rates: &[f64]) -> (Peer, Vec<Option<Sample>>) {
