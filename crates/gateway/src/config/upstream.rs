@@ -161,7 +161,7 @@ pub enum Balance {
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
 pub struct Health {
-    /// How often each pod is asked about itself: `server/discover`, or `ping` where it is legacy. Default 5 s; `0s` never.
+    /// How often each pod is asked for `server/discover`; a legacy pod's refusal is an answer. Default 5 s; `0s` never.
     pub every: Time,
     /// How long it may take to say so. Default 2 s.
     pub timeout: Time,
