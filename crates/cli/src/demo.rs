@@ -13,9 +13,9 @@ use anypod_server::Server;
 use schemars::JsonSchema;
 use serde::Serialize;
 use tokio::net::TcpListener;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 
+use crate::signals::{Signals, Told};
 use crate::usage::Usage;
 use crate::{keys, log, output};
 
@@ -66,7 +66,7 @@ pub(crate) async fn run(args: DemoArgs) -> anyhow::Result<()> {
     }
     let stop = async {
         tokio::select! {
-            () = signals.stop(|| reload(&server, args.key_file.as_deref())) => {}
+            () = stopped(&mut signals, || reload(&server, args.key_file.as_deref())) => {}
             () = parent_gone(), if args.exit_with_parent => {}
         }
     };
@@ -96,6 +96,13 @@ fn build(port: u16, key_file: Option<&Path>) -> anyhow::Result<Server> {
     Ok(desk::offer(tools::offer(server)).build()?)
 }
 
+/// Waits for the end, and calls `hangup` at each SIGHUP until then.
+async fn stopped(signals: &mut Signals, hangup: impl Fn()) {
+    while signals.next().await == Told::Reload {
+        hangup();
+    }
+}
+
 /// Takes the ring anew. A file that is bad at the moment does not stop a pod that works.
 fn reload(server: &Server, key_file: Option<&Path>) {
     let Some(path) = key_file else { return };
@@ -105,34 +112,6 @@ fn reload(server: &Server, key_file: Option<&Path>) {
             tracing::info!("read the key file again");
         }
         Err(error) => output::warning(&format!("still using the keys from before: {error}")),
-    }
-}
-
-/// The signals, caught from the moment this exists.
-struct Signals {
-    interrupt: Signal,
-    terminate: Signal,
-    hangup: Signal,
-}
-
-impl Signals {
-    fn new() -> io::Result<Self> {
-        Ok(Self {
-            interrupt: signal(SignalKind::interrupt())?,
-            terminate: signal(SignalKind::terminate())?,
-            hangup: signal(SignalKind::hangup())?,
-        })
-    }
-
-    /// Waits for the end, and calls `hangup` at each SIGHUP until then.
-    async fn stop(&mut self, hangup: impl Fn()) {
-        loop {
-            tokio::select! {
-                _ = self.interrupt.recv() => return,
-                _ = self.terminate.recv() => return,
-                _ = self.hangup.recv() => hangup(),
-            }
-        }
     }
 }
 

@@ -3,7 +3,6 @@
 mod origin;
 mod report;
 mod serve;
-mod signals;
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};

@@ -10,6 +10,7 @@ mod keys;
 mod log;
 mod output;
 mod real;
+mod signals;
 mod up;
 mod usage;
 

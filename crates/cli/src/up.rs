@@ -11,7 +11,6 @@ mod pod;
 mod port;
 mod process;
 mod ready;
-mod signals;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -28,8 +27,8 @@ use self::front::{Front, Places};
 use self::pod::{Plan, Running};
 use self::port::{Port, Ports};
 use self::ready::Answers;
-use self::signals::Signals;
 use crate::keys::{self, Ephemeral};
+use crate::signals::Signals;
 use crate::usage::{Usage, duration};
 use crate::{log, output};
 
@@ -160,7 +159,7 @@ async fn serve(
     if let Some(own) = &mut own {
         running = tokio::select! {
             running = own.fleet.all_up() => running?,
-            () = signals.next() => return Ok(()),
+            _ = signals.next() => return Ok(()),
         };
         stand.before(&own.places.borrow_and_update())?;
     }
@@ -179,14 +178,14 @@ async fn serve(
     tokio::select! {
         () = serving.as_mut() => {}
         () = moves => {}
-        () = signals.next() => {}
+        _ = signals.next() => {}
     }
     drop(stop);
     output::line(&format!("stopping: calls on their way have {:?} to finish; Ctrl-C again stops at once", args.drain))
         .await;
     tokio::select! {
         () = drain(serving, own.map(|own| &mut own.fleet), args.drain) => {}
-        () = signals.next() => {}
+        _ = signals.next() => {}
     }
     Ok(())
 }

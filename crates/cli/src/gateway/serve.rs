@@ -11,7 +11,7 @@ use tokio::task::spawn_blocking;
 
 use super::RunArgs;
 use super::origin::Origin;
-use super::signals::{Signals, Told};
+use crate::signals::{Signals, Told};
 use crate::usage::Usage;
 use crate::{log, output};
 
