@@ -23,7 +23,7 @@ use crate::config::{self, Config};
 use crate::desk::{Desk, Replica};
 use crate::hub::Hub;
 use crate::listen::tls::Acceptor;
-use crate::listen::{Door, Peer, Phase, reached};
+use crate::listen::{Door, Inbound, Peer, Phase, reached};
 use crate::observe::{Observer, Open};
 use crate::pipeline;
 use crate::plan::Plan;
@@ -196,12 +196,17 @@ impl Gateway {
         self.config().limits.clone()
     }
 
+    /// The time of day, in seconds since 1970-01-01.
+    pub(crate) fn now(&self) -> u64 {
+        self.shared.outside.now().0
+    }
+
     /// Counts a connection until what this returns is dropped.
     pub(crate) fn count_connection(&self) -> Open {
         self.shared.observer.totals().connections.open()
     }
 
-    pub(crate) async fn answer(&self, peer: &Peer, request: Request<Incoming>) -> Response<Body> {
+    pub(crate) async fn answer(&self, peer: &Peer, request: Request<Inbound>) -> Response<Body> {
         pipeline::answer(&self.shared, peer, request).await
     }
 }

@@ -40,6 +40,7 @@ mod hub;
 mod listen;
 mod observe;
 mod owner;
+mod patience;
 mod pipeline;
 mod plan;
 mod policy;

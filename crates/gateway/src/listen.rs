@@ -3,7 +3,12 @@
 //! How many connections there are is bounded, and so is how long each may be without a request and how long it may take
 //! none of what is written to it.
 
+mod answer;
+mod head;
+mod inbound;
 pub(crate) mod tls;
+mod usual;
+mod wire;
 
 use std::convert::Infallible;
 use std::io;
@@ -13,8 +18,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anypod_server::Stalling;
+use http::Request;
 use http::uri::Scheme;
-use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -24,8 +29,12 @@ use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::time::{Instant, timeout};
 
+use self::head::Longest;
+pub(crate) use self::inbound::Inbound;
 use self::tls::Acceptor;
-use crate::body::Body;
+use self::usual::{Bounds, Ended};
+use self::wire::Wire;
+use crate::config::Limits;
 use crate::gateway::Gateway;
 use crate::upstream::headers::Sender;
 
@@ -229,7 +238,24 @@ where
 {
     let _counted = gateway.count_connection();
     let limits = gateway.limits();
-    let stream = TokioIo::new(Stalling::new(stream, limits.write.get()));
+    let stream = Stalling::new(stream, limits.write.get());
+    let bounds = Bounds {
+        longest: Longest { head: limits.header_bytes, body: limits.whole_body_bytes },
+        idle: limits.idle.get(),
+        body: limits.body_deadline.get(),
+    };
+    match usual::serve(&gateway, stream, &peer, bounds, &mut closed).await {
+        Ended::Closed => {}
+        Ended::Unusual(wire) => Box::pin(unusual(gateway, wire, peer, &limits, closed)).await,
+    }
+}
+
+/// Serves a connection by all that HTTP allows.
+async fn unusual<S>(gateway: Gateway, wire: Wire<S>, peer: Peer, limits: &Limits, mut closed: watch::Receiver<Phase>)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let stream = TokioIo::new(wire);
     let header_bytes = limits.header_bytes.max(8192);
     let mut builder = auto::Builder::new(TokioExecutor::new());
     builder.http1().timer(TokioTimer::new()).header_read_timeout(limits.idle.get()).max_buf_size(header_bytes);
@@ -243,7 +269,7 @@ where
     let service = service_fn(move |request: Request<Incoming>| {
         begin.send_if_modified(|begun| !std::mem::replace(begun, true));
         let (gateway, peer) = (gateway.clone(), peer.clone());
-        async move { Ok::<Response<Body>, Infallible>(gateway.answer(&peer, request).await) }
+        async move { Ok::<_, Infallible>(gateway.answer(&peer, request.map(Inbound::Streamed)).await) }
     });
     let connection = builder.serve_connection(stream, service);
     let mut connection = std::pin::pin!(connection);

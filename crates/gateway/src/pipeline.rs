@@ -36,7 +36,6 @@ use http::header::{AUTHORIZATION, ORIGIN};
 use http::request::Parts;
 use http::{Request, Response, StatusCode};
 use http_body_util::Full;
-use hyper::body::Incoming;
 use tokio::time::Instant;
 use tower_service::Service as _;
 
@@ -50,11 +49,12 @@ use crate::body::{Body, Ticket};
 use crate::desk::{Hopped, Mirrored, Notes, subject};
 use crate::failure::Failure;
 use crate::gateway::Shared;
-use crate::listen::Peer;
+use crate::listen::{Inbound, Peer};
 use crate::owner::Owner;
 use crate::plan::Plan;
-use crate::relay::{Content, Relay, Rewriter};
+use crate::relay::{Relay, Rewriter};
 use crate::route::Route;
+use crate::upstream::Outgoing;
 use crate::upstream::headers::prepare;
 
 /// A failure, and the request that it answers: its id as raw JSON, where that could be read.
@@ -70,7 +70,7 @@ impl<F: Into<Failure>> std::convert::From<F> for Refused {
 }
 
 /// Answers a request.
-pub(crate) async fn answer(shared: &Shared, peer: &Peer, request: Request<Incoming>) -> Response<Body> {
+pub(crate) async fn answer(shared: &Shared, peer: &Peer, request: Request<Inbound>) -> Response<Body> {
     let path = request.uri().path();
     let Some(route) = shared.route(path) else {
         return empty(shared.health(path).unwrap_or(StatusCode::NOT_FOUND));
@@ -88,7 +88,7 @@ pub(crate) async fn answer(shared: &Shared, peer: &Peer, request: Request<Incomi
 async fn stages(
     route: &Route,
     peer: &Peer,
-    request: Request<Incoming>,
+    request: Request<Inbound>,
     ticket: &mut Ticket,
 ) -> Result<Response<Body>, Refused> {
     let (mut head, body) = request.into_parts();
@@ -232,7 +232,7 @@ async fn relayed(
     let (head, rewriter, repeatable) = outward(&asks, &owner, head, &credentials, ticket);
     drop((method, name));
     let (body, head) = owner.translated(message, head)?;
-    let (reach, content, result_bytes) = (owner.reach, Content::Whole(body), plan.limits.result_bytes);
+    let (reach, content, result_bytes) = (owner.reach, Outgoing::Whole(body), plan.limits.result_bytes);
     Relay { reach, head, content, repeatable, rewriter, result_bytes, verdict: None }.run(ticket).await
 }
 
@@ -276,7 +276,7 @@ async fn hopped(
     route: &Route,
     plan: &Plan,
     mut head: Parts,
-    body: Incoming,
+    body: Inbound,
     ticket: &mut Ticket,
 ) -> Result<Response<Body>, Refused> {
     if anypod_server::is_hop(&head) {

@@ -10,7 +10,6 @@ mod upload;
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use http::request::Parts;
 use http::{Request, Response, StatusCode};
 
@@ -30,7 +29,8 @@ pub(crate) struct Relay {
     pub(crate) reach: Arc<Reach>,
     /// The head as it goes out.
     pub(crate) head: Parts,
-    pub(crate) content: Content,
+    /// The body: it can be sent again if it is there as a whole.
+    pub(crate) content: Outgoing,
     /// Whether it may run twice.
     pub(crate) repeatable: bool,
     /// What has to be done to the answer.
@@ -38,14 +38,6 @@ pub(crate) struct Relay {
     pub(crate) result_bytes: usize,
     /// Of a body that is held against its headers on the way.
     pub(crate) verdict: Option<Verdict>,
-}
-
-/// The body of a request.
-pub(crate) enum Content {
-    /// All of it, so that it can be sent again.
-    Whole(Bytes),
-    /// As it comes, once.
-    Stream(Outgoing),
 }
 
 impl Relay {
@@ -57,25 +49,27 @@ impl Relay {
         let Self { reach, head, content, repeatable, rewriter, result_bytes, verdict } = self;
         let upstream = &*reach.upstream;
         let mut tried = Tried::default();
-        let mut request = Some(Request::from_parts(head, content));
+        let mut request = Request::from_parts(head, content);
+        let is_whole = matches!(request.body(), Outgoing::Whole(_));
         let response = loop {
             let no_pod = || Failure::NoPod { upstream: upstream.name().to_string() };
             let picked = upstream.pick(&tried).ok_or_else(no_pod)?;
-            let (outgoing, kept) = keep(request.take().ok_or_else(no_pod)?, upstream.pods().len() > tried.len() + 1);
             ticket.sent_to(&reach, picked.id());
-            match picked.send(outgoing).await {
+            match picked.send(&mut request).await {
                 // Nothing of it has run: a pod that is full says so before it begins.
-                Ok(answer) if answer.status() == StatusCode::SERVICE_UNAVAILABLE && kept.is_some() => {
+                Ok(answer)
+                    if answer.status() == StatusCode::SERVICE_UNAVAILABLE
+                        && is_whole
+                        && upstream.pods().len() > tried.len() + 1 =>
+                {
                     picked.failed();
-                    request = kept;
                 }
                 Ok(answer) => break (answer, picked),
-                Err(SendError::NotSent(unsent, error)) => {
+                Err(SendError::NotSent(error)) => {
                     tracing::warn!(upstream = &**upstream.name(), pod = &**picked.id(), %error, "a pod is not reached");
                     picked.failed();
-                    request = Some(unsent.map(Content::from));
                 }
-                Err(SendError::Full(unsent)) => request = Some(unsent.map(Content::from)),
+                Err(SendError::Full) => {}
                 // The body was broken off here, by no fault of the pod; whoever gave the verdict says why.
                 Err(SendError::Broken(_)) if verdict.as_ref().is_some_and(Verdict::is_given) => {
                     return Err(Failure::Lost { upstream: upstream.name().to_string() });
@@ -83,10 +77,11 @@ impl Relay {
                 Err(SendError::Broken(error)) => {
                     tracing::warn!(upstream = &**upstream.name(), pod = &**picked.id(), %error, "a pod broke off");
                     picked.failed();
-                    match (repeatable, kept) {
-                        (true, Some(kept)) => request = Some(kept),
-                        (true, None) => return Err(Failure::Lost { upstream: upstream.name().to_string() }),
-                        (false, _) => return Err(Failure::OutcomeUnknown { upstream: upstream.name().to_string() }),
+                    if !repeatable {
+                        return Err(Failure::OutcomeUnknown { upstream: upstream.name().to_string() });
+                    }
+                    if !is_whole || upstream.pods().len() <= tried.len() + 1 {
+                        return Err(Failure::Lost { upstream: upstream.name().to_string() });
                     }
                 }
                 Err(SendError::TooSlow) => {
@@ -100,27 +95,6 @@ impl Relay {
         ticket.answered();
         judge(&picked, answer.status());
         answer::respond(answer, picked, upstream, rewriter, result_bytes, ticket).await
-    }
-}
-
-impl From<Outgoing> for Content {
-    fn from(body: Outgoing) -> Self {
-        match body {
-            Outgoing::Whole(bytes) => Self::Whole(bytes),
-            stream @ Outgoing::Stream(_) => Self::Stream(stream),
-        }
-    }
-}
-
-/// The request as it goes out, and a copy for another pod, where there is one and the body allows it.
-fn keep(request: Request<Content>, others: bool) -> (Request<Outgoing>, Option<Request<Content>>) {
-    let (head, content) = request.into_parts();
-    match content {
-        Content::Whole(bytes) => {
-            let kept = others.then(|| Request::from_parts(head.clone(), Content::Whole(bytes.clone())));
-            (Request::from_parts(head, Outgoing::Whole(bytes)), kept)
-        }
-        Content::Stream(stream) => (Request::from_parts(head, stream), None),
     }
 }
 

@@ -12,7 +12,6 @@ mod find;
 pub(crate) mod headers;
 mod http1;
 mod http2;
-mod patience;
 mod pod;
 mod pods;
 mod probe;

@@ -65,9 +65,10 @@ pub(super) async fn pinned(
         None => reach.upstream.pick(&Tried::default()).ok_or(Failure::NoPod { upstream: reach.name().to_string() })?,
     };
     let inner = session.as_ref().map(|(_, inner)| inner);
-    let request = Request::from_parts(outgoing(head, reach, peer, inner, &credentials, ticket), Outgoing::Whole(body));
+    let mut request =
+        Request::from_parts(outgoing(head, reach, peer, inner, &credentials, ticket), Outgoing::Whole(body));
     ticket.sent_to(reach, picked.id());
-    let answer = picked.send(request).await.map_err(|error| failed(reach, &picked, session.is_some(), error))?;
+    let answer = picked.send(&mut request).await.map_err(|error| failed(reach, &picked, session.is_some(), error))?;
     ticket.answered();
     let pod = Arc::clone(picked.id());
     let opened = answer.headers().get(SESSION_ID).cloned();
@@ -131,8 +132,8 @@ fn failed(reach: &Reach, picked: &Picked, in_session: bool, error: SendError) ->
     picked.failed();
     let upstream = reach.name().to_string();
     match error {
-        SendError::NotSent(..) if in_session => Rejection::UnknownSession.into(),
-        SendError::NotSent(..) | SendError::Full(_) => Failure::NoPod { upstream },
+        SendError::NotSent(_) if in_session => Rejection::UnknownSession.into(),
+        SendError::NotSent(_) | SendError::Full => Failure::NoPod { upstream },
         SendError::Broken(_) => Failure::OutcomeUnknown { upstream },
         SendError::TooSlow => Failure::TimedOut { upstream },
     }

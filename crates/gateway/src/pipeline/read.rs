@@ -11,13 +11,13 @@ use http::HeaderMap;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use http::request::Parts;
 use http_body_util::BodyExt as _;
-use hyper::body::Incoming;
 
 use super::Refused;
 use super::pinned::pins;
 use crate::body::Ticket;
 use crate::config::Mode;
 use crate::failure::Failure;
+use crate::listen::Inbound;
 use crate::plan::Plan;
 use crate::route::Route;
 
@@ -34,7 +34,7 @@ pub(super) async fn read(
     route: &Route,
     plan: &Plan,
     head: &Parts,
-    body: Incoming,
+    body: Inbound,
     ticket: &mut Ticket,
 ) -> Result<Read, Refused> {
     check_media_type(&head.headers)?;
@@ -61,14 +61,17 @@ pub(super) async fn read(
 }
 
 /// A whole body, within its bounds.
-pub(super) async fn whole(plan: &Plan, headers: &HeaderMap, body: Incoming) -> Result<Vec<u8>, Failure> {
+pub(super) async fn whole(plan: &Plan, headers: &HeaderMap, body: Inbound) -> Result<Vec<u8>, Failure> {
     let limit = plan.limits.body_bytes;
     let announced = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
     if announced.is_some_and(|length| length > limit) {
         return Err(Rejection::TooLarge(limit).into());
     }
+    let mut body = match body {
+        Inbound::Whole(bytes) if bytes.len() <= limit => return Ok(bytes.into()),
+        other => other,
+    };
     let mut whole = Vec::with_capacity(announced.unwrap_or_default());
-    let mut body = body;
     let collect = async {
         while let Some(frame) = body.frame().await {
             let Ok(data) = frame.map_err(|_| Rejection::Truncated)?.into_data() else { continue };

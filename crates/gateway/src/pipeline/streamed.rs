@@ -12,17 +12,16 @@ use anypod_proto::version::{Era, Version};
 use http::header::CONTENT_LENGTH;
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, Response};
-use hyper::body::Incoming;
 use tokio::time::Instant;
 
 use super::{Outward, Refused, lane, outward};
 use crate::authenticate::Credentials;
 use crate::body::{Body, Ticket};
 use crate::config::Mode;
-use crate::listen::Peer;
+use crate::listen::{Inbound, Peer};
 use crate::owner::Owner;
 use crate::plan::Plan;
-use crate::relay::{Content, Relay, Replace, Upload};
+use crate::relay::{Relay, Replace, Upload};
 use crate::rounds::Of;
 use crate::route::Route;
 use crate::upstream::Outgoing;
@@ -80,7 +79,7 @@ pub(super) async fn streamed(
     plan: &Plan,
     peer: &Peer,
     head: Parts,
-    body: Incoming,
+    body: Inbound,
     long: Long,
     credentials: Credentials,
     ticket: &mut Ticket,
@@ -99,7 +98,7 @@ pub(super) async fn streamed(
     owner.renames(&mut head)?;
     // What is replaced may change the length.
     head.headers.remove(CONTENT_LENGTH);
-    let content = Content::Stream(Outgoing::stream(upload));
+    let content = Outgoing::stream(upload);
     let result_bytes = plan.limits.result_bytes;
     let reach = Arc::clone(&owner.reach);
     let kept = Some(verdict.clone());

@@ -13,9 +13,9 @@ use anypod_proto::reject::{Refused, Rejection};
 use anypod_proto::verify::Verifier;
 use bytes::Bytes;
 use http_body::Frame;
-use hyper::body::Incoming;
 use tokio::time::{Sleep, sleep};
 
+use crate::listen::Inbound;
 use crate::upstream::BodyError;
 
 /// The longest string that is replaced, in bytes: a sealed state, or the name of a tool.
@@ -46,7 +46,7 @@ impl Verdict {
 
 /// The body.
 pub(crate) struct Upload {
-    body: Incoming,
+    body: Inbound,
     verifier: Option<Verifier>,
     editor: Option<Editor>,
     replace: Replace,
@@ -60,7 +60,7 @@ pub(crate) struct Upload {
 impl Upload {
     /// A body of at most `limit` bytes that has to arrive within `deadline`.
     pub(crate) fn new(
-        body: Incoming,
+        body: Inbound,
         verifier: Verifier,
         rules: &Rules,
         replace: Replace,

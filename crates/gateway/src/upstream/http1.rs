@@ -2,25 +2,30 @@
 //!
 //! A connection has no task of its own. Whoever waits for its answer moves its bytes along, and while it is kept nobody
 //! does: that spares two changes of task per request, and there is no driver to stop when a request is given up.
+//!
+//! Usual exchanges are made here. For the others, a library gets the connection, and gives it back when it is through.
 
-use std::future::poll_fn;
+mod library;
+mod usual;
+
+use std::future::{Future as _, poll_fn};
 use std::io;
-use std::pin::{Pin, pin};
+use std::mem::replace;
+use std::pin::pin;
 use std::sync::{Mutex, PoisonError};
 use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 use http::{Request, Response};
-use hyper::body::Incoming;
-use hyper::client::conn::http1::{Builder, Connection, SendRequest};
-use hyper_util::rt::TokioIo;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 
-use super::bell::Bell;
+use self::library::{Library, Written};
+use self::usual::{Step, Usual};
+use super::answer::Source;
 use super::body::{End, Outgoing};
-use super::patience::Patience;
 use super::stream::Stream;
+use crate::patience::Patience;
 
 /// The longest head of an answer, in bytes.
 pub(super) const HEAD_BYTES: usize = 64 << 10;
@@ -30,66 +35,140 @@ const QUIET: Duration = Duration::from_secs(1);
 
 /// An open connection. Dropped, it is closed, and the pod sees that nobody listens any more.
 pub(super) struct Live {
-    sender: SendRequest<Outgoing>,
-    /// Gone once the connection is over.
-    driver: Option<Connection<TokioIo<Stream>, Outgoing>>,
-    bell: Bell,
+    carrier: Carrier,
     pub(super) patience: Patience,
     _slot: OwnedSemaphorePermit,
 }
 
+/// How long an answer may take.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Limits {
+    /// Until its head is there.
+    pub(super) head: Duration,
+    /// From then on, between two pieces.
+    pub(super) silence: Duration,
+}
+
+/// Who makes the exchanges.
+enum Carrier {
+    Usual(Box<Usual>),
+    Library(Box<Library>),
+    /// The connection is over.
+    None,
+}
+
 /// Why there is no answer.
 pub(super) enum Lost {
-    /// The connection was closed before anything was sent: the request comes back.
-    Unsent(Box<Request<Outgoing>>),
+    /// The connection was closed before anything was sent: the request is as it was.
+    Unsent,
     /// It broke after something had been sent.
-    Broken(hyper::Error),
+    Broken(Break),
     /// The head of the answer took too long.
     TooSlow,
 }
 
+/// How an exchange broke off.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Break {
+    /// By what the library found.
+    #[error(transparent)]
+    Http(hyper::Error),
+    /// By what the connection said.
+    #[error(transparent)]
+    Connection(io::Error),
+}
+
+impl Break {
+    /// Whether the request is to blame, whose body broke off.
+    pub(super) fn is_the_requests(&self) -> bool {
+        match self {
+            Self::Http(error) => error.is_user(),
+            Self::Connection(_) => false,
+        }
+    }
+}
+
 impl Live {
     /// Speaks HTTP/1.1 on `stream`.
-    ///
-    /// # Errors
-    /// None that is known; the library has it so.
-    pub(super) async fn new(stream: Stream, slot: OwnedSemaphorePermit) -> io::Result<Box<Self>> {
-        let handshake = Builder::new().max_header_size(HEAD_BYTES).handshake(TokioIo::new(stream)).await;
-        let (sender, driver) = handshake.map_err(io::Error::other)?;
-        Ok(Box::new(Self {
-            sender,
-            driver: Some(driver),
-            bell: Bell::new(),
-            patience: Patience::default(),
-            _slot: slot,
-        }))
+    pub(super) fn new(stream: Stream, slot: OwnedSemaphorePermit) -> Box<Self> {
+        let carrier = Carrier::Usual(Box::new(Usual::new(stream)));
+        Box::new(Self { carrier, patience: Patience::default(), _slot: slot })
     }
 
-    /// Sends a request and waits for the head of the answer, at most `limit` from the end of the request on, or from
-    /// `begun` where it is there as a whole.
+    /// Sends a request and waits for the head of the answer, and for all of a short one: from the end of the request on, or
+    /// from `begun` where it is there as a whole. Such a request stays as it is; of another, nothing is left unless it was
+    /// not sent.
     pub(super) async fn exchange(
         &mut self,
-        request: Request<Outgoing>,
+        request: &mut Request<Outgoing>,
+        begun: Instant,
+        limits: Limits,
+    ) -> Result<Response<Source>, Lost> {
+        let limit = limits.head;
+        let body = match request.body() {
+            Outgoing::Whole(bytes) => bytes.clone(),
+            Outgoing::Stream(_) => return Box::pin(self.unusual(request, Written::NotYet, begun, limit)).await,
+        };
+        let Self { carrier, patience, .. } = self;
+        let Carrier::Usual(usual) = carrier else { return Err(Lost::Unsent) };
+        if !usual.begin(request, &body) {
+            return Err(Lost::Unsent);
+        }
+        let step = poll_fn(|cx| {
+            if let Poll::Ready(step) = usual.poll(cx, &body) {
+                return Poll::Ready(step.map(Some));
+            }
+            let (since, limit) = usual.read_since().map_or((begun, limit), |since| (since, limits.silence));
+            patience.poll(cx, since, limit).map(|()| Ok(None))
+        });
+        match step.await {
+            Ok(Some(Step::Answer(answer))) => Ok(answer.map(Source::Whole)),
+            Ok(Some(Step::Unusual)) => Box::pin(self.unusual(request, Written::Unbelieved, begun, limit)).await,
+            Ok(None) => Err(Lost::TooSlow),
+            Err(error) => Err(Lost::Broken(Break::Connection(error))),
+        }
+    }
+
+    /// The same by the library.
+    async fn unusual(
+        &mut self,
+        request: &mut Request<Outgoing>,
+        written: Written,
         begun: Instant,
         limit: Duration,
-    ) -> Result<Response<Incoming>, Lost> {
+    ) -> Result<Response<Source>, Lost> {
+        let Carrier::Usual(mut usual) = replace(&mut self.carrier, Carrier::None) else { return Err(Lost::Unsent) };
+        if written == Written::NotYet && !usual.is_quiet() {
+            return Err(Lost::Unsent);
+        }
+        let read = usual.read.split().freeze();
+        let library = Library::new(usual.stream, read, written).await;
+        let mut library = library.map_err(|error| Lost::Broken(Break::Connection(error)))?;
         let end = request.body().end();
-        let mut sending = pin!(self.sender.try_send_request(request));
+        let outgoing = Outgoing::take(request);
+        let mut sending = pin!(library.send(outgoing));
         let outcome = poll_fn(|cx| {
-            drive(&mut self.driver, &self.bell);
+            library.drive();
             // Only driving brings the answer, so nobody has to be woken for it.
             if let Poll::Ready(outcome) = sending.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
                 return Poll::Ready(Some(outcome));
             }
-            self.bell.ring_for(cx);
+            library.ring_for(cx);
             ready!(wait(&mut self.patience, cx, begun, end.as_ref(), limit));
             Poll::Ready(None)
         });
-        match outcome.await {
-            Some(Ok(response)) => Ok(response),
+        let outcome = outcome.await;
+        match outcome {
+            Some(Ok(response)) => {
+                self.carrier = Carrier::Library(Box::new(library));
+                Ok(response.map(Source::Streamed))
+            }
             Some(Err(mut error)) => Err(match error.take_message() {
-                Some(request) => Lost::Unsent(Box::new(request)),
-                None => Lost::Broken(error.into_error()),
+                Some(unsent) if written == Written::NotYet => {
+                    *request = unsent;
+                    Lost::Unsent
+                }
+                Some(_) | None => Lost::Broken(Break::Http(error.into_error())),
             }),
             None => Err(Lost::TooSlow),
         }
@@ -97,26 +176,44 @@ impl Live {
 
     /// Moves the connection's bytes along. Nobody is woken when there are more, unless [`Self::ring_for`] says so.
     pub(super) fn drive(&mut self) {
-        drive(&mut self.driver, &self.bell);
+        if let Carrier::Library(library) = &mut self.carrier {
+            library.drive();
+        }
     }
 
     /// Wakes the task of `cx` once there is more to be moved along.
     pub(super) fn ring_for(&self, cx: &Context<'_>) {
-        self.bell.ring_for(cx);
+        if let Carrier::Library(library) = &self.carrier {
+            library.ring_for(cx);
+        }
     }
 
     /// Whether the next request may be sent: the last answer has been read to its end, and the request before it sent to
     /// its own.
     pub(super) fn is_free(&self) -> bool {
-        self.driver.is_some() && self.sender.is_ready()
+        match &self.carrier {
+            Carrier::Usual(usual) => usual.is_free(),
+            Carrier::Library(library) => library.is_free(),
+            Carrier::None => false,
+        }
     }
-}
 
-fn drive(driver: &mut Option<Connection<TokioIo<Stream>, Outgoing>>, bell: &Bell) {
-    bell.silence();
-    // What ended it reaches the request that is on it.
-    if driver.as_mut().is_some_and(|driver| Pin::new(driver).poll(&mut bell.context()).is_ready()) {
-        *driver = None;
+    /// Ready for the next exchange; `None` if there cannot be one.
+    fn renewed(mut self: Box<Self>) -> Option<Box<Self>> {
+        self.carrier = match replace(&mut self.carrier, Carrier::None) {
+            Carrier::Library(library) => Carrier::Usual(Box::new(Usual::new(library.into_stream()?))),
+            same @ Carrier::Usual(_) => same,
+            Carrier::None => return None,
+        };
+        self.is_free().then_some(self)
+    }
+
+    /// Whether a connection that is kept is still open.
+    fn is_open(&mut self) -> bool {
+        match &mut self.carrier {
+            Carrier::Usual(usual) => usual.is_quiet(),
+            Carrier::Library(_) | Carrier::None => false,
+        }
     }
 }
 
@@ -146,7 +243,7 @@ struct Kept {
 }
 
 impl Idle {
-    /// The one used last. It may have been closed meanwhile: then the request comes back from it.
+    /// The one used last. It may have been closed meanwhile: then the request is not sent on it.
     pub(super) fn take(&self, now: Instant, longest: Duration) -> Option<Box<Live>> {
         let stale = {
             let mut kept = self.lock();
@@ -166,6 +263,7 @@ impl Idle {
 
     /// Keeps a connection that is free. How many there are is bounded by the slots that they hold.
     pub(super) fn keep(&self, live: Box<Live>) {
+        let Some(live) = live.renewed() else { return };
         let since = Instant::now();
         self.lock().push(Kept { live, since });
     }
@@ -176,10 +274,7 @@ impl Idle {
         let mut kept = self.lock();
         // Those used last stand at the end, and need no look.
         let quiet = kept.partition_point(|kept| now - kept.since >= QUIET);
-        let over = |kept: &mut Kept| {
-            kept.live.drive();
-            !kept.live.is_free() || now - kept.since >= longest
-        };
+        let over = |kept: &mut Kept| !kept.live.is_open() || now - kept.since >= longest;
         let over: Vec<Kept> = kept.extract_if(..quiet, over).collect();
         drop(kept);
         // Closing takes a while, and others need not wait for it.

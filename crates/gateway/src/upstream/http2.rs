@@ -19,9 +19,9 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use super::body::Outgoing;
-use super::http1::{HEAD_BYTES, Lost, wait};
-use super::patience::Patience;
+use super::http1::{Break, HEAD_BYTES, Lost, wait};
 use super::stream::Stream;
+use crate::patience::Patience;
 
 /// Requests at once on one connection, before another is opened: what servers are asked to allow at least.
 /// Spec: RFC 9113, section 6.5.2, SETTINGS_MAX_CONCURRENT_STREAMS.
@@ -80,17 +80,18 @@ impl Shared {
 
 impl Lease {
     /// Sends a request and waits for the head of the answer, at most `limit` from the end of the request on. Dropping the
-    /// future resets the stream.
+    /// future resets the stream. A request that is there as a whole stays as it is; of another, nothing is left unless it
+    /// was not sent.
     pub(super) async fn exchange(
         &self,
-        request: Request<Outgoing>,
+        request: &mut Request<Outgoing>,
         limit: Duration,
     ) -> Result<Response<Incoming>, Lost> {
-        let again = again(&request);
         let end = request.body().end();
+        let is_kept = end.is_none();
         let begun = Instant::now();
         let mut patience = Patience::default();
-        let mut sending = pin!(self.0.sender.clone().try_send_request(request));
+        let mut sending = pin!(self.0.sender.clone().try_send_request(Outgoing::take(request)));
         let outcome = poll_fn(|cx| {
             if let Poll::Ready(outcome) = sending.as_mut().poll(cx) {
                 return Poll::Ready(Some(outcome));
@@ -101,25 +102,20 @@ impl Lease {
         match outcome.await {
             Some(Ok(response)) => Ok(response),
             Some(Err(mut error)) => {
-                let refused = is_refused(error.error());
-                Err(match error.take_message().or_else(|| again.filter(|_| refused)) {
-                    Some(request) => Lost::Unsent(Box::new(request)),
-                    None => Lost::Broken(error.into_error()),
+                // The library does not give back what a pod says that it did nothing with.
+                let refused = is_kept && is_refused(error.error());
+                Err(match error.take_message() {
+                    Some(unsent) => {
+                        *request = unsent;
+                        Lost::Unsent
+                    }
+                    None if refused => Lost::Unsent,
+                    None => Lost::Broken(Break::Http(error.into_error())),
                 })
             }
             None => Err(Lost::TooSlow),
         }
     }
-}
-
-/// The same request again, for a pod that says that it did nothing with the first: the library does not give it back.
-fn again(request: &Request<Outgoing>) -> Option<Request<Outgoing>> {
-    let mut again = Request::new(request.body().again()?);
-    request.method().clone_into(again.method_mut());
-    request.uri().clone_into(again.uri_mut());
-    *again.version_mut() = request.version();
-    *again.headers_mut() = request.headers().clone();
-    Some(again)
 }
 
 /// Whether the pod said that it did nothing with the request. Spec: RFC 9113, sections 6.8 and 8.7.

@@ -17,7 +17,7 @@ use super::body::Outgoing;
 use super::cell::Cell;
 use super::condition::{Condition, Standing};
 use super::dial::{Dialer, Protocol};
-use super::http1::{Idle, Live, Lost};
+use super::http1::{Break, Idle, Limits, Live, Lost};
 use super::http2::{Lease, Open, Shared};
 use super::target::Target;
 use crate::config::{Health, Timeouts};
@@ -60,15 +60,15 @@ pub(crate) struct Pod {
 /// Why a pod did not answer a request.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SendError {
-    /// There was no connection: the request certainly did not run, and comes back.
-    #[error("no connection: {1}")]
-    NotSent(Box<Request<Outgoing>>, #[source] io::Error),
-    /// All connections that are allowed are in use: the request certainly did not run, and comes back.
+    /// There was no connection: the request certainly did not run.
+    #[error("no connection: {0}")]
+    NotSent(#[source] io::Error),
+    /// All connections that are allowed are in use: the request certainly did not run.
     #[error("all connections are in use")]
-    Full(Box<Request<Outgoing>>),
+    Full,
     /// The connection broke, or the body of the request did. It may have run.
     #[error("the connection broke off: {0}")]
-    Broken(#[source] hyper::Error),
+    Broken(#[source] Break),
     /// The head of the answer took too long. It may have run, and was given up.
     #[error("no answer in time")]
     TooSlow,
@@ -79,9 +79,9 @@ impl SendError {
     /// where the gateway keeps to its own bound.
     pub(crate) fn is_the_pods(&self) -> bool {
         match self {
-            Self::NotSent(..) | Self::TooSlow => true,
-            Self::Broken(error) => !error.is_user(),
-            Self::Full(_) => false,
+            Self::NotSent(_) | Self::TooSlow => true,
+            Self::Broken(error) => !error.is_the_requests(),
+            Self::Full => false,
         }
     }
 }
@@ -187,11 +187,12 @@ impl Pod {
     }
 
     /// Sends a request and waits for the head of the answer. The request is addressed here: its target and `Host`
-    /// become the pod's. Dropping the future, or the answer's body, ends the request at the pod.
+    /// become the pod's. One that is there as a whole stays as it is otherwise; of another, nothing is left once it has been
+    /// sent. Dropping the future, or the answer's body, ends the request at the pod.
     ///
     /// # Errors
     /// See [`SendError`].
-    pub(crate) async fn send(self: &Arc<Self>, request: Request<Outgoing>) -> Result<Response<Answer>, SendError> {
+    pub(crate) async fn send(self: &Arc<Self>, request: &mut Request<Outgoing>) -> Result<Response<Answer>, SendError> {
         match self.protocol.load() {
             Some(Protocol::Http1) => self.send_alone(request).await,
             // Rarer, and its future larger.
@@ -200,58 +201,58 @@ impl Pod {
     }
 
     /// On a connection that nobody else uses meanwhile.
-    async fn send_alone(self: &Arc<Self>, mut request: Request<Outgoing>) -> Result<Response<Answer>, SendError> {
-        self.address_http1(&mut request);
+    async fn send_alone(self: &Arc<Self>, request: &mut Request<Outgoing>) -> Result<Response<Answer>, SendError> {
+        self.address_http1(request);
         // Each turn uses one up, so this ends with a new one.
         let now = Instant::now();
         while let Some(live) = self.idle.take(now, self.longest_idle()) {
             match self.exchange(live, request, now).await {
-                Err(Lost::Unsent(unsent)) => request = *unsent,
-                outcome => return outcome.map_err(|lost| lost.into_error()),
+                Err(Lost::Unsent) => {}
+                outcome => return outcome.map_err(SendError::from),
             }
         }
-        match Box::pin(self.connect()).await {
-            Ok(Connected::Alone(live)) => self.exchange(live, request, Instant::now()).await.map_err(Lost::into_error),
+        match Box::pin(self.connect()).await? {
+            Connected::Alone(live) => Ok(self.exchange(live, request, Instant::now()).await?),
             // It has learnt another protocol.
-            Ok(Connected::Shared(lease)) => {
-                Box::pin(self.exchange_shared(lease, request)).await.map_err(Lost::into_error)
-            }
-            Err(reason) => Err(reason.with(request)),
+            Connected::Shared(lease) => Ok(Box::pin(self.exchange_shared(lease, request)).await?),
         }
     }
 
     async fn exchange(
         self: &Arc<Self>,
         mut live: Box<Live>,
-        request: Request<Outgoing>,
+        request: &mut Request<Outgoing>,
         begun: Instant,
     ) -> Result<Response<Answer>, Lost> {
-        let response = live.exchange(request, begun, self.terms.timeouts.head.get()).await?;
+        let response = live.exchange(request, begun, self.answer_limits()).await?;
         self.learn_keeps(response.headers());
         Ok(response.map(|body| Answer::http1(body, self, live, self.terms.timeouts.silence.get())))
     }
 
-    /// On a connection that may be carrying other requests, if the pod speaks a protocol that can.
-    async fn send_shared(self: &Arc<Self>, mut request: Request<Outgoing>) -> Result<Response<Answer>, SendError> {
-        for _ in 0..ATTEMPTS {
-            let lease = match self.lease().await {
-                Ok(Connected::Shared(lease)) => lease,
-                Ok(Connected::Alone(live)) => {
-                    self.address_http1(&mut request);
-                    return self.exchange(live, request, Instant::now()).await.map_err(Lost::into_error);
-                }
-                Err(reason) => return Err(reason.with(request)),
-            };
-            match self.exchange_shared(lease, request).await {
-                Err(Lost::Unsent(unsent)) => request = *unsent,
-                outcome => return outcome.map_err(Lost::into_error),
-            }
-        }
-        Err(SendError::NotSent(Box::new(request), io::ErrorKind::ConnectionAborted.into()))
+    fn answer_limits(&self) -> Limits {
+        Limits { head: self.terms.timeouts.head.get(), silence: self.terms.timeouts.silence.get() }
     }
 
-    async fn exchange_shared(&self, lease: Lease, mut request: Request<Outgoing>) -> Result<Response<Answer>, Lost> {
-        self.address_http2(&mut request);
+    /// On a connection that may be carrying other requests, if the pod speaks a protocol that can.
+    async fn send_shared(self: &Arc<Self>, request: &mut Request<Outgoing>) -> Result<Response<Answer>, SendError> {
+        for _ in 0..ATTEMPTS {
+            let lease = match self.lease().await? {
+                Connected::Shared(lease) => lease,
+                Connected::Alone(live) => {
+                    self.address_http1(request);
+                    return Ok(self.exchange(live, request, Instant::now()).await?);
+                }
+            };
+            match self.exchange_shared(lease, request).await {
+                Err(Lost::Unsent) => {}
+                outcome => return Ok(outcome?),
+            }
+        }
+        Err(SendError::NotSent(io::ErrorKind::ConnectionAborted.into()))
+    }
+
+    async fn exchange_shared(&self, lease: Lease, request: &mut Request<Outgoing>) -> Result<Response<Answer>, Lost> {
+        self.address_http2(request);
         let response = lease.exchange(request, self.terms.timeouts.head.get()).await?;
         Ok(response.map(|body| Answer::http2(body, lease, self.terms.timeouts.silence.get())))
     }
@@ -278,10 +279,12 @@ impl Pod {
         let (stream, protocol) = self.terms.dialer.connect(&self.target).await.map_err(NoConnection::Failed)?;
         self.protocol.store(protocol);
         match protocol {
-            Protocol::Http1 => Live::new(stream, slot).await.map(Connected::Alone),
-            Protocol::Http2 => Shared::new(stream, slot).await.map(|shared| Connected::Shared(self.open.add(shared))),
+            Protocol::Http1 => Ok(Connected::Alone(Live::new(stream, slot))),
+            Protocol::Http2 => {
+                let shared = Shared::new(stream, slot).await.map_err(NoConnection::Failed)?;
+                Ok(Connected::Shared(self.open.add(shared)))
+            }
         }
-        .map_err(NoConnection::Failed)
     }
 
     fn slot(&self) -> Result<OwnedSemaphorePermit, NoConnection> {
@@ -351,21 +354,21 @@ enum Connected {
     Shared(Lease),
 }
 
-impl NoConnection {
-    fn with(self, request: Request<Outgoing>) -> SendError {
-        match self {
-            Self::Full => SendError::Full(Box::new(request)),
-            Self::Failed(error) => SendError::NotSent(Box::new(request), error),
+impl From<NoConnection> for SendError {
+    fn from(reason: NoConnection) -> Self {
+        match reason {
+            NoConnection::Full => Self::Full,
+            NoConnection::Failed(error) => Self::NotSent(error),
         }
     }
 }
 
-impl Lost {
-    fn into_error(self) -> SendError {
-        match self {
-            Self::Unsent(request) => SendError::NotSent(request, io::ErrorKind::ConnectionAborted.into()),
-            Self::Broken(error) => SendError::Broken(error),
-            Self::TooSlow => SendError::TooSlow,
+impl From<Lost> for SendError {
+    fn from(lost: Lost) -> Self {
+        match lost {
+            Lost::Unsent => Self::NotSent(io::ErrorKind::ConnectionAborted.into()),
+            Lost::Broken(error) => Self::Broken(error),
+            Lost::TooSlow => Self::TooSlow,
         }
     }
 }

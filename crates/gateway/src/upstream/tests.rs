@@ -59,7 +59,7 @@ fn whole(text: &'static str) -> Outgoing {
 }
 
 async fn send(pod: &Arc<Pod>, text: &'static str) -> Result<Response<Answer>, SendError> {
-    pod.send(post(whole(text))).await
+    pod.send(&mut post(whole(text))).await
 }
 
 async fn read(response: Response<Answer>) -> Result<String, AnswerError> {
@@ -73,13 +73,11 @@ async fn echo(pod: &Arc<Pod>, text: &'static str) -> String {
     timeout(DEADLINE, exchange).await.unwrap()
 }
 
-/// The text of the request that came back.
-async fn back(outcome: Result<Response<Answer>, SendError>) -> (String, String) {
+/// Why nothing was sent.
+fn unsent(outcome: Result<Response<Answer>, SendError>) -> String {
     let error = outcome.map(|_| ()).unwrap_err();
-    let why = error.to_string();
-    let (SendError::NotSent(request, _) | SendError::Full(request)) = error else { panic!("{why}") };
-    let body = request.into_body().collect().await.unwrap().to_bytes();
-    (why, String::from_utf8(body.to_vec()).unwrap())
+    assert!(matches!(error, SendError::NotSent(_) | SendError::Full), "{error}");
+    error.to_string()
 }
 
 /// A URL where nobody listens.

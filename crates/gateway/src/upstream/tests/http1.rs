@@ -20,6 +20,9 @@ use super::server::{Reply, Running, echo, read_head, text};
 use super::*;
 use crate::upstream::BodyError;
 
+/// The length of an answer that is not read as a whole before it is passed on.
+const LONG: usize = 1 << 20;
+
 /// A body whose pieces the test gives.
 fn pieces() -> (mpsc::Sender<Result<&'static str, BodyError>>, Outgoing) {
     struct Pieces(mpsc::Receiver<Result<&'static str, BodyError>>);
@@ -99,7 +102,7 @@ async fn an_answer_of_unknown_length_gives_its_connection_back_at_its_end() {
     .await;
     let pod = pod_at(&server.url());
     for _ in 0..2 {
-        let response = pod.send(Request::get("/mcp").body(Outgoing::empty()).unwrap()).await.unwrap();
+        let response = pod.send(&mut Request::get("/mcp").body(Outgoing::empty()).unwrap()).await.unwrap();
         assert_eq!(read(response).await.unwrap(), "onetwo");
         assert_eq!((pod.idle(), server.count()), (1, 1));
     }
@@ -136,13 +139,15 @@ async fn a_request_on_a_connection_that_the_pod_has_closed_goes_on_a_new_one() {
 #[tokio::test]
 async fn a_request_to_nobody_comes_back_as_it_was() {
     let pod = pod_at(&nobody().await);
-    let (why, body) = back(send(&pod, "intact").await).await;
+    let mut request = post(whole("intact"));
+    let why = unsent(pod.send(&mut request).await);
     assert!(why.contains("refused"), "{why}");
-    assert_eq!((body.as_str(), pod.connections()), ("intact", 0));
+    let body = request.into_body().collect().await.unwrap().to_bytes();
+    assert_eq!((&body[..], pod.connections()), (&b"intact"[..], 0));
 }
 
 #[tokio::test]
-async fn a_request_that_may_have_run_does_not_come_back() {
+async fn a_request_that_may_have_run_is_said_to() {
     let server = Running::raw(async |mut stream: TcpStream| {
         read_head(&mut stream).await;
     })
@@ -155,29 +160,37 @@ async fn a_request_that_may_have_run_does_not_come_back() {
 
 #[tokio::test]
 async fn an_answer_that_breaks_off_is_no_whole_one() {
-    let server = Running::raw(async |mut stream: TcpStream| {
-        read_head(&mut stream).await;
-        stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhalf").await.unwrap();
-    })
-    .await;
-    let pod = pod_at(&server.url());
-    let error = read(send(&pod, "").await.unwrap()).await.unwrap_err();
-    assert!(matches!(error, AnswerError::Broken(_)), "{error}");
-    assert_eq!(pod.connections(), 0);
+    for length in [9, LONG] {
+        let server = Running::raw(move |mut stream: TcpStream| async move {
+            read_head(&mut stream).await;
+            let answer = format!("HTTP/1.1 200 OK\r\ncontent-length: {length}\r\n\r\nhalf");
+            stream.write_all(answer.as_bytes()).await.unwrap();
+        })
+        .await;
+        let pod = pod_at(&server.url());
+        match send(&pod, "").await {
+            // A short one is not begun before all of it is there.
+            Err(error) => assert!(length == 9 && matches!(error, SendError::Broken(_)), "{error}"),
+            Ok(answer) => {
+                let error = read(answer).await.unwrap_err();
+                assert!(length == LONG && matches!(error, AnswerError::Broken(_)), "{error}");
+            }
+        }
+        assert_eq!(pod.connections(), 0);
+    }
 }
 
 #[tokio::test]
-async fn one_request_more_than_there_may_be_connections_comes_back() {
+async fn one_request_more_than_there_may_be_connections_is_not_sent() {
     let server = Running::raw(async |mut stream: TcpStream| {
         read_head(&mut stream).await;
-        stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\no").await.unwrap();
+        stream.write_all(format!("HTTP/1.1 200 OK\r\ncontent-length: {LONG}\r\n\r\no").as_bytes()).await.unwrap();
         let _ = stream.read_u8().await;
     })
     .await;
     let pod = pod(&config::Upstream { connections: 1, ..configured(&[&server.url()]) });
     let response = send(&pod, "").await.unwrap();
-    let (why, body) = back(send(&pod, "full").await).await;
-    assert_eq!((why.as_str(), body.as_str()), ("all connections are in use", "full"));
+    assert_eq!(unsent(send(&pod, "full").await), "all connections are in use");
     drop(response);
     assert!(send(&pod, "").await.is_ok());
 }
@@ -190,7 +203,8 @@ async fn giving_up_a_request_or_an_answer_closes_the_connection() {
         async move {
             let head = read_head(&mut stream).await;
             if head.starts_with("GET /answered") {
-                stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhalf").await.unwrap();
+                let answer = format!("HTTP/1.1 200 OK\r\ncontent-length: {LONG}\r\n\r\nhalf");
+                stream.write_all(answer.as_bytes()).await.unwrap();
             } else {
                 saw.send("begun").await.unwrap();
             }
@@ -201,13 +215,14 @@ async fn giving_up_a_request_or_an_answer_closes_the_connection() {
     .await;
     let get = |path: &str| Request::get(path).body(Outgoing::empty()).unwrap();
     let waiting = pod_at(&server.url());
+    let mut request = get("/");
     tokio::select! {
-        _ = waiting.send(get("/")) => panic!("nobody answers"),
+        _ = waiting.send(&mut request) => panic!("nobody answers"),
         begun = seen.recv() => assert_eq!(begun, Some("begun")),
     }
     assert_eq!(seen.recv().await, Some("closed"));
     let answered = pod_at(&format!("http://{}/answered", server.address));
-    let mut response = answered.send(get("/")).await.unwrap();
+    let mut response = answered.send(&mut get("/")).await.unwrap();
     assert!(response.body_mut().frame().await.unwrap().is_ok());
     drop(response);
     assert_eq!(seen.recv().await, Some("closed"));
@@ -226,7 +241,8 @@ async fn a_body_goes_out_as_it_comes() {
         }
         drop(give);
     };
-    let (response, ()) = tokio::join!(pod.send(post(body)), giving);
+    let mut request = post(body);
+    let (response, ()) = tokio::join!(pod.send(&mut request), giving);
     assert_eq!(read(response.unwrap()).await.unwrap(), "as it comes");
     assert_eq!(pod.idle(), 1);
 }
@@ -248,7 +264,7 @@ async fn a_body_that_breaks_off_never_reaches_an_end_at_the_pod() {
     let (give, body) = pieces();
     give.send(Ok("half")).await.unwrap();
     give.send(Err("not what its headers say".into())).await.unwrap();
-    let error = pod.send(post(body)).await.map(|_| ()).unwrap_err();
+    let error = pod.send(&mut post(body)).await.map(|_| ()).unwrap_err();
     assert!(matches!(error, SendError::Broken(_)) && !error.is_the_pods(), "{error}");
     let seen = seen.await.unwrap();
     assert!(!seen.ends_with("0\r\n\r\n"), "{seen}");
@@ -264,7 +280,7 @@ async fn a_connection_whose_request_nobody_read_to_its_end_is_not_used_again() {
     .await;
     let pod = pod_at(&server.url());
     let (_give, body) = pieces();
-    let response = pod.send(post(body)).await.unwrap();
+    let response = pod.send(&mut post(body)).await.unwrap();
     assert_eq!(response.status(), StatusCode::PAYLOAD_TOO_LARGE);
     assert_eq!(read(response).await.unwrap(), "no");
     assert_eq!((pod.idle(), pod.connections()), (0, 0));
@@ -296,7 +312,7 @@ async fn the_time_of_an_upload_is_not_that_of_the_answer() {
         Ok::<_, BodyError>(Frame::data(Bytes::from_static(b"late")))
     });
     let begun = Instant::now();
-    let response = pod.send(post(Outgoing::stream(StreamBody::new(body)))).await.unwrap();
+    let response = pod.send(&mut post(Outgoing::stream(StreamBody::new(body)))).await.unwrap();
     assert_eq!(read(response).await.unwrap(), "late");
     assert!(begun.elapsed() >= slow);
 }
@@ -388,8 +404,8 @@ async fn a_request_is_addressed_to_the_pod() {
     let server = Running::http1(address).await;
     let authority = server.address.to_string();
     let exchange = async |config: &config::Upstream, path: &str| {
-        let request = Request::post(path).header(HOST, "mcp.example").body(Outgoing::empty()).unwrap();
-        read(pod(config).send(request).await.unwrap()).await.unwrap()
+        let mut request = Request::post(path).header(HOST, "mcp.example").body(Outgoing::empty()).unwrap();
+        read(pod(config).send(&mut request).await.unwrap()).await.unwrap()
     };
     let mut config = configured(&[&format!("http://{authority}/a/b")]);
     assert_eq!(exchange(&config, "/mcp").await, format!("/a/b {authority}"));
@@ -437,7 +453,7 @@ async fn many_requests_on_many_threads_each_get_their_own_answer() {
                     0 => Outgoing::Whole(body),
                     _ => Outgoing::stream(http_body_util::Full::new(body).map_err(|never| match never {})),
                 };
-                let response = pod.send(post(body)).await.unwrap();
+                let response = pod.send(&mut post(body)).await.unwrap();
                 assert_eq!(read(response).await.unwrap(), text);
             }
         });
@@ -450,7 +466,8 @@ async fn many_requests_on_many_threads_each_get_their_own_answer() {
 #[tokio::test]
 async fn what_a_request_under_way_takes_stays_small() {
     let pod = pod_at("http://a/mcp");
-    let bytes = size_of_val(&pod.send(post(Outgoing::empty())));
+    let mut request = post(Outgoing::empty());
+    let bytes = size_of_val(&pod.send(&mut request));
     assert!(bytes <= 2304, "{bytes}");
     assert!(size_of::<Answer>() <= 128, "{}", size_of::<Answer>());
 }

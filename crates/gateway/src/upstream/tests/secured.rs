@@ -36,9 +36,8 @@ async fn http1_is_spoken_where_it_does_not() {
 async fn a_pod_that_nobody_vouches_for_gets_no_request() {
     let server = Running::tls(certified(&[]), echo).await;
     let stranger = config::Upstream { authorities: Some(certificate("client.pem")), ..trusting(&server) };
-    let (why, body) = back(send(&pod(&stranger), "secret").await).await;
+    let why = unsent(send(&pod(&stranger), "secret").await);
     assert!(why.contains("invalid peer certificate"), "{why}");
-    assert_eq!(body, "secret");
 }
 
 #[tokio::test]
@@ -47,7 +46,7 @@ async fn the_certificate_has_to_bear_the_name_in_the_url() {
     let upstream = started(&trusting(&server));
     let target = Target::parse("https://other.example/mcp").unwrap().at(server.address);
     upstream.pods.set(vec![target]);
-    let (why, _) = back(send(&upstream.pods()[0], "").await).await;
+    let why = unsent(send(&upstream.pods()[0], "").await);
     assert!(why.contains("invalid peer certificate"), "{why}");
 }
 
@@ -64,7 +63,7 @@ async fn the_gateway_shows_a_certificate_to_a_pod_that_wants_one() {
 #[tokio::test]
 async fn a_pod_without_tls_gets_no_request_that_was_meant_to_be_secret() {
     let server = Running::http1(echo).await;
-    let (why, _) = back(send(&pod(&trusting(&server)), "secret").await).await;
+    let why = unsent(send(&pod(&trusting(&server)), "secret").await);
     assert!(why.contains("corrupt message"), "{why}");
 }
 

@@ -10,11 +10,11 @@ use tokio::time::{Instant, Sleep, sleep_until};
 /// ends later, so that an early ring is looked at and set right. That way a request in time costs no change to the
 /// runtime's timers.
 #[derive(Debug, Default)]
-pub(super) struct Patience(Option<Pin<Box<Sleep>>>);
+pub(crate) struct Patience(Option<Pin<Box<Sleep>>>);
 
 impl Patience {
     /// Ready once it is `limit` after `since`.
-    pub(super) fn poll(&mut self, cx: &mut Context<'_>, since: Instant, limit: Duration) -> Poll<()> {
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>, since: Instant, limit: Duration) -> Poll<()> {
         let Some(due) = since.checked_add(limit) else { return Poll::Pending };
         let timer = self.0.get_or_insert_with(|| Box::pin(sleep_until(due)));
         if timer.deadline() > due {

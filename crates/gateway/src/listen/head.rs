@@ -1,0 +1,242 @@
+//! Which requests are usual, and what they say: a `POST` over HTTP/1.1 whose body has a length and is there as a whole.
+//!
+//! Nothing is refused here. Whatever is not usual, or in doubt, is left to a library that knows all of HTTP, with every
+//! byte of it.
+//!
+//! RFC 9112, sections 3, 5 and 6.
+
+use std::mem::MaybeUninit;
+
+use bytes::{Bytes, BytesMut};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri};
+
+/// The most header fields of a usual request.
+const FIELDS: usize = 64;
+
+/// What the unread bytes of a connection begin with.
+#[derive(Debug)]
+pub(super) enum Parsed {
+    /// A usual request, taken out of them.
+    Request(Request<Bytes>),
+    /// The beginning of one. The whole of it has so many bytes, where that is known.
+    Part(Option<usize>),
+    /// Something else, left where it is.
+    Other,
+}
+
+/// How long a usual request is at most, in bytes.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Longest {
+    pub(super) head: usize,
+    pub(super) body: usize,
+}
+
+/// Where a part of a head begins and ends.
+type Place = (usize, usize);
+
+/// Where everything stands in the head of a usual request.
+struct Places {
+    /// The length of the head, in bytes.
+    head: usize,
+    /// That of the body.
+    body: usize,
+    target: Place,
+    /// Names and values, of which the first `count` are there.
+    fields: [(Place, Place); FIELDS],
+    count: usize,
+}
+
+/// What a head turns out to be.
+enum Head {
+    Usual(Places),
+    Unfinished,
+    Other,
+}
+
+/// Takes a usual request from the beginning of what was read.
+pub(super) fn parse(read: &mut BytesMut, longest: Longest) -> Parsed {
+    let places = match find(read) {
+        Head::Usual(places) if places.head <= longest.head && places.body <= longest.body => places,
+        Head::Unfinished if read.len() < longest.head => return Parsed::Part(None),
+        Head::Usual(_) | Head::Unfinished | Head::Other => return Parsed::Other,
+    };
+    let total = places.head + places.body;
+    if read.len() < total {
+        return Parsed::Part(Some(total));
+    }
+    let whole = read.split_to(total).freeze();
+    match build(&whole, &places) {
+        Some(request) => Parsed::Request(request),
+        None => {
+            let rest = std::mem::replace(read, BytesMut::from(whole));
+            read.extend_from_slice(&rest);
+            Parsed::Other
+        }
+    }
+}
+
+fn find(read: &[u8]) -> Head {
+    let mut fields = [const { MaybeUninit::uninit() }; FIELDS];
+    let mut request = httparse::Request::new(&mut []);
+    let head = match request.parse_with_uninit_headers(read, &mut fields) {
+        Ok(httparse::Status::Complete(head)) => head,
+        Ok(httparse::Status::Partial) => return Head::Unfinished,
+        Err(_) => return Head::Other,
+    };
+    let (Some("POST"), Some(1), Some(target)) = (request.method, request.version, request.path) else {
+        return Head::Other;
+    };
+    if !target.starts_with('/') {
+        return Head::Other;
+    }
+    let place = |part: &[u8]| {
+        let start = part.as_ptr() as usize - read.as_ptr() as usize;
+        (start, start + part.len())
+    };
+    let mut places = Places {
+        head,
+        body: 0,
+        target: place(target.as_bytes()),
+        fields: [Default::default(); FIELDS],
+        count: request.headers.len(),
+    };
+    let mut length = None;
+    for (field, at) in request.headers.iter().zip(&mut places.fields) {
+        match concerns(field.name, field.value) {
+            Concern::Length(bytes) if length.is_none() => length = Some(bytes),
+            Concern::Nothing => {}
+            Concern::Length(_) | Concern::Unusual => return Head::Other,
+        }
+        *at = (place(field.name.as_bytes()), place(field.value));
+    }
+    match length {
+        Some(length) => Head::Usual(Places { body: length, ..places }),
+        None => Head::Other,
+    }
+}
+
+/// What a field has to do with how the message is framed and the connection kept.
+enum Concern {
+    Length(usize),
+    /// It changes either, or is not as it should be.
+    Unusual,
+    Nothing,
+}
+
+fn concerns(name: &str, value: &[u8]) -> Concern {
+    let is = |other: &str| name.eq_ignore_ascii_case(other);
+    match name.len() {
+        14 if is("content-length") => digits(value).map_or(Concern::Unusual, Concern::Length),
+        10 if is("connection") && !value.eq_ignore_ascii_case(b"keep-alive") => Concern::Unusual,
+        6 if is("expect") => Concern::Unusual,
+        7 if is("upgrade") || is("trailer") => Concern::Unusual,
+        17 if is("transfer-encoding") => Concern::Unusual,
+        _ => Concern::Nothing,
+    }
+}
+
+/// A length in plain digits: no sign, no blanks, no list.
+fn digits(value: &[u8]) -> Option<usize> {
+    let fits = (1..=12).contains(&value.len()) && value.iter().all(u8::is_ascii_digit);
+    fits.then(|| std::str::from_utf8(value).ok()?.parse().ok()).flatten()
+}
+
+fn build(whole: &Bytes, places: &Places) -> Option<Request<Bytes>> {
+    let at = |(start, end): Place| whole.slice(start..end);
+    let mut headers = HeaderMap::with_capacity(places.count + ADDED);
+    for (name, value) in &places.fields[..places.count] {
+        let name = HeaderName::from_bytes(&whole[name.0..name.1]).ok()?;
+        headers.append(name, HeaderValue::from_maybe_shared(at(*value)).ok()?);
+    }
+    let mut request = Request::new(at((places.head, places.head + places.body)));
+    *request.method_mut() = Method::POST;
+    *request.uri_mut() = Uri::from_maybe_shared(at(places.target)).ok()?;
+    *request.headers_mut() = headers;
+    Some(request)
+}
+
+/// Headers that are put in on the way to a pod, so that there is room for them.
+const ADDED: usize = 6;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LONGEST: Longest = Longest { head: 4096, body: 64 };
+
+    fn parsed(text: &str) -> (Parsed, BytesMut) {
+        let mut read = BytesMut::from(text);
+        let parsed = parse(&mut read, LONGEST);
+        (parsed, read)
+    }
+
+    #[test]
+    fn takes_a_usual_request_and_leaves_what_follows() {
+        let (parsed, rest) = parsed(
+            "POST /mcp?a HTTP/1.1\r\nHost: a\r\nMcp-Name: x\r\nmcp-name: y\r\nConnection: Keep-Alive\r\n\
+             Content-Length: 2\r\n\r\n{}POST",
+        );
+        let Parsed::Request(request) = parsed else { panic!("{parsed:?}") };
+        assert_eq!(request.uri(), "/mcp?a");
+        let names: Vec<_> = request.headers().get_all("mcp-name").iter().collect();
+        assert_eq!(names, ["x", "y"]);
+        assert_eq!(request.body(), "{}");
+        assert_eq!(rest, "POST");
+    }
+
+    #[test]
+    fn waits_for_the_rest() {
+        let text = "POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 3\r\n\r\nabc";
+        let head = text.len() - 3;
+        for end in 0..text.len() {
+            let (parsed, rest) = parsed(&text[..end]);
+            let Parsed::Part(whole) = parsed else { panic!("{parsed:?}") };
+            assert_eq!(whole, (end >= head).then_some(text.len()), "{end}");
+            assert_eq!(rest, text[..end]);
+        }
+    }
+
+    /// Each of these is a way to have two readers disagree on where a message ends, or needs more than a body's length.
+    #[test]
+    fn leaves_what_is_not_usual_as_it_is() {
+        let long = format!("POST / HTTP/1.1\r\nx: {}", "a".repeat(LONGEST.head));
+        let many = format!("POST / HTTP/1.1\r\n{}content-length: 0\r\n\r\n", "a: b\r\n".repeat(FIELDS));
+        for text in [
+            "GET / HTTP/1.1\r\ncontent-length: 0\r\n\r\n",
+            "POST / HTTP/1.0\r\ncontent-length: 0\r\n\r\n",
+            "POST / HTTP/1.1\r\n\r\n",
+            "POST http://a/ HTTP/1.1\r\ncontent-length: 0\r\n\r\n",
+            "POST * HTTP/1.1\r\ncontent-length: 0\r\n\r\n",
+            "POST / HTTP/1.1\r\ncontent-length: 0\r\ncontent-length: 0\r\n\r\n",
+            "POST / HTTP/1.1\r\ncontent-length: 1, 1\r\n\r\na",
+            "POST / HTTP/1.1\r\ncontent-length: +1\r\n\r\na",
+            "POST / HTTP/1.1\r\ncontent-length: -1\r\n\r\na",
+            "POST / HTTP/1.1\r\ncontent-length: 0x1\r\n\r\na",
+            "POST / HTTP/1.1\r\ncontent-length:\r\n\r\na",
+            "POST / HTTP/1.1\r\ncontent-length: 18446744073709551617\r\n\r\na",
+            "POST / HTTP/1.1\r\ncontent-length: 65\r\n\r\na",
+            "POST / HTTP/1.1\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+            "POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n",
+            "POST / HTTP/1.1\r\ntransfer-encoding: identity\r\ncontent-length: 0\r\n\r\n",
+            "POST / HTTP/1.1\r\ncontent-length: 0\r\nconnection: close\r\n\r\n",
+            "POST / HTTP/1.1\r\ncontent-length: 0\r\nconnection: content-length\r\n\r\n",
+            "POST / HTTP/1.1\r\ncontent-length: 0\r\nExpect: 100-continue\r\n\r\n",
+            "POST / HTTP/1.1\r\ncontent-length: 0\r\nupgrade: h2c\r\n\r\n",
+            "POST / HTTP/1.1\r\ncontent-length: 0\r\ntrailer: x\r\n\r\n",
+            "POST / HTTP/1.1\r\ncontent-length : 0\r\n\r\n",
+            "POST / HTTP/1.1\r\n content-length: 0\r\n\r\n",
+            "POST / HTTP/1.1\r\ncontent-length: 0\r\n x: folded\r\n\r\n",
+            "POST / HTTP/1.1\r\nco\0ntent-length: 0\r\n\r\n",
+            "POST / HTTP/1.1\r\nx: a\0b\r\ncontent-length: 0\r\n\r\n",
+            "POST /a b HTTP/1.1\r\ncontent-length: 0\r\n\r\n",
+            "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+            "\u{16}\u{3}\u{1}",
+            long.as_str(),
+            many.as_str(),
+        ] {
+            let (parsed, rest) = parsed(text);
+            assert!(matches!(parsed, Parsed::Other), "{text:?}: {parsed:?}");
+            assert_eq!(rest, text);
+        }
+    }
+}

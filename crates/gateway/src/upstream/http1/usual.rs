@@ -1,0 +1,267 @@
+//! One usual exchange on a connection: a request that is there as a whole, and an answer of a known length that is short.
+//!
+//! An answer that is not usual, or in doubt, is left to a library that knows all of HTTP, with every byte of it.
+//!
+//! RFC 9112, sections 4 to 6.
+
+use std::future::Future as _;
+use std::io::{self, IoSlice, Write as _};
+use std::mem::MaybeUninit;
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll, Waker, ready};
+
+use bytes::{Bytes, BytesMut};
+use http::header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode};
+use tokio::io::{AsyncReadExt as _, AsyncWrite as _};
+use tokio::time::Instant;
+
+use super::super::body::Outgoing;
+use super::super::stream::Stream;
+use super::HEAD_BYTES;
+
+/// The most header fields of a usual answer.
+const FIELDS: usize = 64;
+/// The longest body of one, in bytes.
+const LONGEST: usize = 128 << 10;
+/// Up to this length, a body is copied behind its head, which costs less than to write two pieces.
+const COPIED: usize = 4 << 10;
+/// How much is read at once, in bytes, where it is not known how much there is.
+const PIECE: usize = 8 << 10;
+
+/// A connection on which nothing is under way between two exchanges.
+pub(super) struct Usual {
+    pub(super) stream: Stream,
+    /// What was read of the answer so far.
+    pub(super) read: BytesMut,
+    out: Vec<u8>,
+    /// How much of `out`, and of the body behind it, has been written.
+    written: usize,
+    /// How much has to be read before there is a whole answer, as far as that is known.
+    wanted: usize,
+    /// Whether this is the last exchange.
+    closes: bool,
+    /// When something was last read of an answer whose head is there.
+    read_since: Option<Instant>,
+}
+
+/// How far an exchange has come.
+pub(super) enum Step {
+    /// This is the answer.
+    Answer(Response<Bytes>),
+    /// What has been read is the beginning of an answer that is not usual.
+    Unusual,
+}
+
+impl Usual {
+    pub(super) fn new(stream: Stream) -> Self {
+        Self { stream, read: BytesMut::new(), out: Vec::new(), written: 0, wanted: 0, closes: false, read_since: None }
+    }
+
+    /// Whether another exchange may follow.
+    pub(super) fn is_free(&self) -> bool {
+        !self.closes && self.read.is_empty()
+    }
+
+    /// Whether the pod has left the connection as it should be between two exchanges: open, and silent.
+    pub(super) fn is_quiet(&mut self) -> bool {
+        self.is_free() && self.poll_read(&mut Context::from_waker(Waker::noop())).is_pending()
+    }
+
+    /// When something was last read of an answer whose head is there.
+    pub(super) const fn read_since(&self) -> Option<Instant> {
+        self.read_since
+    }
+
+    /// Begins an exchange, unless the pod has closed the connection, or has said something that it was not asked.
+    pub(super) fn begin(&mut self, request: &Request<Outgoing>, body: &Bytes) -> bool {
+        if !self.is_quiet() {
+            return false;
+        }
+        (self.written, self.wanted, self.read_since) = (0, 0, None);
+        self.out.clear();
+        write_head(&mut self.out, request, body.len());
+        if body.len() <= COPIED {
+            self.out.extend_from_slice(body);
+        }
+        true
+    }
+
+    /// Goes on with an exchange. Ready with its answer, or as soon as it is known to have no usual one.
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>, body: &Bytes) -> Poll<io::Result<Step>> {
+        // What the pod has to say is heard even if it does not take all that it is sent.
+        let sent = self.poll_send(cx, body);
+        loop {
+            if self.read.len() >= self.wanted.max(1) {
+                match take(&mut self.read, &mut self.closes) {
+                    Taken::Answer(answer) if matches!(sent, Poll::Ready(Ok(()))) => {
+                        return Poll::Ready(Ok(Step::Answer(answer)));
+                    }
+                    // The rest of the request would be taken for the next.
+                    Taken::Answer(answer) => {
+                        self.closes = true;
+                        return Poll::Ready(Ok(Step::Answer(answer)));
+                    }
+                    Taken::Part(None) => {}
+                    Taken::Part(Some(total)) => {
+                        self.wanted = total;
+                        self.read_since = Some(Instant::now());
+                    }
+                    Taken::Unusual => return Poll::Ready(Ok(Step::Unusual)),
+                }
+            }
+            match (self.poll_read(cx), &sent) {
+                (Poll::Ready(Ok(read)), _) if read > 0 => {
+                    if let Some(since) = &mut self.read_since {
+                        *since = Instant::now();
+                    }
+                }
+                (_, Poll::Ready(Err(_))) => return sent.map(|sent| sent.and(Err(io::ErrorKind::BrokenPipe.into()))),
+                (Poll::Ready(Ok(_)), _) => return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into())),
+                (Poll::Ready(Err(error)), _) => return Poll::Ready(Err(error)),
+                (Poll::Pending, _) => return Poll::Pending,
+            }
+        }
+    }
+
+    fn poll_send(&mut self, cx: &mut Context<'_>, body: &Bytes) -> Poll<io::Result<()>> {
+        let apart: &[u8] = if body.len() <= COPIED { b"" } else { body };
+        let total = self.out.len() + apart.len();
+        while self.written < total {
+            let first = &self.out[self.written.min(self.out.len())..];
+            let second = &apart[self.written.saturating_sub(self.out.len())..];
+            let pieces = [IoSlice::new(first), IoSlice::new(second)];
+            let pieces = match (first.is_empty(), second.is_empty()) {
+                (true, _) => &pieces[1..],
+                (false, true) => &pieces[..1],
+                (false, false) => &pieces[..],
+            };
+            match ready!(Pin::new(&mut self.stream).poll_write_vectored(cx, pieces))? {
+                0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                written => self.written += written,
+            }
+        }
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        self.read.reserve(self.wanted.saturating_sub(self.read.len()).max(PIECE));
+        pin!(self.stream.read_buf(&mut self.read)).poll(cx)
+    }
+}
+
+fn write_head(out: &mut Vec<u8>, request: &Request<Outgoing>, length: usize) {
+    out.extend_from_slice(request.method().as_str().as_bytes());
+    out.push(b' ');
+    out.extend_from_slice(request.uri().path_and_query().map_or("/", |target| target.as_str()).as_bytes());
+    out.extend_from_slice(b" HTTP/1.1\r\n");
+    for (name, value) in request.headers() {
+        // How it is framed is for us to say.
+        if name == CONTENT_LENGTH || name == TRANSFER_ENCODING || name == CONNECTION {
+            continue;
+        }
+        out.extend_from_slice(name.as_str().as_bytes());
+        out.extend_from_slice(b": ");
+        out.extend_from_slice(value.as_bytes());
+        out.extend_from_slice(b"\r\n");
+    }
+    if length > 0 || request.method() != Method::GET {
+        let _: io::Result<()> = write!(out, "content-length: {length}\r\n");
+    }
+    out.extend_from_slice(b"\r\n");
+}
+
+/// What the bytes of an answer are so far.
+enum Taken {
+    /// A usual one, taken out of them.
+    Answer(Response<Bytes>),
+    /// The beginning of one, and how many bytes all of it has, once that is known.
+    Part(Option<usize>),
+    /// Something else, left where it is.
+    Unusual,
+}
+
+fn take(read: &mut BytesMut, closes: &mut bool) -> Taken {
+    let mut fields = [const { MaybeUninit::uninit() }; FIELDS];
+    let mut answer = httparse::Response::new(&mut []);
+    let parsed = httparse::ParserConfig::default().parse_response_with_uninit_headers(&mut answer, read, &mut fields);
+    let head = match parsed {
+        Ok(httparse::Status::Complete(head)) => head,
+        Ok(httparse::Status::Partial) if read.len() < HEAD_BYTES => return Taken::Part(None),
+        Ok(httparse::Status::Partial) | Err(_) => return Taken::Unusual,
+    };
+    let Some(Framed { status, length, kept }) = framed(&answer) else { return Taken::Unusual };
+    let total = head + length;
+    if length > LONGEST {
+        return Taken::Unusual;
+    }
+    if read.len() < total {
+        return Taken::Part(Some(total));
+    }
+    let place = |part: &[u8]| {
+        let start = part.as_ptr() as usize - read.as_ptr() as usize;
+        start..start + part.len()
+    };
+    let mut places = [const { (0..0, 0..0) }; FIELDS];
+    let count = answer.headers.len();
+    for (field, at) in answer.headers.iter().zip(&mut places) {
+        *at = (place(field.name.as_bytes()), place(field.value));
+    }
+    let whole = read.split_to(total).freeze();
+    let mut headers = HeaderMap::with_capacity(count + 1);
+    for (name, value) in places.into_iter().take(count) {
+        let name = HeaderName::from_bytes(&whole[name]);
+        let value = HeaderValue::from_maybe_shared(whole.slice(value));
+        let (Ok(name), Ok(value)) = (name, value) else {
+            let rest = std::mem::replace(read, BytesMut::from(whole));
+            read.extend_from_slice(&rest);
+            return Taken::Unusual;
+        };
+        headers.append(name, value);
+    }
+    *closes = !kept;
+    let mut answer = Response::new(whole.slice(head..));
+    *answer.status_mut() = status;
+    *answer.headers_mut() = headers;
+    Taken::Answer(answer)
+}
+
+/// How a usual answer is framed.
+struct Framed {
+    status: StatusCode,
+    length: usize,
+    /// Whether the connection is.
+    kept: bool,
+}
+
+fn framed(answer: &httparse::Response<'_, '_>) -> Option<Framed> {
+    if answer.version != Some(1) {
+        return None;
+    }
+    let status = StatusCode::from_u16(answer.code?).ok()?;
+    if status.is_informational() || status == StatusCode::NO_CONTENT || status == StatusCode::NOT_MODIFIED {
+        return None;
+    }
+    let (mut length, mut kept) = (None, true);
+    for field in &*answer.headers {
+        let is = |other: &str| field.name.eq_ignore_ascii_case(other);
+        match field.name.len() {
+            14 if is("content-length") && length.is_none() => length = Some(digits(field.value)?),
+            14 if is("content-length") => return None,
+            17 if is("transfer-encoding") => return None,
+            10 if is("connection") => match field.value {
+                value if value.eq_ignore_ascii_case(b"keep-alive") => {}
+                value if value.eq_ignore_ascii_case(b"close") => kept = false,
+                _ => return None,
+            },
+            _ => {}
+        }
+    }
+    Some(Framed { status, length: length?, kept })
+}
+
+/// A length in plain digits: no sign, no blanks, no list.
+fn digits(value: &[u8]) -> Option<usize> {
+    let fits = (1..=12).contains(&value.len()) && value.iter().all(u8::is_ascii_digit);
+    fits.then(|| std::str::from_utf8(value).ok()?.parse().ok()).flatten()
+}
