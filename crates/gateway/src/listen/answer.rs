@@ -5,9 +5,11 @@
 use std::io::Write as _;
 use std::time::{Duration, UNIX_EPOCH};
 
-use http::header::{CONNECTION, CONTENT_LENGTH, DATE, TRANSFER_ENCODING};
+use http::header::DATE;
 use http::{StatusCode, response};
 use httpdate::HttpDate;
+
+use crate::http1::{write_field, write_fields};
 
 /// How the end of a body is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,35 +66,20 @@ pub(super) fn head(out: &mut Vec<u8>, head: &response::Parts, framing: Framing, 
     out.push(b' ');
     out.extend_from_slice(head.status.canonical_reason().unwrap_or_default().as_bytes());
     out.extend_from_slice(b"\r\n");
-    let mut dated = false;
-    for (name, value) in &head.headers {
-        // How it is framed is said below, by who frames it.
-        if name == CONTENT_LENGTH || name == TRANSFER_ENCODING || name == CONNECTION {
-            continue;
-        }
-        dated |= name == DATE;
-        field(out, name.as_str(), value.as_bytes());
-    }
-    if !dated {
-        field(out, "date", date.at(now).as_bytes());
+    write_fields(out, &head.headers);
+    if !head.headers.contains_key(DATE) {
+        write_field(out, "date", date.at(now).as_bytes());
     }
     match framing {
         Framing::Length(length) => {
             let _: std::io::Result<()> = write!(out, "content-length: {length}\r\n");
         }
-        Framing::Chunks => field(out, "transfer-encoding", b"chunked"),
+        Framing::Chunks => write_field(out, "transfer-encoding", b"chunked"),
         Framing::None => {}
     }
     if kept == Kept::Closed {
-        field(out, "connection", b"close");
+        write_field(out, "connection", b"close");
     }
-    out.extend_from_slice(b"\r\n");
-}
-
-fn field(out: &mut Vec<u8>, name: &str, value: &[u8]) {
-    out.extend_from_slice(name.as_bytes());
-    out.extend_from_slice(b": ");
-    out.extend_from_slice(value);
     out.extend_from_slice(b"\r\n");
 }
 

@@ -6,12 +6,12 @@
 //! RFC 9112, sections 3, 5 and 6.
 
 use std::mem::MaybeUninit;
+use std::ops::Range;
 
 use bytes::{Bytes, BytesMut};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri};
+use http::{Method, Request, Uri};
 
-/// The most header fields of a usual request.
-const FIELDS: usize = 64;
+use crate::http1::{FIELDS, Fields, length, place, put_back};
 
 /// What the unread bytes of a connection begin with.
 #[derive(Debug)]
@@ -31,19 +31,14 @@ pub(super) struct Longest {
     pub(super) body: usize,
 }
 
-/// Where a part of a head begins and ends.
-type Place = (usize, usize);
-
-/// Where everything stands in the head of a usual request.
+/// What stands where in a usual request.
 struct Places {
     /// The length of the head, in bytes.
     head: usize,
     /// That of the body.
     body: usize,
-    target: Place,
-    /// Names and values, of which the first `count` are there.
-    fields: [(Place, Place); FIELDS],
-    count: usize,
+    target: Range<usize>,
+    fields: Fields,
 }
 
 /// What a head turns out to be.
@@ -68,8 +63,7 @@ pub(super) fn parse(read: &mut BytesMut, longest: Longest) -> Parsed {
     match build(&whole, &places) {
         Some(request) => Parsed::Request(request),
         None => {
-            let rest = std::mem::replace(read, BytesMut::from(whole));
-            read.extend_from_slice(&rest);
+            put_back(read, whole);
             Parsed::Other
         }
     }
@@ -89,30 +83,17 @@ fn find(read: &[u8]) -> Head {
     if !target.starts_with('/') {
         return Head::Other;
     }
-    let place = |part: &[u8]| {
-        let start = part.as_ptr() as usize - read.as_ptr() as usize;
-        (start, start + part.len())
-    };
-    let mut places = Places {
-        head,
-        body: 0,
-        target: place(target.as_bytes()),
-        fields: [Default::default(); FIELDS],
-        count: request.headers.len(),
-    };
-    let mut length = None;
-    for (field, at) in request.headers.iter().zip(&mut places.fields) {
+    let mut body = None;
+    for field in &*request.headers {
         match concerns(field.name, field.value) {
-            Concern::Length(bytes) if length.is_none() => length = Some(bytes),
+            Concern::Length(bytes) if body.is_none() => body = Some(bytes),
             Concern::Nothing => {}
             Concern::Length(_) | Concern::Unusual => return Head::Other,
         }
-        *at = (place(field.name.as_bytes()), place(field.value));
     }
-    match length {
-        Some(length) => Head::Usual(Places { body: length, ..places }),
-        None => Head::Other,
-    }
+    let Some(body) = body else { return Head::Other };
+    let target = place(read, target.as_bytes());
+    Head::Usual(Places { head, body, target, fields: Fields::of(read, request.headers) })
 }
 
 /// What a field has to do with how the message is framed and the connection kept.
@@ -126,7 +107,7 @@ enum Concern {
 fn concerns(name: &str, value: &[u8]) -> Concern {
     let is = |other: &str| name.eq_ignore_ascii_case(other);
     match name.len() {
-        14 if is("content-length") => digits(value).map_or(Concern::Unusual, Concern::Length),
+        14 if is("content-length") => length(value).map_or(Concern::Unusual, Concern::Length),
         10 if is("connection") && !value.eq_ignore_ascii_case(b"keep-alive") => Concern::Unusual,
         6 if is("expect") => Concern::Unusual,
         7 if is("upgrade") || is("trailer") => Concern::Unusual,
@@ -135,23 +116,11 @@ fn concerns(name: &str, value: &[u8]) -> Concern {
     }
 }
 
-/// A length in plain digits: no sign, no blanks, no list.
-fn digits(value: &[u8]) -> Option<usize> {
-    let fits = (1..=12).contains(&value.len()) && value.iter().all(u8::is_ascii_digit);
-    fits.then(|| std::str::from_utf8(value).ok()?.parse().ok()).flatten()
-}
-
 fn build(whole: &Bytes, places: &Places) -> Option<Request<Bytes>> {
-    let at = |(start, end): Place| whole.slice(start..end);
-    let mut headers = HeaderMap::with_capacity(places.count + ADDED);
-    for (name, value) in &places.fields[..places.count] {
-        let name = HeaderName::from_bytes(&whole[name.0..name.1]).ok()?;
-        headers.append(name, HeaderValue::from_maybe_shared(at(*value)).ok()?);
-    }
-    let mut request = Request::new(at((places.head, places.head + places.body)));
+    let mut request = Request::new(whole.slice(places.head..));
     *request.method_mut() = Method::POST;
-    *request.uri_mut() = Uri::from_maybe_shared(at(places.target)).ok()?;
-    *request.headers_mut() = headers;
+    *request.uri_mut() = Uri::from_maybe_shared(whole.slice(places.target.clone())).ok()?;
+    *request.headers_mut() = places.fields.read(whole, ADDED)?;
     Some(request)
 }
 

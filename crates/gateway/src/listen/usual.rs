@@ -23,10 +23,9 @@ use super::wire::Wire;
 use super::{FIRST_REQUEST, Inbound, Peer, Phase, reached};
 use crate::body::{Body, Broke};
 use crate::gateway::Gateway;
+use crate::http1::COPIED;
 use crate::patience::Patience;
 
-/// Up to this length, a body is copied behind its head, which costs less than to write two pieces.
-const COPIED: usize = 4 << 10;
 /// How long an end of a connection may take to be said.
 const FAREWELL: Duration = Duration::from_secs(1);
 

@@ -8,8 +8,8 @@ use std::task::{Context, Poll, ready};
 use bytes::BytesMut;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadBuf};
 
-/// How much is read at once, in bytes, where it is not known how much there is.
-const PIECE: usize = 8 << 10;
+use crate::http1::PIECE;
+
 /// How much a client may send ahead of an answer before it is no longer read, in bytes.
 const AHEAD: usize = 64 << 10;
 

@@ -11,24 +11,17 @@ use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker, ready};
 
 use bytes::{Bytes, BytesMut};
-use http::header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode};
+use http::{Method, Request, Response, StatusCode};
 use tokio::io::{AsyncReadExt as _, AsyncWrite as _};
 use tokio::time::Instant;
 
 use super::super::body::Outgoing;
 use super::super::stream::Stream;
 use super::HEAD_BYTES;
+use crate::http1::{self, COPIED, FIELDS, Fields, PIECE, put_back, write_fields};
 
-/// The most header fields of a usual answer.
-const FIELDS: usize = 64;
-/// The longest body of one, in bytes.
+/// The longest body of a usual answer, in bytes.
 const LONGEST: usize = 128 << 10;
-/// Up to this length, a body is copied behind its head, which costs less than to write two pieces.
-const COPIED: usize = 4 << 10;
-/// How much is read at once, in bytes, where it is not known how much there is.
-const PIECE: usize = 8 << 10;
-
 /// A connection on which nothing is under way between two exchanges.
 pub(super) struct Usual {
     pub(super) stream: Stream,
@@ -155,16 +148,8 @@ fn write_head(out: &mut Vec<u8>, request: &Request<Outgoing>, length: usize) {
     out.push(b' ');
     out.extend_from_slice(request.uri().path_and_query().map_or("/", |target| target.as_str()).as_bytes());
     out.extend_from_slice(b" HTTP/1.1\r\n");
-    for (name, value) in request.headers() {
-        // How it is framed is for us to say.
-        if name == CONTENT_LENGTH || name == TRANSFER_ENCODING || name == CONNECTION {
-            continue;
-        }
-        out.extend_from_slice(name.as_str().as_bytes());
-        out.extend_from_slice(b": ");
-        out.extend_from_slice(value.as_bytes());
-        out.extend_from_slice(b"\r\n");
-    }
+    // How it is framed is for us to say.
+    write_fields(out, request.headers());
     if length > 0 || request.method() != Method::GET {
         let _: io::Result<()> = write!(out, "content-length: {length}\r\n");
     }
@@ -198,27 +183,12 @@ fn take(read: &mut BytesMut, closes: &mut bool) -> Taken {
     if read.len() < total {
         return Taken::Part(Some(total));
     }
-    let place = |part: &[u8]| {
-        let start = part.as_ptr() as usize - read.as_ptr() as usize;
-        start..start + part.len()
-    };
-    let mut places = [const { (0..0, 0..0) }; FIELDS];
-    let count = answer.headers.len();
-    for (field, at) in answer.headers.iter().zip(&mut places) {
-        *at = (place(field.name.as_bytes()), place(field.value));
-    }
+    let fields = Fields::of(read, answer.headers);
     let whole = read.split_to(total).freeze();
-    let mut headers = HeaderMap::with_capacity(count + 1);
-    for (name, value) in places.into_iter().take(count) {
-        let name = HeaderName::from_bytes(&whole[name]);
-        let value = HeaderValue::from_maybe_shared(whole.slice(value));
-        let (Ok(name), Ok(value)) = (name, value) else {
-            let rest = std::mem::replace(read, BytesMut::from(whole));
-            read.extend_from_slice(&rest);
-            return Taken::Unusual;
-        };
-        headers.append(name, value);
-    }
+    let Some(headers) = fields.read(&whole, 1) else {
+        put_back(read, whole);
+        return Taken::Unusual;
+    };
     *closes = !kept;
     let mut answer = Response::new(whole.slice(head..));
     *answer.status_mut() = status;
@@ -246,7 +216,7 @@ fn framed(answer: &httparse::Response<'_, '_>) -> Option<Framed> {
     for field in &*answer.headers {
         let is = |other: &str| field.name.eq_ignore_ascii_case(other);
         match field.name.len() {
-            14 if is("content-length") && length.is_none() => length = Some(digits(field.value)?),
+            14 if is("content-length") && length.is_none() => length = Some(http1::length(field.value)?),
             14 if is("content-length") => return None,
             17 if is("transfer-encoding") => return None,
             10 if is("connection") => match field.value {
@@ -258,10 +228,4 @@ fn framed(answer: &httparse::Response<'_, '_>) -> Option<Framed> {
         }
     }
     Some(Framed { status, length: length?, kept })
-}
-
-/// A length in plain digits: no sign, no blanks, no list.
-fn digits(value: &[u8]) -> Option<usize> {
-    let fits = (1..=12).contains(&value.len()) && value.iter().all(u8::is_ascii_digit);
-    fits.then(|| std::str::from_utf8(value).ok()?.parse().ok()).flatten()
 }
