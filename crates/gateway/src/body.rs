@@ -74,8 +74,10 @@ pub(crate) struct Ticket {
     /// Whether the answer came to its end; what is dropped before has been given up by the client.
     pub(crate) through: bool,
     pub(crate) permit: Option<Permit>,
-    /// Counts as under way, and as a stream where it is one.
-    pub(crate) counted: Vec<Open>,
+    /// Counts as under way.
+    pub(crate) _counted: Open,
+    /// Counts as a stream, where it is one.
+    pub(crate) stream: Option<Open>,
 }
 
 impl Drop for Ticket {

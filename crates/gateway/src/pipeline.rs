@@ -85,6 +85,7 @@ pub(crate) async fn answer(shared: &Shared, peer: &Peer, request: Request<Inboun
     }
 }
 
+// What is rarer than a call that is relayed has a future of its own: all requests would pay for the largest.
 async fn stages(
     route: &Route,
     peer: &Peer,
@@ -95,18 +96,18 @@ async fn stages(
     let plan = route.desk.plan();
     // What another replica passes on was checked there; its seal is, here.
     if head.headers.contains_key(HOP) {
-        return hopped(route, &plan, head, body, ticket).await;
+        return Box::pin(hopped(route, &plan, head, body, ticket)).await;
     }
     let credentials = checked(&plan, &mut head)?;
     if head.method != http::Method::POST {
         ticket.stream(&head.method);
         if let Some(reach) = pins(&plan) {
-            return pinned(route, &plan, reach, peer, head, Bytes::new(), credentials, ticket).await;
+            return Box::pin(pinned(route, &plan, reach, peer, head, Bytes::new(), credentials, ticket)).await;
         }
-        return Ok(served(route, head, Bytes::new(), credentials, ticket).await);
+        return Ok(Box::pin(served(route, head, Bytes::new(), credentials, ticket)).await);
     }
     if let Some(long) = long(&plan, &head, &credentials) {
-        return streamed(route, &plan, peer, head, body, long, credentials, ticket).await;
+        return Box::pin(streamed(route, &plan, peer, head, body, long, credentials, ticket)).await;
     }
     match read(route, &plan, &head, body, ticket).await? {
         Read::Modern(message) => {
@@ -124,7 +125,7 @@ async fn stages(
             drop(name);
             let done = match lane {
                 Some(owner) => relayed(route, &plan, owner, peer, head, message, credentials, ticket).await,
-                None => Ok(admitted(route, head, Admitted::Request(message), credentials, ticket).await),
+                None => Ok(Box::pin(admitted(route, head, Admitted::Request(message), credentials, ticket)).await),
             };
             done.map_err(|failure| Refused { id: Some(id), failure })
         }
@@ -133,9 +134,9 @@ async fn stages(
             match pins(&plan).filter(|_| !matches!(message, Admitted::Request(_) | Admitted::Notice(_))) {
                 Some(reach) => {
                     permitted(&plan, &message, &credentials)?;
-                    pinned(route, &plan, reach, peer, head, text, credentials, ticket).await
+                    Box::pin(pinned(route, &plan, reach, peer, head, text, credentials, ticket)).await
                 }
-                None => Ok(admitted(route, head, message, credentials, ticket).await),
+                None => Ok(Box::pin(admitted(route, head, message, credentials, ticket)).await),
             }
         }
     }

@@ -1,6 +1,6 @@
 //! Series that bear the same labels, found by the values of these without an allocation.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -12,7 +12,7 @@ pub(crate) struct Family<const N: usize, S> {
 }
 
 /// The series by the hash of their labels. Different labels with the same hash share a list.
-type Rows<const N: usize, S> = HashMap<u64, Vec<Arc<Row<N, S>>>>;
+type Rows<const N: usize, S> = BTreeMap<u64, Vec<Arc<Row<N, S>>>>;
 
 /// A series with the values of its labels.
 #[derive(Debug)]

@@ -48,9 +48,18 @@ impl Ticket {
             affinity: false,
             trace: None,
         };
-        let counted = vec![observer.totals().requests.open()];
+        let _counted = observer.totals().requests.open();
         let observer = Arc::clone(observer);
-        Self { seen: Some(seen), started: Instant::now(), observer, notes: None, through: false, permit: None, counted }
+        Self {
+            seen: Some(seen),
+            started: Instant::now(),
+            observer,
+            notes: None,
+            through: false,
+            permit: None,
+            _counted,
+            stream: None,
+        }
     }
 
     fn note(&mut self, act: impl FnOnce(&mut Seen)) {
@@ -78,7 +87,7 @@ impl Ticket {
         let info = message.client_info().and_then(|info| serde_json::from_str::<Info<'_>>(info).ok());
         let client = info.map(|info| self.observer.client(&info.name, &info.version));
         if message.method() == Some(Method::SubscriptionsListen) {
-            self.counted.push(self.observer.totals().modern_streams.open());
+            self.stream = Some(self.observer.totals().modern_streams.open());
         }
         self.note(|seen| {
             seen.called = message.method().map_or_else(|| Called::parse(&message.method_name()), Called::Request);
@@ -129,7 +138,7 @@ impl Ticket {
     pub(super) fn stream(&mut self, method: &http::Method) {
         let called = if *method == http::Method::DELETE { Called::End } else { Called::Stream };
         if called == Called::Stream {
-            self.counted.push(self.observer.totals().legacy_streams.open());
+            self.stream = Some(self.observer.totals().legacy_streams.open());
         }
         self.note(|seen| (seen.called, seen.era, seen.affinity) = (called, Some(Era::Legacy), true));
     }

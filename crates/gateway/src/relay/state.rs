@@ -1,12 +1,13 @@
 //! The state of a round in an answer that passes by: found, sealed and put back, the rest byte for byte as it came.
 
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use anypod_proto::escape;
 use anypod_proto::scan::{Kind, ScanError, Scanner};
 use anypod_server::Principal;
+use memchr::memmem::Finder;
 
 use crate::failure::Failure;
 use crate::observe::Outcome;
@@ -16,6 +17,10 @@ use crate::seal::Sealer;
 
 /// The member of a result that holds the state.
 const STATE: &str = "requestState";
+// To prepare a search costs more than to search a short text.
+static MENTIONED: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(STATE));
+static ASKED: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(r#""resultType":"input_required""#));
+static FAILED: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(r#""isError":true"#));
 /// The `resultType` of results without one.
 const COMPLETE: &str = "complete";
 
@@ -85,16 +90,15 @@ impl Rewriter {
 
 /// What a result comes to besides a plain one, told by its words: this is for what is counted, and no more.
 pub(crate) fn came_to(text: &[u8]) -> Option<Outcome> {
-    let has = |word: &str| memchr::memmem::find(text, word.as_bytes()).is_some();
-    if has(r#""resultType":"input_required""#) {
+    if ASKED.find(text).is_some() {
         return Some(Outcome::Asked);
     }
-    has(r#""isError":true"#).then_some(Outcome::ToolError)
+    FAILED.find(text).is_some().then_some(Outcome::ToolError)
 }
 
 /// Whether the text may have a state in it.
 pub(crate) fn mentions_state(text: &[u8]) -> bool {
-    memchr::memmem::find(text, STATE.as_bytes()).is_some()
+    MENTIONED.find(text).is_some()
 }
 
 /// Where the states stand in a response, quotes included, and what they are. Every occurrence: readers differ in which of

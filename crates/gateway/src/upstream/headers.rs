@@ -14,7 +14,7 @@ const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto")
 const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 
 /// What does not go on, besides what `Connection` names: first what concerns one connection only.
-const REMOVED: [HeaderName; 12] = [
+static REMOVED: [HeaderName; 12] = [
     header::CONNECTION,
     HeaderName::from_static("keep-alive"),
     HeaderName::from_static("proxy-connection"),
@@ -37,7 +37,7 @@ const TRANSFER_ENCODING: usize = 7;
 const OF_ANSWERS: usize = 10;
 
 /// What `Connection` cannot name: what frames, routes and guards a request is not the sender's to take away.
-const KEPT: [HeaderName; 3] = [header::CONTENT_LENGTH, header::HOST, header::ORIGIN];
+static KEPT: [HeaderName; 3] = [header::CONTENT_LENGTH, header::HOST, header::ORIGIN];
 
 /// Who asks, as pods are told. Made once for each connection of a client.
 #[derive(Debug, Clone)]
