@@ -167,6 +167,7 @@ impl Failure {
                 Rejection::Busy { .. } => Outcome::Refused("busy"),
                 Rejection::Unknown { .. } => Outcome::Refused("unknown"),
                 Rejection::Forbidden { .. } => Outcome::Refused("origin"),
+                Rejection::ForbiddenArguments => Outcome::Refused("arguments"),
                 _ => Outcome::Refused("malformed"),
             },
             Self::Unauthorized => Outcome::Refused("unauthorized"),

@@ -7,7 +7,7 @@ use anypod_proto::scan::{ScanError, ScanErrorKind};
 use serde_json::{Value, json};
 
 /// Counts the variants: a new one does not compile until it is listed here, and in [`table`] after that.
-const VARIANTS: usize = 31;
+const VARIANTS: usize = 32;
 
 fn number(rejection: &Rejection) -> usize {
     match rejection {
@@ -42,6 +42,7 @@ fn number(rejection: &Rejection) -> usize {
         Rejection::Internal => 28,
         Rejection::UnknownCursor => 29,
         Rejection::Argument { .. } => 30,
+        Rejection::ForbiddenArguments => 31,
     }
 }
 
@@ -145,6 +146,7 @@ fn table() -> Vec<(Rejection, u16, i32, Value)> {
             -32602,
             json!({ "field": "params.arguments.a", "reason": "is required" }),
         ),
+        (Rejection::ForbiddenArguments, 403, -32602, json!({ "field": "params.arguments" })),
     ]
 }
 
