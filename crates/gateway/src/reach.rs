@@ -433,7 +433,7 @@ fn client_limits(config: &config::Upstream, limits: &config::Limits) -> anypod_c
     let mut client = anypod_client::Limits::default();
     client.connect_deadline = config.timeouts.connect.get();
     client.connections = config.connections;
-    client.idle_deadline = config.timeouts.idle.get();
+    client.idle_deadline = config.timeouts.idle(None);
     client.request_deadline = config.timeouts.head.get();
     client.silence_deadline = config.timeouts.silence.get();
     client.body_bytes = limits.result_bytes;
