@@ -9,7 +9,9 @@ use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use anypod_client::{Answer, Call, Endpoint, Error, Exchange, Identity, Incoming, Probed, Refusal, Repeat, Sent};
+use anypod_client::{
+    Answer, Call, Endpoint, Error, Exchange, Identity, Incoming, Notice, Probed, Refusal, Repeat, Sent,
+};
 use anypod_proto::capabilities::ClientCapabilities;
 use anypod_proto::implementation::Implementation;
 use anypod_proto::version::Era;
@@ -61,8 +63,8 @@ pub(crate) struct Under {
     pub(crate) session: Option<Arc<Session>>,
     /// The pod that it went to.
     pub(crate) pod: Arc<str>,
-    /// Counts as under way until it is dropped.
-    pub(crate) _picked: Option<Picked>,
+    /// Counts as under way until it is dropped; none for a call that belongs to one pod and no other.
+    pub(crate) picked: Option<Picked>,
 }
 
 impl std::fmt::Debug for Reach {
@@ -185,15 +187,14 @@ impl Reach {
         Err(last.unwrap_or_else(|| self.no_pod()))
     }
 
-    /// Sends a call to some pod; to another one if it did not run.
+    /// Sends a call to some pod that it has not been to; to another one if it did not run.
     ///
     /// # Errors
     /// As the upstream has it.
-    pub(crate) async fn send(&self, call: &Call, from: &Sender) -> Result<Under, Failure> {
+    pub(crate) async fn send(&self, call: &Call, from: &Sender, tried: &mut Tried) -> Result<Under, Failure> {
         let era = self.era().await?;
-        let mut tried = Tried::default();
         let mut last = None;
-        while let Ok(next) = self.next(&tried) {
+        while let Ok(next) = self.next(tried) {
             let failure = match self.attempt(era, &next, call, from).await {
                 Ok((exchange, session)) => {
                     return Ok(Under {
@@ -201,7 +202,7 @@ impl Reach {
                         patience: self.patience(),
                         session,
                         pod: next.pod,
-                        _picked: next.picked,
+                        picked: next.picked,
                     });
                 }
                 Err(Attempt::Failed(failure)) => return Err(failure),
@@ -238,14 +239,26 @@ impl Reach {
     /// # Errors
     /// As [`Reach::send`], and the error that the upstream answers.
     pub(crate) async fn ask(&self, call: &Call, from: &Sender) -> Result<Bytes, Failure> {
-        let mut under = self.send(call, from).await?;
+        let mut tried = Tried::default();
         loop {
-            match under.next().await.map_err(|error| Failure::of(self.name(), error))? {
-                Incoming::Notice(_) => {}
-                Incoming::Answer(Answer::Result(raw)) => return Ok(raw.as_bytes().clone()),
-                Incoming::Answer(Answer::Error(error)) => return Err(error.into()),
+            let mut under = self.send(call, from, &mut tried).await?;
+            match under.answer(drop).await {
+                Ok(Answer::Result(raw)) => return Ok(raw.as_bytes().clone()),
+                Ok(Answer::Error(error)) => return Err(error.into()),
+                Err(error) if self.goes_on(call, &under, &error, &mut tried) => {}
+                Err(error) => return Err(Failure::of(self.name(), error)),
             }
         }
+    }
+
+    /// Whether a call that broke off in its answer goes to another pod: it does no harm there, and there is one.
+    pub(crate) fn goes_on(&self, call: &Call, under: &Under, error: &Error, tried: &mut Tried) -> bool {
+        let Some(picked) = under.picked.as_ref().filter(|_| is_harmless(call, error)) else { return false };
+        picked.failed();
+        tried.add(picked);
+        let goes_on = self.upstream.pods().len() > tried.len();
+        tracing::warn!(upstream = &**self.name(), pod = &*under.pod, %error, goes_on, "a pod broke off in its answer");
+        goes_on
     }
 
     /// The pods that take requests now, by their ids; the upstream itself where it is a child process.
@@ -275,7 +288,7 @@ impl Reach {
         let next = Next { endpoint, pod: Arc::clone(pod), picked: None };
         match self.attempt(era, &next, call, from).await {
             Ok((exchange, session)) => {
-                Ok(Under { exchange, patience: self.patience(), session, pod: next.pod, _picked: None })
+                Ok(Under { exchange, patience: self.patience(), session, pod: next.pod, picked: None })
             }
             Err(Attempt::Again(failure) | Attempt::Failed(failure)) => Err(failure),
         }
@@ -367,8 +380,7 @@ impl Reach {
     }
 
     fn failed(&self, call: &Call, error: Error) -> Attempt {
-        let lost = matches!(error, Error::Lost { .. }) && call.repeat == Repeat::Safe;
-        let again = lost || error.did_not_run();
+        let again = is_harmless(call, &error) || error.did_not_run();
         let failure = Failure::of(self.name(), error);
         if again { Attempt::Again(failure) } else { Attempt::Failed(failure) }
     }
@@ -404,6 +416,24 @@ impl Under {
         let patience = self.patience;
         tokio::time::timeout(patience, self.exchange.next()).await.unwrap_or(Err(Error::TimedOut(patience)))
     }
+
+    /// The answer. What is said before it goes to `notice`.
+    ///
+    /// # Errors
+    /// As [`Under::next`].
+    pub(crate) async fn answer(&mut self, mut notice: impl FnMut(Notice)) -> Result<Answer, Error> {
+        loop {
+            match self.next().await? {
+                Incoming::Notice(said) => notice(said),
+                Incoming::Answer(answer) => return Ok(answer),
+            }
+        }
+    }
+}
+
+/// Whether a call that ended so may run again.
+fn is_harmless(call: &Call, error: &Error) -> bool {
+    matches!(error, Error::Lost { .. }) && call.repeat == Repeat::Safe
 }
 
 impl Sender {
