@@ -158,11 +158,11 @@ impl Reach {
         self.idempotent.iter().any(|pattern| pattern.fits(tool))
     }
 
-    /// The era of the upstream, found out if it is not known.
+    /// The era of the upstream, found out if it is not known: in the gateway's name, with the credentials of `from`.
     ///
     /// # Errors
     /// If no pod says.
-    pub(crate) async fn era(&self) -> Result<Era, Failure> {
+    pub(crate) async fn era(&self, from: &Sender) -> Result<Era, Failure> {
         if let Some(era) = self.upstream.era() {
             return Ok(era);
         }
@@ -170,12 +170,12 @@ impl Reach {
         let mut tried = Tried::default();
         let mut last = None;
         while let Ok(next) = self.next(&tried) {
-            last = Some(match next.endpoint.probe(&self.own, &HeaderMap::new(), None).await {
+            last = Some(match next.endpoint.probe(&self.own, &from.with_credential(), None).await {
                 Probed::Speaks(era) => {
                     self.upstream.settle_era(era);
                     return Ok(era);
                 }
-                Probed::Unauthorized(_) => Failure::UpstreamUnauthorized,
+                Probed::Unauthorized(challenge) => self.failure(from, Error::Unauthorized(challenge)),
                 Probed::NotNow(_) => self.no_pod(),
                 Probed::Neither(error) | Probed::Unreachable(error) => Failure::of(self.name(), error),
             });
@@ -192,7 +192,7 @@ impl Reach {
     /// # Errors
     /// As the upstream has it.
     pub(crate) async fn send(&self, call: &Call, from: &Sender, tried: &mut Tried) -> Result<Under, Failure> {
-        let era = self.era().await?;
+        let era = self.era(from).await?;
         let mut last = None;
         while let Ok(next) = self.next(tried) {
             let failure = match self.attempt(era, &next, call, from).await {
@@ -280,7 +280,7 @@ impl Reach {
     /// # Errors
     /// As the pod has it.
     pub(crate) async fn send_to(&self, pod: &Arc<str>, call: &Call, from: &Sender) -> Result<Under, Failure> {
-        let era = self.era().await?;
+        let era = self.era(from).await?;
         let endpoint = match &self.child {
             Some(child) => child.clone(),
             None => self.endpoint(&*self.upstream.pod(pod).ok_or_else(|| self.no_pod())?)?,
@@ -346,9 +346,9 @@ impl Reach {
             Era::Modern => {
                 let (modern, headers) = (next.endpoint.modern(), from.with_credential());
                 let sent = self.in_time(modern.send(call, &from.identity, &headers)).await;
-                match sent.map_err(|error| self.failed(call, error))? {
+                match sent.map_err(|error| self.failed(call, from, error))? {
                     Sent::Exchange(exchange) => Ok((exchange, None)),
-                    Sent::Refused(refusal) => Err(self.refused(refusal)),
+                    Sent::Refused(refusal) => Err(self.refused(from, refusal)),
                 }
             }
             Era::Legacy => {
@@ -362,7 +362,7 @@ impl Reach {
                     .of(&key, &next.endpoint, from.identity.capabilities(), from.credentials.passed_on.as_ref())
                     .map_err(|rejection| Attempt::Failed(rejection.into()))?;
                 let exchange =
-                    self.in_time(session.upstream.send(call)).await.map_err(|error| self.failed(call, error))?;
+                    self.in_time(session.upstream.send(call)).await.map_err(|error| self.failed(call, from, error))?;
                 Ok((exchange, Some(session)))
             }
         }
@@ -379,15 +379,31 @@ impl Reach {
         tokio::time::timeout(patience, sent).await.unwrap_or(Err(Error::TimedOut(patience)))
     }
 
-    fn failed(&self, call: &Call, error: Error) -> Attempt {
-        let again = is_harmless(call, &error) || error.did_not_run();
-        let failure = Failure::of(self.name(), error);
+    fn failed(&self, call: &Call, from: &Sender, error: Error) -> Attempt {
+        // A pod that wants other credentials is well, and the others will want them, too.
+        let again = match &error {
+            Error::Unauthorized(_) => false,
+            error => is_harmless(call, error) || error.did_not_run(),
+        };
+        let failure = self.failure(from, error);
         if again { Attempt::Again(failure) } else { Attempt::Failed(failure) }
     }
 
+    /// A challenge is passed on to whoever has credentials of its own for the upstream. Who is known here by a token of the
+    /// gateway's could do nothing about it.
+    fn failure(&self, from: &Sender, error: Error) -> Failure {
+        match error {
+            Error::Unauthorized(_) if !from.is_passed_on() => Failure::UpstreamUnauthorized(None),
+            error => Failure::of(self.name(), error),
+        }
+    }
+
     /// An answer that says no: an error to be passed on, with its status, or something that another pod may do better.
-    fn refused(&self, refusal: Refusal) -> Attempt {
+    fn refused(&self, from: &Sender, refusal: Refusal) -> Attempt {
         let status = refusal.status;
+        if refusal.challenge.is_some() && from.is_passed_on() {
+            return Attempt::Failed(self.failure(from, refusal.into_error()));
+        }
         if let Some(error) = refusal.error() {
             let failure = Failure::answered(Some(status), error);
             // A pod that is full says so before it begins.
@@ -398,7 +414,7 @@ impl Reach {
         }
         match status {
             StatusCode::SERVICE_UNAVAILABLE => Attempt::Again(self.no_pod()),
-            _ => Attempt::Failed(Failure::of(self.name(), refusal.into_error())),
+            _ => Attempt::Failed(self.failure(from, refusal.into_error())),
         }
     }
 
@@ -442,6 +458,11 @@ impl Sender {
         let spelled = serde_json::to_string(&capabilities).unwrap_or_default().into();
         let identity = Arc::new(Identity::new(info(), capabilities));
         Self { identity, spelled, credentials: Credentials::default(), headers: HeaderMap::new() }
+    }
+
+    /// Whether credentials are between the client and the upstream, because the gateway knows nobody by tokens of its own.
+    const fn is_passed_on(&self) -> bool {
+        self.credentials.principal.is_none()
     }
 
     fn with_credential(&self) -> HeaderMap {

@@ -188,7 +188,7 @@ async fn mirror(plan: &Plan, owner: &Owner, asked: &Asked, from: &Sender, call: 
     let Some(tool) = call.name.as_deref() else { return Ok(()) };
     let arguments = asked.request.arguments();
     let mirrored = asked.caller.extensions.get::<Mirrored>();
-    match (mirrored.filter(|_| asked.caller.version.era() == Era::Modern), owner.reach.era().await?) {
+    match (mirrored.filter(|_| asked.caller.version.era() == Era::Modern), owner.reach.era(from).await?) {
         (Some(Mirrored(headers)), Era::Modern) => call.param_headers.clone_from(headers),
         (Some(Mirrored(headers)), Era::Legacy) => {
             // What is not known is not checked.

@@ -4,6 +4,7 @@
 
 mod admission;
 mod cells;
+mod challenges;
 mod federation;
 mod lifecycle;
 mod pinned;
