@@ -16,7 +16,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::{Desk, Notes, sender, subject};
-use crate::cache::Subject;
+use crate::cache::{NoResult, Subject, is_plain};
 use crate::failure::Failure;
 use crate::observe::Outcome;
 use crate::owner::Owner;
@@ -77,14 +77,35 @@ impl Desk {
             mirror(plan, &owner, &asked, &from, &mut call).await?;
         }
         let way = Way { plan, owner: &owner, asked: &asked, from: &from, of };
-        let answered = self.exchange(&way, &call, state.as_ref()).await?;
-        // What depends on answers to questions is nobody else's.
-        if let (Answered::Result(result), Some(Method::ResourcesRead), None) = (&answered, request.method(), &state) {
-            let apart = from.credentials.kept_apart_by();
-            let subject = Subject { upstream: owner.reach.name(), method: of.method, detail: of.name, apart };
-            plan.catalogue.cache.offer(subject, result).await;
+        let keeps = request.method() == Some(Method::ResourcesRead) && state.is_none() && is_plain(&request);
+        match keeps {
+            true => self.read(&way, &call).await,
+            false => self.exchange(&way, &call, state.as_ref()).await,
         }
-        Ok(answered)
+    }
+
+    /// The same for a resource, which may be kept, and be asked for already.
+    async fn read(&self, way: &Way<'_>, call: &Call) -> Result<Answered, Failure> {
+        let (reach, caller) = (&way.owner.reach, &way.asked.caller);
+        let apart = way.from.credentials.kept_apart_by();
+        let subject = Subject { upstream: reach.name(), method: way.of.method, detail: way.of.name, apart };
+        let ask = || async {
+            match self.exchange(way, call, None).await? {
+                Answered::Result(result) => Ok(result),
+                other @ (Answered::Asks(_) | Answered::Refused(_)) => Err(NoResult::Other(Box::new(other))),
+            }
+        };
+        match way.plan.catalogue.cache.fetch(subject, ask).await {
+            Ok(found) => {
+                if found.cached {
+                    Notes::answered_by(caller, reach, reach.name());
+                    Notes::cached(caller, found.is_fresh());
+                }
+                Ok(Answered::Result(found.result()))
+            }
+            Err(NoResult::Failed(failure)) => Err(failure),
+            Err(NoResult::Other(other)) => Ok(*other),
+        }
     }
 
     /// Sends a call and waits for its answer; again to another pod, if the answer breaks off and that does no harm.

@@ -32,8 +32,8 @@ impl Desk {
             Notes::answered_by(&asked.caller, reach, reach.name());
             let found = plan.catalogue.page(reach, method, request.cursor().as_deref(), &sender).await?;
             if found.cached {
-                Notes::cached(&asked.caller, !found.ttl.is_zero());
-            } else if !found.ttl.is_zero() {
+                Notes::cached(&asked.caller, found.is_fresh());
+            } else if found.is_fresh() {
                 self.follow(plan);
             }
             return Ok(Answered::Result(found.result()));

@@ -46,11 +46,16 @@ fn number(rejection: &Rejection) -> usize {
     }
 }
 
+/// Every refusal, in the order of [`number`], with its status, its code and its data.
 fn table() -> Vec<(Rejection, u16, i32, Value)> {
+    let mut table = malformed();
+    table.extend(others());
+    table
+}
+
+fn malformed() -> Vec<(Rejection, u16, i32, Value)> {
     let at = ScanError { at: 3, kind: ScanErrorKind::End };
     let text = str::to_owned;
-    let elicitation = json!({ "elicitation": {} });
-    let capabilities = serde_json::from_value(elicitation.clone()).expect("capabilities");
     let kind = ParamMismatchKind::Differs { header_value: text("b"), body_value: text("a") };
     let param = ParamMismatch { header: "mcp-param-x".parse().expect("a name"), path: text("/x"), kind };
     vec![
@@ -110,6 +115,14 @@ fn table() -> Vec<(Rejection, u16, i32, Value)> {
         ),
         (Rejection::TooLarge(9), 413, -32600, json!({ "limit": 9 })),
         (Rejection::Truncated, 400, -32600, Value::Null),
+    ]
+}
+
+fn others() -> Vec<(Rejection, u16, i32, Value)> {
+    let text = str::to_owned;
+    let elicitation = json!({ "elicitation": {} });
+    let capabilities = serde_json::from_value(elicitation.clone()).expect("capabilities");
+    vec![
         (
             Rejection::Forbidden { header: http::header::ORIGIN, value: text("x") },
             403,
