@@ -55,6 +55,16 @@ async fn a_challenge_of_the_server_reaches_the_client() {
 }
 
 #[tokio::test]
+async fn a_challenge_of_a_legacy_server_reaches_the_client() {
+    let server = guarded().await;
+    let fleet = Fleet::of(before(&server, EraChoice::Legacy)).await;
+    for sent in asked() {
+        assert_eq!(challenged(&sent.clone().to(fleet.at(0)).await), (401, Some(NOTHING)));
+        assert_eq!(challenged(&sent.bearing("bob").to(fleet.at(0)).await), (403, Some(LITTLE)));
+    }
+}
+
+#[tokio::test]
 async fn a_call_in_a_legacy_session_is_challenged_too() {
     let server = guarded().await;
     let fleet = Fleet::of(before(&server, EraChoice::Modern)).await;
