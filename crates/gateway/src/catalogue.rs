@@ -254,7 +254,7 @@ pub(crate) const fn unavailable(failure: &Failure) -> Unavailable {
         Failure::Broken { .. } => Unavailable::Unreadable,
         Failure::Rejected(_)
         | Failure::Unauthorized
-        | Failure::UpstreamUnauthorized
+        | Failure::UpstreamUnauthorized(_)
         | Failure::HolderGone
         | Failure::Answered { .. } => Unavailable::Failed,
     }

@@ -27,6 +27,7 @@ use crate::authenticate::Credentials;
 use crate::failure::Failure;
 use crate::hub::Hub;
 use crate::plan::Plan;
+use crate::policy::Attempt;
 use crate::reach::{Sender, info};
 use crate::seal::Sealer;
 
@@ -108,7 +109,7 @@ impl Desk {
         Notes::asked_by(&asked.caller);
         // A hop was checked where it came in, and counted there.
         if !is_hop(&asked.caller) {
-            plan.policy.check(principal, method, &request.method_name(), name.as_deref())?;
+            plan.policy.check(&Attempt::of(principal, &request, &request.method_name(), name.as_deref()))?;
             // Further rounds of a call that was let in are let in.
             if asked.state.is_none() {
                 plan.rates.take(principal, &request.method_name(), name.as_deref(), Instant::now())?;

@@ -1,11 +1,11 @@
 //! Why the gateway has no result to give, and what that becomes on the wire: one total function for the crate.
 
-use anypod_client::Error;
+use anypod_client::{Challenge, Error};
 use anypod_proto::code::Code;
 use anypod_proto::jsonrpc::ErrorObject;
 use anypod_proto::reject::Rejection;
 use anypod_server::Refusal;
-use http::StatusCode;
+use http::{HeaderValue, StatusCode};
 use serde_json::{Value, json};
 
 use crate::observe::Outcome;
@@ -57,9 +57,9 @@ pub(crate) enum Failure {
         /// The upstream.
         upstream: String,
     },
-    /// The upstream wants other credentials.
+    /// The upstream wants other credentials: of the caller, if there is a challenge to be passed on.
     #[error("the upstream wants authorization")]
-    UpstreamUnauthorized,
+    UpstreamUnauthorized(Option<Box<Challenge>>),
     /// The upstream's own error.
     #[error("{message}")]
     Answered {
@@ -79,7 +79,8 @@ impl Failure {
     pub(crate) fn status(&self) -> StatusCode {
         match self {
             Self::Rejected(rejection) => rejection.status(),
-            Self::Unauthorized | Self::UpstreamUnauthorized => StatusCode::UNAUTHORIZED,
+            Self::UpstreamUnauthorized(Some(challenge)) => challenge.status,
+            Self::Unauthorized | Self::UpstreamUnauthorized(None) => StatusCode::UNAUTHORIZED,
             Self::HolderGone => StatusCode::BAD_REQUEST,
             Self::NoPod { .. } => StatusCode::SERVICE_UNAVAILABLE,
             Self::OutcomeUnknown { .. } | Self::Lost { .. } | Self::Broken { .. } => StatusCode::BAD_GATEWAY,
@@ -93,7 +94,7 @@ impl Failure {
     pub(crate) fn code(&self) -> i32 {
         match self {
             Self::Rejected(rejection) => rejection.code().number(),
-            Self::Unauthorized | Self::UpstreamUnauthorized => Code::InvalidRequest.number(),
+            Self::Unauthorized | Self::UpstreamUnauthorized(_) => Code::InvalidRequest.number(),
             Self::HolderGone => Code::InvalidParams.number(),
             Self::NoPod { .. }
             | Self::OutcomeUnknown { .. }
@@ -112,11 +113,31 @@ impl Failure {
             Self::NoPod { .. } => Some(json!({ "retryAfterMs": u64::from(RETRY_AFTER_SECS) * 1000 })),
             Self::Answered { data, .. } => data.clone(),
             Self::Unauthorized
-            | Self::UpstreamUnauthorized
+            | Self::UpstreamUnauthorized(_)
             | Self::OutcomeUnknown { .. }
             | Self::Lost { .. }
             | Self::Broken { .. }
             | Self::TimedOut { .. } => None,
+        }
+    }
+
+    /// What stands in `WWW-Authenticate`.
+    pub(crate) fn challenge(&self) -> Vec<HeaderValue> {
+        match self {
+            // Spec: basic/authorization, "Token Handling"; RFC 6750, section 3.
+            Self::Unauthorized => vec![HeaderValue::from_static("Bearer")],
+            Self::UpstreamUnauthorized(Some(challenge)) => {
+                challenge.www_authenticate.iter().filter_map(|value| HeaderValue::try_from(value).ok()).collect()
+            }
+            Self::UpstreamUnauthorized(None)
+            | Self::Rejected(_)
+            | Self::HolderGone
+            | Self::NoPod { .. }
+            | Self::OutcomeUnknown { .. }
+            | Self::Lost { .. }
+            | Self::Broken { .. }
+            | Self::TimedOut { .. }
+            | Self::Answered { .. } => Vec::new(),
         }
     }
 
@@ -126,7 +147,7 @@ impl Failure {
             Self::Rejected(rejection) => rejection.retry_after_secs(),
             Self::NoPod { .. } => Some(RETRY_AFTER_SECS),
             Self::Unauthorized
-            | Self::UpstreamUnauthorized
+            | Self::UpstreamUnauthorized(_)
             | Self::HolderGone
             | Self::OutcomeUnknown { .. }
             | Self::Lost { .. }
@@ -154,7 +175,7 @@ impl Failure {
             | Self::Unauthorized
             | Self::HolderGone
             | Self::Broken { .. }
-            | Self::UpstreamUnauthorized
+            | Self::UpstreamUnauthorized(_)
             | Self::Answered { .. } => false,
         }
     }
@@ -167,6 +188,7 @@ impl Failure {
                 Rejection::Busy { .. } => Outcome::Refused("busy"),
                 Rejection::Unknown { .. } => Outcome::Refused("unknown"),
                 Rejection::Forbidden { .. } => Outcome::Refused("origin"),
+                Rejection::ForbiddenArguments => Outcome::Refused("arguments"),
                 _ => Outcome::Refused("malformed"),
             },
             Self::Unauthorized => Outcome::Refused("unauthorized"),
@@ -176,7 +198,7 @@ impl Failure {
             Self::Lost { .. } => Outcome::Failed("lost"),
             Self::TimedOut { .. } => Outcome::Failed("timed_out"),
             Self::Broken { .. } => Outcome::Failed("broken"),
-            Self::UpstreamUnauthorized | Self::Answered { .. } => Outcome::Error,
+            Self::UpstreamUnauthorized(_) | Self::Answered { .. } => Outcome::Error,
         }
     }
 
@@ -185,7 +207,7 @@ impl Failure {
         let upstream = upstream.to_owned();
         match error {
             Error::Answered(error) => error.into(),
-            Error::Unauthorized(_) => Self::UpstreamUnauthorized,
+            Error::Unauthorized(challenge) => Self::UpstreamUnauthorized(Some(challenge)),
             Error::Unreachable { .. } | Error::Busy(_) => Self::NoPod { upstream },
             Error::OutcomeUnknown { .. } => Self::OutcomeUnknown { upstream },
             Error::Lost { .. } | Error::Cancelled => Self::Lost { upstream },
@@ -219,6 +241,9 @@ impl From<Failure> for Refusal {
             Failure::NoPod { .. } => {
                 tracing::warn!(%failure, "no pod");
                 Self::Rejected(Rejection::Busy { retry_after_secs: RETRY_AFTER_SECS })
+            }
+            Failure::UpstreamUnauthorized(Some(_)) => {
+                Self::Unauthorized { status: failure.status(), challenge: failure.challenge() }
             }
             other => Self::Error {
                 status: other.status(),

@@ -8,7 +8,7 @@
 //! | limits | [`read`] | a place among the requests under way, or 503, before memory is used for the body |
 //! | admit | [`read`] | the one function that decides what a message is; nothing else reads it first |
 //! | front | the route's `Server`, in [`served`] | what is legacy becomes modern calls, so that all below knows one era |
-//! | authorize, rate | [`relayed`], [`crate::desk`] | by method and name, which are certain only now |
+//! | authorize, rate | [`relayed`], [`crate::desk`] | by method, name and arguments, which are certain only now |
 //! | cache | [`crate::catalogue`] | after authorization, or it would give to one what was meant for another |
 //! | route | [`lane`], [`crate::desk`] | which upstream, by name |
 //! | upstream | [`crate::reach`] | what is meant for a legacy server becomes a call in a session of it |
@@ -52,6 +52,7 @@ use crate::gateway::Shared;
 use crate::listen::{Inbound, Peer};
 use crate::owner::Owner;
 use crate::plan::Plan;
+use crate::policy::Attempt;
 use crate::relay::{Relay, Rewriter};
 use crate::route::Route;
 use crate::upstream::Outgoing;
@@ -227,7 +228,7 @@ async fn relayed(
 ) -> Result<Response<Body>, Failure> {
     let (method, name) = (message.method_name(), subject(&message));
     let principal = credentials.principal.as_deref();
-    plan.policy.check(principal, message.method(), &method, name.as_deref())?;
+    plan.policy.check(&Attempt::of(principal, &message, &method, name.as_deref()))?;
     plan.rates.take(principal, &method, name.as_deref(), Instant::now())?;
     let asks = Outward { route, plan, peer, method: message.method(), method_name: &method, name: name.as_deref() };
     let (head, rewriter, repeatable) = outward(&asks, &owner, head, &credentials, ticket);

@@ -9,7 +9,9 @@ use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use anypod_client::{Answer, Call, Endpoint, Error, Exchange, Identity, Incoming, Probed, Refusal, Repeat, Sent};
+use anypod_client::{
+    Answer, Call, Endpoint, Error, Exchange, Identity, Incoming, Notice, Probed, Refusal, Repeat, Sent,
+};
 use anypod_proto::capabilities::ClientCapabilities;
 use anypod_proto::implementation::Implementation;
 use anypod_proto::version::Era;
@@ -61,8 +63,8 @@ pub(crate) struct Under {
     pub(crate) session: Option<Arc<Session>>,
     /// The pod that it went to.
     pub(crate) pod: Arc<str>,
-    /// Counts as under way until it is dropped.
-    pub(crate) _picked: Option<Picked>,
+    /// Counts as under way until it is dropped; none for a call that belongs to one pod and no other.
+    pub(crate) picked: Option<Picked>,
 }
 
 impl std::fmt::Debug for Reach {
@@ -156,11 +158,11 @@ impl Reach {
         self.idempotent.iter().any(|pattern| pattern.fits(tool))
     }
 
-    /// The era of the upstream, found out if it is not known.
+    /// The era of the upstream, found out if it is not known: in the gateway's name, with the credentials of `from`.
     ///
     /// # Errors
     /// If no pod says.
-    pub(crate) async fn era(&self) -> Result<Era, Failure> {
+    pub(crate) async fn era(&self, from: &Sender) -> Result<Era, Failure> {
         if let Some(era) = self.upstream.era() {
             return Ok(era);
         }
@@ -168,12 +170,12 @@ impl Reach {
         let mut tried = Tried::default();
         let mut last = None;
         while let Ok(next) = self.next(&tried) {
-            last = Some(match next.endpoint.probe(&self.own, &HeaderMap::new(), None).await {
+            last = Some(match next.endpoint.probe(&self.own, &from.with_credential(), None).await {
                 Probed::Speaks(era) => {
                     self.upstream.settle_era(era);
                     return Ok(era);
                 }
-                Probed::Unauthorized(_) => Failure::UpstreamUnauthorized,
+                Probed::Unauthorized(challenge) => self.failure(from, Error::Unauthorized(challenge)),
                 Probed::NotNow(_) => self.no_pod(),
                 Probed::Neither(error) | Probed::Unreachable(error) => Failure::of(self.name(), error),
             });
@@ -185,15 +187,14 @@ impl Reach {
         Err(last.unwrap_or_else(|| self.no_pod()))
     }
 
-    /// Sends a call to some pod; to another one if it did not run.
+    /// Sends a call to some pod that it has not been to; to another one if it did not run.
     ///
     /// # Errors
     /// As the upstream has it.
-    pub(crate) async fn send(&self, call: &Call, from: &Sender) -> Result<Under, Failure> {
-        let era = self.era().await?;
-        let mut tried = Tried::default();
+    pub(crate) async fn send(&self, call: &Call, from: &Sender, tried: &mut Tried) -> Result<Under, Failure> {
+        let era = self.era(from).await?;
         let mut last = None;
-        while let Ok(next) = self.next(&tried) {
+        while let Ok(next) = self.next(tried) {
             let failure = match self.attempt(era, &next, call, from).await {
                 Ok((exchange, session)) => {
                     return Ok(Under {
@@ -201,7 +202,7 @@ impl Reach {
                         patience: self.patience(),
                         session,
                         pod: next.pod,
-                        _picked: next.picked,
+                        picked: next.picked,
                     });
                 }
                 Err(Attempt::Failed(failure)) => return Err(failure),
@@ -238,14 +239,26 @@ impl Reach {
     /// # Errors
     /// As [`Reach::send`], and the error that the upstream answers.
     pub(crate) async fn ask(&self, call: &Call, from: &Sender) -> Result<Bytes, Failure> {
-        let mut under = self.send(call, from).await?;
+        let mut tried = Tried::default();
         loop {
-            match under.next().await.map_err(|error| Failure::of(self.name(), error))? {
-                Incoming::Notice(_) => {}
-                Incoming::Answer(Answer::Result(raw)) => return Ok(raw.as_bytes().clone()),
-                Incoming::Answer(Answer::Error(error)) => return Err(error.into()),
+            let mut under = self.send(call, from, &mut tried).await?;
+            match under.answer(drop).await {
+                Ok(Answer::Result(raw)) => return Ok(raw.as_bytes().clone()),
+                Ok(Answer::Error(error)) => return Err(error.into()),
+                Err(error) if self.goes_on(call, &under, &error, &mut tried) => {}
+                Err(error) => return Err(Failure::of(self.name(), error)),
             }
         }
+    }
+
+    /// Whether a call that broke off in its answer goes to another pod: it does no harm there, and there is one.
+    pub(crate) fn goes_on(&self, call: &Call, under: &Under, error: &Error, tried: &mut Tried) -> bool {
+        let Some(picked) = under.picked.as_ref().filter(|_| is_harmless(call, error)) else { return false };
+        picked.failed();
+        tried.add(picked);
+        let goes_on = self.upstream.pods().len() > tried.len();
+        tracing::warn!(upstream = &**self.name(), pod = &*under.pod, %error, goes_on, "a pod broke off in its answer");
+        goes_on
     }
 
     /// The pods that take requests now, by their ids; the upstream itself where it is a child process.
@@ -267,7 +280,7 @@ impl Reach {
     /// # Errors
     /// As the pod has it.
     pub(crate) async fn send_to(&self, pod: &Arc<str>, call: &Call, from: &Sender) -> Result<Under, Failure> {
-        let era = self.era().await?;
+        let era = self.era(from).await?;
         let endpoint = match &self.child {
             Some(child) => child.clone(),
             None => self.endpoint(&*self.upstream.pod(pod).ok_or_else(|| self.no_pod())?)?,
@@ -275,7 +288,7 @@ impl Reach {
         let next = Next { endpoint, pod: Arc::clone(pod), picked: None };
         match self.attempt(era, &next, call, from).await {
             Ok((exchange, session)) => {
-                Ok(Under { exchange, patience: self.patience(), session, pod: next.pod, _picked: None })
+                Ok(Under { exchange, patience: self.patience(), session, pod: next.pod, picked: None })
             }
             Err(Attempt::Again(failure) | Attempt::Failed(failure)) => Err(failure),
         }
@@ -333,9 +346,9 @@ impl Reach {
             Era::Modern => {
                 let (modern, headers) = (next.endpoint.modern(), from.with_credential());
                 let sent = self.in_time(modern.send(call, &from.identity, &headers)).await;
-                match sent.map_err(|error| self.failed(call, error))? {
+                match sent.map_err(|error| self.failed(call, from, error))? {
                     Sent::Exchange(exchange) => Ok((exchange, None)),
-                    Sent::Refused(refusal) => Err(self.refused(refusal)),
+                    Sent::Refused(refusal) => Err(self.refused(from, refusal)),
                 }
             }
             Era::Legacy => {
@@ -349,7 +362,7 @@ impl Reach {
                     .of(&key, &next.endpoint, from.identity.capabilities(), from.credentials.passed_on.as_ref())
                     .map_err(|rejection| Attempt::Failed(rejection.into()))?;
                 let exchange =
-                    self.in_time(session.upstream.send(call)).await.map_err(|error| self.failed(call, error))?;
+                    self.in_time(session.upstream.send(call)).await.map_err(|error| self.failed(call, from, error))?;
                 Ok((exchange, Some(session)))
             }
         }
@@ -366,16 +379,31 @@ impl Reach {
         tokio::time::timeout(patience, sent).await.unwrap_or(Err(Error::TimedOut(patience)))
     }
 
-    fn failed(&self, call: &Call, error: Error) -> Attempt {
-        let lost = matches!(error, Error::Lost { .. }) && call.repeat == Repeat::Safe;
-        let again = lost || error.did_not_run();
-        let failure = Failure::of(self.name(), error);
+    fn failed(&self, call: &Call, from: &Sender, error: Error) -> Attempt {
+        // A pod that wants other credentials is well, and the others will want them, too.
+        let again = match &error {
+            Error::Unauthorized(_) => false,
+            error => is_harmless(call, error) || error.did_not_run(),
+        };
+        let failure = self.failure(from, error);
         if again { Attempt::Again(failure) } else { Attempt::Failed(failure) }
     }
 
+    /// A challenge is passed on to whoever has credentials of its own for the upstream. Who is known here by a token of the
+    /// gateway's could do nothing about it.
+    fn failure(&self, from: &Sender, error: Error) -> Failure {
+        match error {
+            Error::Unauthorized(_) if !from.is_passed_on() => Failure::UpstreamUnauthorized(None),
+            error => Failure::of(self.name(), error),
+        }
+    }
+
     /// An answer that says no: an error to be passed on, with its status, or something that another pod may do better.
-    fn refused(&self, refusal: Refusal) -> Attempt {
+    fn refused(&self, from: &Sender, refusal: Refusal) -> Attempt {
         let status = refusal.status;
+        if refusal.challenge.is_some() && from.is_passed_on() {
+            return Attempt::Failed(self.failure(from, refusal.into_error()));
+        }
         if let Some(error) = refusal.error() {
             let failure = Failure::answered(Some(status), error);
             // A pod that is full says so before it begins.
@@ -386,7 +414,7 @@ impl Reach {
         }
         match status {
             StatusCode::SERVICE_UNAVAILABLE => Attempt::Again(self.no_pod()),
-            _ => Attempt::Failed(Failure::of(self.name(), refusal.into_error())),
+            _ => Attempt::Failed(self.failure(from, refusal.into_error())),
         }
     }
 
@@ -404,6 +432,24 @@ impl Under {
         let patience = self.patience;
         tokio::time::timeout(patience, self.exchange.next()).await.unwrap_or(Err(Error::TimedOut(patience)))
     }
+
+    /// The answer. What is said before it goes to `notice`.
+    ///
+    /// # Errors
+    /// As [`Under::next`].
+    pub(crate) async fn answer(&mut self, mut notice: impl FnMut(Notice)) -> Result<Answer, Error> {
+        loop {
+            match self.next().await? {
+                Incoming::Notice(said) => notice(said),
+                Incoming::Answer(answer) => return Ok(answer),
+            }
+        }
+    }
+}
+
+/// Whether a call that ended so may run again.
+fn is_harmless(call: &Call, error: &Error) -> bool {
+    matches!(error, Error::Lost { .. }) && call.repeat == Repeat::Safe
 }
 
 impl Sender {
@@ -412,6 +458,11 @@ impl Sender {
         let spelled = serde_json::to_string(&capabilities).unwrap_or_default().into();
         let identity = Arc::new(Identity::new(info(), capabilities));
         Self { identity, spelled, credentials: Credentials::default(), headers: HeaderMap::new() }
+    }
+
+    /// Whether credentials are between the client and the upstream, because the gateway knows nobody by tokens of its own.
+    const fn is_passed_on(&self) -> bool {
+        self.credentials.principal.is_none()
     }
 
     fn with_credential(&self) -> HeaderMap {
@@ -433,7 +484,7 @@ fn client_limits(config: &config::Upstream, limits: &config::Limits) -> anypod_c
     let mut client = anypod_client::Limits::default();
     client.connect_deadline = config.timeouts.connect.get();
     client.connections = config.connections;
-    client.idle_deadline = config.timeouts.idle.get();
+    client.idle_deadline = config.timeouts.idle(None);
     client.request_deadline = config.timeouts.head.get();
     client.silence_deadline = config.timeouts.silence.get();
     client.body_bytes = limits.result_bytes;

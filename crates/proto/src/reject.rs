@@ -117,6 +117,9 @@ pub enum Rejection {
         /// Its value.
         value: String,
     },
+    /// A rule lets the caller use the tool or prompt, but not with these arguments.
+    #[error("not allowed with these arguments")]
+    ForbiddenArguments,
     /// No such method.
     #[error("unknown method: {0}")]
     UnknownMethod(String),
@@ -192,7 +195,7 @@ impl Rejection {
             | Self::UnknownState
             | Self::UnsupportedVersion(_)
             | Self::MissingCapability(_) => StatusCode::BAD_REQUEST,
-            Self::Forbidden { .. } => StatusCode::FORBIDDEN,
+            Self::Forbidden { .. } | Self::ForbiddenArguments => StatusCode::FORBIDDEN,
             Self::UnknownMethod(_) | Self::UnknownSession => StatusCode::NOT_FOUND,
             Self::HttpMethod(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::NotAcceptable(_) => StatusCode::NOT_ACCEPTABLE,
@@ -224,6 +227,7 @@ impl Rejection {
             | Self::InputResponse { .. }
             | Self::Unknown { .. }
             | Self::UnknownCursor
+            | Self::ForbiddenArguments
             | Self::UnknownState => Code::InvalidParams,
             Self::HeaderMissing { .. }
             | Self::HeaderRepeated(_)
@@ -267,6 +271,7 @@ impl Rejection {
             Self::ParamHeader(mismatch) => param_header(mismatch),
             Self::TooLarge(limit) => json!({ "limit": limit }),
             Self::Forbidden { header, value } => json!({ "header": header.as_str(), "found": value }),
+            Self::ForbiddenArguments => json!({ "field": "params.arguments" }),
             Self::UnsupportedVersion(requested) => {
                 json!({ "supported": Version::MODERN.map(Version::as_str), "requested": requested })
             }

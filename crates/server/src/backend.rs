@@ -24,7 +24,7 @@ use anypod_proto::rounds::InputRequiredResult;
 use anypod_proto::subscriptions::SubscriptionFilter;
 use anypod_proto::version::Version;
 use bytes::Bytes;
-use http::StatusCode;
+use http::{HeaderValue, StatusCode};
 use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -245,6 +245,14 @@ pub enum Refusal {
         message: String,
         /// More.
         data: Option<Value>,
+    },
+    /// Whoever is behind wants credentials, or others, of the caller. An answer over HTTP says so with this status, to legacy
+    /// clients too: authorization is HTTP's business in every revision.
+    Unauthorized {
+        /// 401, or 403.
+        status: StatusCode,
+        /// The values of `WWW-Authenticate`.
+        challenge: Vec<HeaderValue>,
     },
 }
 

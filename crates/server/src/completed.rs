@@ -14,7 +14,7 @@ use anypod_proto::rounds::InputRequiredResult;
 use anypod_proto::tools::CallToolResult;
 use anypod_proto::version::Version;
 use bytes::Bytes;
-use http::StatusCode;
+use http::{HeaderValue, StatusCode};
 use serde::de::Error as _;
 use serde_json::{Map, Value};
 use std::sync::Arc;
@@ -63,13 +63,24 @@ pub(crate) enum Failure {
         /// And more.
         data: Option<Value>,
     },
+    /// Somebody behind the backend wants credentials, or others.
+    Unauthorized {
+        /// The status, of legacy clients too.
+        status: StatusCode,
+        /// The values of `WWW-Authenticate`.
+        challenge: Vec<HeaderValue>,
+    },
 }
+
+/// What a caller is told whose credentials will not do.
+pub(crate) const UNAUTHORIZED: &str = "the server wants authorization";
 
 impl Failure {
     /// The JSON-RPC code.
     pub(crate) const fn code(&self) -> i32 {
         match self {
             Self::Rejected(rejection) => rejection.code().number(),
+            Self::Unauthorized { .. } => Code::InvalidRequest.number(),
             Self::Protocol { code, .. } | Self::Passed { code, .. } => *code,
         }
     }
@@ -80,6 +91,7 @@ impl From<Refusal> for Failure {
         match refusal {
             Refusal::Rejected(rejection) => Self::Rejected(rejection),
             Refusal::Error { status, code, message, data } => Self::Passed { status, code, message, data },
+            Refusal::Unauthorized { status, challenge } => Self::Unauthorized { status, challenge },
         }
     }
 }
@@ -94,14 +106,21 @@ impl From<Rejection> for Failure {
 pub(crate) struct Response {
     pub(crate) status: StatusCode,
     pub(crate) retry_after_secs: Option<u32>,
+    /// The values of `WWW-Authenticate`.
+    pub(crate) challenge: Vec<HeaderValue>,
     pub(crate) body: Vec<u8>,
 }
 
 impl Response {
+    /// One that says nothing beyond its body.
+    pub(crate) const fn new(status: StatusCode, body: Vec<u8>) -> Self {
+        Self { status, retry_after_secs: None, challenge: Vec::new(), body }
+    }
+
     /// A result; `id` is the raw JSON of the request's id.
     pub(crate) fn result(server: &Server, id: &str, completed: Completed) -> Self {
         match write(server, id, completed) {
-            Ok(body) => Self { status: StatusCode::OK, retry_after_secs: None, body },
+            Ok(body) => Self::new(StatusCode::OK, body),
             Err(error) => {
                 tracing::error!(%error, "a result is not JSON");
                 Self::failure(Some(id), &Rejection::Internal.into())
@@ -112,7 +131,7 @@ impl Response {
     /// A round's questions.
     pub(crate) fn round(server: &Server, id: &str, result: InputRequiredResult) -> Self {
         match write_body(server, id, result, 1024) {
-            Ok(body) => Self { status: StatusCode::OK, retry_after_secs: None, body },
+            Ok(body) => Self::new(StatusCode::OK, body),
             Err(error) => {
                 tracing::error!(%error, "a round is not JSON");
                 Self::failure(Some(id), &Rejection::Internal.into())
@@ -124,21 +143,20 @@ impl Response {
     pub(crate) fn failure(id: Option<&str>, failure: &Failure) -> Self {
         match failure {
             Failure::Rejected(rejection) => Self {
-                status: rejection.status(),
                 retry_after_secs: rejection.retry_after_secs(),
-                body: rejection.to_response(id),
+                ..Self::new(rejection.status(), rejection.to_response(id))
             },
             // The request was well-formed and reached its handler; what the handler says is JSON-RPC's
             // business, not HTTP's.
-            Failure::Protocol { code, message, data } => Self {
-                status: StatusCode::OK,
-                retry_after_secs: None,
-                body: error_response(id, Code::permitted(*code), message, data.as_ref()),
-            },
-            Failure::Passed { status, code, message, data } => Self {
-                status: *status,
-                retry_after_secs: None,
-                body: error_response(id, *code, message, data.as_ref()),
+            Failure::Protocol { code, message, data } => {
+                Self::new(StatusCode::OK, error_response(id, Code::permitted(*code), message, data.as_ref()))
+            }
+            Failure::Passed { status, code, message, data } => {
+                Self::new(*status, error_response(id, *code, message, data.as_ref()))
+            }
+            Failure::Unauthorized { status, challenge } => Self {
+                challenge: challenge.clone(),
+                ..Self::new(*status, error_response(id, failure.code(), UNAUTHORIZED, None))
             },
         }
     }

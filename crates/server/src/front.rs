@@ -394,7 +394,7 @@ fn no_stream_without_session() -> Response<Body> {
     );
     let body = error_response(None, Code::InvalidRequest.number(), &message, None);
     let status = StatusCode::METHOD_NOT_ALLOWED;
-    let mut answer = json(completed::Response { status, retry_after_secs: None, body });
+    let mut answer = json(completed::Response::new(status, body));
     answer.headers_mut().insert(ALLOW, HeaderValue::from_static("POST"));
     answer
 }

@@ -1,6 +1,9 @@
 //! What the cache keeps, for whom and for how long.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+
+use anypod_proto::rounds::InputRequiredResult;
+use tokio::time::Instant;
 
 use super::*;
 
@@ -15,7 +18,7 @@ fn result(scope: &str, ttl: u64) -> Bytes {
 }
 
 async fn fetch(cache: &Cache, subject: Subject<'_>, result: &Bytes) -> Found {
-    cache.fetch(subject, || std::future::ready(Ok(result.clone()))).await.unwrap()
+    cache.fetch(subject, || std::future::ready(Ok::<_, Failure>(result.clone()))).await.unwrap()
 }
 
 fn gone() -> std::future::Ready<Result<Bytes, Failure>> {
@@ -63,7 +66,8 @@ async fn nothing_is_kept_without_leave() {
         "[]",
         "no JSON",
     ] {
-        fetch(&cache, SUBJECT, &Bytes::from(text)).await;
+        let found = fetch(&cache, SUBJECT, &Bytes::from(text)).await;
+        assert_eq!(found.result(), text, "it is passed on as it came");
         assert!(cache.find(SUBJECT).await.is_none(), "{text}");
     }
 }
@@ -74,7 +78,7 @@ async fn what_was_kept_stands_in_for_an_upstream_that_is_away_for_a_while() {
     fetch(&cache, SUBJECT, &result("public", 1000)).await;
     tokio::time::advance(Duration::from_secs(60)).await;
     let found = cache.fetch(SUBJECT, gone).await.unwrap();
-    assert_eq!((found.ttl, found.cached), (Duration::ZERO, true));
+    assert_eq!((found.ttl, found.cached), (Some(Duration::ZERO), true));
     tokio::time::advance(Duration::from_secs(600)).await;
     assert!(cache.fetch(SUBJECT, gone).await.is_err());
 }
@@ -90,48 +94,113 @@ async fn a_refusal_of_the_upstream_is_not_covered_up() {
     assert!(cache.fetch(SUBJECT, refused).await.is_err());
 }
 
-#[tokio::test(start_paused = true)]
-async fn one_asks_for_all() {
-    let cache = std::sync::Arc::new(cache());
-    let asked = std::sync::Arc::new(AtomicUsize::new(0));
-    let tasks: Vec<_> = (0..20)
-        .map(|_| {
-            let (cache, asked) = (std::sync::Arc::clone(&cache), std::sync::Arc::clone(&asked));
-            tokio::spawn(async move {
-                cache
-                    .fetch(SUBJECT, || {
-                        asked.fetch_add(1, Ordering::Relaxed);
-                        async {
-                            tokio::time::sleep(Duration::from_secs(1)).await;
-                            Ok(result("public", 60_000))
-                        }
-                    })
-                    .await
-                    .unwrap()
-            })
+/// What came of many requests at once, by how many each caller sent, where an answer takes a second.
+struct Wave {
+    /// Who asked the upstream.
+    asked: Vec<Option<[u8; 32]>>,
+    took: Duration,
+}
+
+/// Sends them. Every caller must be given what was answered to him, where it is private.
+async fn wave(cache: &Arc<Cache>, callers: &[Option<[u8; 32]>], scope: &'static str, ttl: u64) -> Wave {
+    let (begun, asked) = (Instant::now(), Arc::new(Mutex::new(Vec::new())));
+    let tasks = callers.iter().map(|apart| {
+        let (cache, asked, apart) = (Arc::clone(cache), Arc::clone(&asked), *apart);
+        tokio::spawn(async move {
+            let own = format!(r#"{{"who":"{apart:?}","ttlMs":{ttl},"cacheScope":"{scope}"}}"#);
+            let ask = || async {
+                asked.lock().unwrap().push(apart);
+                tokio::time::sleep(Duration::from_secs(1)).await;
+                Ok::<_, Failure>(Bytes::from(own))
+            };
+            let found = cache.fetch(Subject { apart, ..SUBJECT }, ask).await.unwrap();
+            let text = String::from_utf8(found.result().to_vec()).unwrap();
+            assert!(scope == "public" || text.contains(&format!("{apart:?}")), "{apart:?} got {text}");
         })
-        .collect();
-    for task in tasks {
+    });
+    for task in tasks.collect::<Vec<_>>() {
         task.await.unwrap();
     }
-    assert_eq!(asked.load(Ordering::Relaxed), 1);
+    let asked = std::mem::take(&mut *asked.lock().unwrap());
+    Wave { asked, took: begun.elapsed() }
+}
+
+const ALICE: Option<[u8; 32]> = Some([1; 32]);
+const BOB: Option<[u8; 32]> = Some([2; 32]);
+
+#[tokio::test(start_paused = true)]
+async fn one_asks_for_all() {
+    let cache = Arc::new(cache());
+    let wave = wave(&cache, &[ALICE, BOB, None].repeat(20), "public", 60_000).await;
+    assert_eq!((wave.asked, wave.took.as_secs()), (vec![ALICE], 1));
 }
 
 #[tokio::test(start_paused = true)]
-async fn whoever_waits_for_one_that_gives_up_asks_for_himself() {
-    let cache = std::sync::Arc::new(cache());
-    let first = tokio::spawn({
-        let cache = std::sync::Arc::clone(&cache);
-        async move { cache.fetch(SUBJECT, std::future::pending).await.map(drop) }
+async fn one_asks_for_all_requests_of_a_caller_where_answers_are_private() {
+    let cache = Arc::new(cache());
+    let callers = [ALICE, BOB, None].repeat(20);
+    // At first nobody knows, and the others wait to see whether it is for them.
+    let first = wave(&cache, &callers, "private", 500).await;
+    assert_eq!((first.asked.len(), first.took.as_secs()), (3, 2));
+    // From then on nobody waits for another.
+    tokio::time::advance(Duration::from_secs(1)).await;
+    let second = wave(&cache, &callers, "private", 500).await;
+    assert_eq!((second.asked.len(), second.took.as_secs()), (3, 1));
+    // And when they turn out to be for everybody, one asks again.
+    tokio::time::advance(Duration::from_secs(1)).await;
+    wave(&cache, &[ALICE], "public", 500).await;
+    tokio::time::advance(Duration::from_secs(1)).await;
+    let last = wave(&cache, &callers, "public", 500).await;
+    assert_eq!((last.asked.len(), last.took.as_secs()), (1, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_may_not_be_kept_is_asked_for_by_everyone_and_waited_for_once_only() {
+    let cache = Arc::new(cache());
+    let callers = [ALICE, BOB].repeat(5);
+    for secs in [2, 1, 1] {
+        let wave = wave(&cache, &callers, "private", 0).await;
+        assert_eq!((wave.asked.len(), wave.took.as_secs()), (10, secs));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failure_is_everyones_own_and_so_is_what_is_no_result() {
+    let cache = Arc::new(cache());
+    for (other, times) in [(false, [2, 2]), (true, [2, 1])] {
+        for secs in times {
+            let begun = Instant::now();
+            let ask = move || async move {
+                tokio::time::sleep(Duration::from_secs(1)).await;
+                Err(match other {
+                    true => NoResult::Other(Box::new(Answered::Asks(InputRequiredResult::again("x")))),
+                    false => NoResult::Failed(Failure::Broken { upstream: "db".to_owned() }),
+                })
+            };
+            let asked = futures_util::future::join_all((0..10).map(|_| cache.fetch(SUBJECT, ask))).await;
+            assert!(asked.iter().all(|answer| matches!(answer, Err(NoResult::Other(_))) == other));
+            assert_eq!(begun.elapsed().as_secs(), secs, "{other}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn when_the_one_who_asks_goes_one_of_those_who_wait_asks() {
+    let cache = Arc::new(cache());
+    let gone = tokio::spawn({
+        let cache = Arc::clone(&cache);
+        async move { cache.fetch::<_, Failure>(SUBJECT, std::future::pending).await.map(drop) }
     });
     tokio::task::yield_now().await;
-    let second = tokio::spawn({
-        let cache = std::sync::Arc::clone(&cache);
-        async move { fetch(&cache, SUBJECT, &result("public", 1000)).await }
+    let waits = tokio::spawn({
+        let cache = Arc::clone(&cache);
+        async move { wave(&cache, &[None; 10], "public", 60_000).await.asked.len() }
     });
-    tokio::task::yield_now().await;
-    first.abort();
-    assert!(!second.await.unwrap().cached);
+    for _ in 0..3 {
+        tokio::task::yield_now().await;
+    }
+    gone.abort();
+    assert_eq!(waits.await.unwrap(), 1);
 }
 
 #[tokio::test(start_paused = true)]

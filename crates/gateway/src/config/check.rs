@@ -1,5 +1,6 @@
 //! What types cannot say: everything that is wrong with a configuration that can be read.
 
+mod arguments;
 mod bounds;
 mod fleet;
 mod listeners;

@@ -61,13 +61,9 @@ fn value(value: &mut Spanned<DeValue<'_>>, shape: Shape<'_>, key: &Key, faults: 
             found.iter_mut().enumerate().for_each(|(at, found)| self::value(found, element, &key.index(at), faults));
             return;
         }
-        (DeValue::Table(found), Kind::Texts) => {
-            for (name, found) in found.iter_mut() {
-                if !found.get_ref().is_str() {
-                    let text = mistyped(&key.name(name.get_ref()), found.get_ref(), &Kind::Text);
-                    faults.push(Fault { span: found.span(), text, is_of_type: true });
-                }
-            }
+        (DeValue::Table(found), Kind::Named(_)) => {
+            let Some(each) = shape.each() else { return };
+            found.iter_mut().for_each(|(name, found)| self::value(found, each, &key.name(name.get_ref()), faults));
             return;
         }
         _ => {}
@@ -115,7 +111,7 @@ fn mistyped(key: &Key, value: &DeValue<'_>, kind: &Kind) -> String {
         (Kind::List(of), DeValue::Table(_)) if **of == Kind::Table => {
             format!("there may be several of [{header}]: write [[{header}]], with two brackets")
         }
-        (Kind::Table | Kind::Texts, DeValue::Array(_)) => {
+        (Kind::Table | Kind::Named(_), DeValue::Array(_)) => {
             format!("there is one [{header}] only: write it with one bracket, and once")
         }
         _ => format!("`{}` is {found}: write {kind}", key.last()),
@@ -162,7 +158,7 @@ fn home_of(name: &str, shape: Shape<'_>, key: &Key) -> Option<String> {
     shape.keys().find_map(|(known, here)| match here.kind() {
         Kind::Table => home_of(name, here, &key.name(known)),
         Kind::List(_) => home_of(name, here.element()?, &key.name(known).index(0)),
-        Kind::Flag | Kind::Whole | Kind::Number | Kind::Text | Kind::Time | Kind::Choice(_) | Kind::Texts => None,
+        Kind::Flag | Kind::Whole | Kind::Number | Kind::Text | Kind::Time | Kind::Choice(_) | Kind::Named(_) => None,
     })
 }
 

@@ -55,7 +55,7 @@ fn table(shape: Shape<'_>, key: &Key, page: &mut String) {
             | Kind::Text
             | Kind::Time
             | Kind::Choice(_)
-            | Kind::Texts => {}
+            | Kind::Named(_) => {}
         }
     }
 }
@@ -70,7 +70,8 @@ fn holds(shape: Shape<'_>, key: &Key) -> String {
         Kind::Choice(choices) => choices.iter().map(|choice| format!("`\"{choice}\"`")).collect::<Vec<_>>().join(", "),
         Kind::List(of) if *of == Kind::Table => format!("`{}`, any number", key.index(0).header()),
         Kind::List(_) => "list of texts".to_owned(),
-        Kind::Texts => "table of texts".to_owned(),
+        Kind::Named(of) if *of == Kind::Text => "table of texts".to_owned(),
+        Kind::Named(_) => "table of lists of texts".to_owned(),
         Kind::Table => format!("`{}`", key.header()),
     }
 }

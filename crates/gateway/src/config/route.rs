@@ -1,5 +1,6 @@
 //! What stands at one path: `[[route]]`.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use schemars::JsonSchema;
@@ -73,7 +74,8 @@ pub enum Mode {
     Verify,
     /// The gateway believes the headers. The upstream has to check them, as revision 2026-07-28 obliges it to.
     Trust,
-    /// The gateway reads the whole body, arguments included, and holds `Mcp-Param-*` against the schema of the tool.
+    /// The gateway reads the whole body, arguments included, and holds `Mcp-Param-*` against the schema of the tool. Needed
+    /// for rules on arguments.
     Parse,
 }
 
@@ -98,7 +100,8 @@ impl fmt::Debug for Token {
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Rule {
-    /// Whether what fits is allowed or denied. A denied name looks unknown, and is missing from lists.
+    /// Whether what fits is allowed or denied. A denied name looks unknown, and is missing from lists, unless it depends on
+    /// the arguments: then it is listed, and a call with denied ones is refused as forbidden.
     pub effect: Effect,
     /// The principals, as globs. Default: everybody.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -109,6 +112,14 @@ pub struct Rule {
     /// The names of tools and prompts, and URIs of resources, as globs. Default: all.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub names: Vec<String>,
+    /// What arguments of `tools/call` and `prompts/get` have to be: JSON Pointers into them, each with globs. All pointers have
+    /// to fit, such as `{ "/table" = ["public_*"], "/options/mode" = ["read"] }`. What is no text is compared as JSON writes it,
+    /// numbers as they are shortest (`1` for `1.0` and `1e0`). Of a list, one fitting element is enough to deny, and all have
+    /// to fit to allow. An object fits nothing, nor does what is not there. A call is refused if a name on the way stands in it
+    /// twice, or in another case. Servers may read what no rule foresaw: prefer rules that allow. Needs `mode = "parse"`.
+    /// Default: any.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub arguments: BTreeMap<String, Vec<String>>,
 }
 
 /// Allow or deny.

@@ -24,8 +24,8 @@ pub(super) enum Kind {
     Time,
     Choice(Vec<String>),
     List(Box<Kind>),
-    /// Names of the user's own, each with a text.
-    Texts,
+    /// Names of the user's own, each with one of these.
+    Named(Box<Kind>),
     Table,
 }
 
@@ -58,6 +58,11 @@ impl<'s> Shape<'s> {
     /// What the elements of a list may be.
     pub(super) fn element(self) -> Option<Self> {
         Some(self.at(self.target.get("items")?))
+    }
+
+    /// What stands at each of the user's own names.
+    pub(super) fn each(self) -> Option<Self> {
+        Some(self.at(self.target.get("additionalProperties")?))
     }
 
     /// Whether a table has to have this key.
@@ -102,7 +107,9 @@ impl<'s> Shape<'s> {
             Some("integer") => Kind::Whole,
             Some("number") => Kind::Number,
             Some("array") => Kind::List(Box::new(self.element().map_or(Kind::Text, Self::kind))),
-            Some("object") if self.named().is_none() => Kind::Texts,
+            Some("object") if self.named().is_none() => {
+                Kind::Named(Box::new(self.each().map_or(Kind::Text, Self::kind)))
+            }
             Some("object") => Kind::Table,
             _ if text(self.here, "$ref") == Some("#/$defs/Time") => Kind::Time,
             _ => Kind::Text,
@@ -132,11 +139,14 @@ impl fmt::Display for Kind {
                 | Self::Time
                 | Self::Choice(_)
                 | Self::List(_)
-                | Self::Texts => {
+                | Self::Named(_) => {
                     write!(f, "a list, each {kind}")
                 }
             },
-            Self::Texts => f.write_str("a table of texts"),
+            Self::Named(kind) => match kind.as_ref() {
+                Self::Text => f.write_str("a table of texts"),
+                kind => write!(f, "a table, at each name {kind}"),
+            },
             Self::Table => f.write_str("a table"),
         }
     }

@@ -224,6 +224,28 @@ fn rules_and_rates_could_apply() {
 }
 
 #[test]
+fn rules_on_arguments_are_looked_at_and_could_fit() {
+    let rule = |mode: &str, text: &str| format!("mode = \"{mode}\"\n[[route.rule]]\neffect = \"deny\"\n{text}\n");
+    let sound = "arguments = { \"/table\" = [\"secret*\", \"\"], \"/a~1b/~0\" = [\"{\"] }";
+    let text = format!("{SOUND}[[route]]\npath = \"/mcp\"\nupstreams = [\"a\"]\n{}", rule("parse", sound));
+    assert_eq!(parse(&text).unwrap().route[0].rule[0].arguments.len(), 2);
+    for mode in ["verify", "trust"] {
+        in_route(&rule(mode, sound), 7, "write mode = \"parse\" in this [[route]]");
+    }
+    let parse = |text: &str, line: usize, expected: &str| in_route(&rule("parse", text), line, expected);
+    for pointer in ["table", "", "/a~", "/a~2"] {
+        parse(&format!("arguments = {{ \"{pointer}\" = [\"x\"] }}"), 7, "is no JSON Pointer to an argument");
+    }
+    parse("arguments = { \"/table\" = [] }", 7, "no value fits \"/table\": write [\"*\"] for any");
+    parse(&format!("arguments = {{ \"/table\" = [\"{}\"] }}", "x".repeat(513)), 7, "is too long");
+    parse("methods = [\"resources/*\"]\narguments = { \"/table\" = [\"x\"] }", 8, "have arguments: write one of them");
+    parse("arguments = { \"/table\" = \"x\" }", 7, "`/table` is a text: write a list of texts");
+    parse("arguments = { \"/table\" = [1] }", 7, "is a whole number: write a text");
+    parse("arguments = [\"x\"]", 7, "write it with one bracket");
+    parse("argument = { \"/table\" = [\"x\"] }", 7, "did you mean \"arguments\"?");
+}
+
+#[test]
 fn trust_leaves_nothing_to_headers_that_nobody_checks() {
     in_route("mode = \"trust\"\n[[route.rule]]\neffect = \"deny\"\nnames = [\"a\"]\n", 7, "evades a rule on `names`");
     in_route(

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -187,8 +188,27 @@ pub struct Timeouts {
     pub silence: Time,
     /// How long an event stream is silent before the gateway sends a comment of its own. Default 15 s.
     pub keep_alive: Time,
-    /// How long an unused connection is kept. Default 55 s, less than the 60 s of common balancers.
-    pub idle: Time,
+    /// How long an unused connection is kept, at most. A pod that says how long it keeps them (`Keep-Alive: timeout=N`) is
+    /// taken at its word, less a fifth. Default: 55 s for such pods, less than the 60 s of common balancers, and 4 s for others,
+    /// since many servers close theirs after 5 s, and a request that meets the close may or may not have run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub idle: Option<Time>,
+}
+
+/// How long unused connections are kept to pods that say how long they do.
+const IDLE: Duration = Duration::from_secs(55);
+/// The same to pods that do not say: Node's default and uvicorn's is 5 s.
+const IDLE_UNTOLD: Duration = Duration::from_secs(4);
+
+impl Timeouts {
+    /// How long an unused connection is kept to a pod that keeps it for `told`, as far as it has said.
+    pub(crate) fn idle(&self, told: Option<Duration>) -> Duration {
+        let configured = self.idle.map(Time::get);
+        match told {
+            Some(told) => (told / 5 * 4).min(configured.unwrap_or(IDLE)),
+            None => configured.unwrap_or(IDLE_UNTOLD),
+        }
+    }
 }
 
 impl Default for Health {
@@ -211,7 +231,7 @@ impl Default for Timeouts {
             head: Time::from_secs(300),
             silence: Time::from_secs(300),
             keep_alive: Time::from_secs(15),
-            idle: Time::from_secs(55),
+            idle: None,
         }
     }
 }

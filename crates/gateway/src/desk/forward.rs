@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use anypod_client::{Answer, Answers, Call, Incoming, Notice, Raw, Repeat};
+use anypod_client::{Answer, Answers, Call, Notice, Raw, Repeat};
 use anypod_proto::header::PARAM_PREFIX;
 use anypod_proto::method::Method;
 use anypod_proto::reject::Rejection;
@@ -16,7 +16,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::{Desk, Notes, sender, subject};
-use crate::cache::Subject;
+use crate::cache::{NoResult, Subject, is_plain};
 use crate::failure::Failure;
 use crate::observe::Outcome;
 use crate::owner::Owner;
@@ -25,6 +25,7 @@ use crate::reach::{Reach, Sender, Under};
 use crate::relay::came_to;
 use crate::rounds::{Held, Of, State};
 use crate::sessions::Session;
+use crate::upstream::Tried;
 
 /// In the extensions of a modern request that calls a tool: the arguments that it mirrors into headers.
 #[derive(Debug, Clone)]
@@ -39,6 +40,15 @@ impl Mirrored {
 
 /// The `resultType` of questions.
 const INPUT_REQUIRED: &str = "input_required";
+
+/// A request on its way to the upstream that it is for.
+struct Way<'a> {
+    plan: &'a Plan,
+    owner: &'a Owner,
+    asked: &'a Asked,
+    from: &'a Sender,
+    of: Of<'a>,
+}
 
 impl Desk {
     /// Sends the request to the upstream that it is for.
@@ -66,63 +76,92 @@ impl Desk {
         if state.as_ref().is_none_or(|state| state.held.is_none()) {
             mirror(plan, &owner, &asked, &from, &mut call).await?;
         }
-        let under = self.send(&owner.reach, &call, &from, state).await?;
-        self.see_through(plan, &owner, under, &asked, of).await
+        let way = Way { plan, owner: &owner, asked: &asked, from: &from, of };
+        let keeps = request.method() == Some(Method::ResourcesRead) && state.is_none() && is_plain(&request);
+        match keeps {
+            true => self.read(&way, &call).await,
+            false => self.exchange(&way, &call, state.as_ref()).await,
+        }
     }
 
-    async fn send(&self, reach: &Reach, call: &Call, from: &Sender, state: Option<State>) -> Result<Under, Failure> {
-        let Some(held) = state.and_then(|state| state.held) else { return reach.send(call, from).await };
+    /// The same for a resource, which may be kept, and be asked for already.
+    async fn read(&self, way: &Way<'_>, call: &Call) -> Result<Answered, Failure> {
+        let (reach, caller) = (&way.owner.reach, &way.asked.caller);
+        let apart = way.from.credentials.kept_apart_by();
+        let subject = Subject { upstream: reach.name(), method: way.of.method, detail: way.of.name, apart };
+        let ask = || async {
+            match self.exchange(way, call, None).await? {
+                Answered::Result(result) => Ok(result),
+                other @ (Answered::Asks(_) | Answered::Refused(_)) => Err(NoResult::Other(Box::new(other))),
+            }
+        };
+        match way.plan.catalogue.cache.fetch(subject, ask).await {
+            Ok(found) => {
+                if found.cached {
+                    Notes::answered_by(caller, reach, reach.name());
+                    Notes::cached(caller, found.is_fresh());
+                }
+                Ok(Answered::Result(found.result()))
+            }
+            Err(NoResult::Failed(failure)) => Err(failure),
+            Err(NoResult::Other(other)) => Ok(*other),
+        }
+    }
+
+    /// Sends a call and waits for its answer; again to another pod, if the answer breaks off and that does no harm.
+    async fn exchange(&self, way: &Way<'_>, call: &Call, state: Option<&State>) -> Result<Answered, Failure> {
+        let (reach, asked) = (&way.owner.reach, way.asked);
+        let mut tried = Tried::default();
+        loop {
+            let mut under = self.send(reach, call, way.from, state, &mut tried).await?;
+            Notes::answered_by(&asked.caller, reach, &under.pod);
+            match under.answer(|notice| pass_on(way.owner.notice(notice), asked)).await {
+                Ok(answer) => return self.answered_with(way, under.session.as_deref(), answer),
+                Err(error) if reach.goes_on(call, &under, &error, &mut tried) => {}
+                Err(error) => return Err(Failure::of(reach.name(), error)),
+            }
+        }
+    }
+
+    async fn send(
+        &self,
+        reach: &Reach,
+        call: &Call,
+        from: &Sender,
+        state: Option<&State>,
+        tried: &mut Tried,
+    ) -> Result<Under, Failure> {
+        let Some(held) = state.and_then(|state| state.held.as_ref()) else {
+            return reach.send(call, from, tried).await;
+        };
         let session = reach.sessions.find(held.session).ok_or(Failure::HolderGone)?;
         let exchange = session.upstream.send(call).await.map_err(|error| Failure::of(reach.name(), error))?;
         let patience = reach.patience();
-        Ok(Under { exchange, patience, pod: Arc::clone(reach.name()), session: Some(session), _picked: None })
+        Ok(Under { exchange, patience, pod: Arc::clone(reach.name()), session: Some(session), picked: None })
     }
 
-    async fn see_through(
-        &self,
-        plan: &Plan,
-        owner: &Owner,
-        mut under: Under,
-        asked: &Asked,
-        of: Of<'_>,
-    ) -> Result<Answered, Failure> {
-        Notes::answered_by(&asked.caller, &owner.reach, &under.pod);
-        let name = owner.reach.name();
-        match answer(&mut under, asked, |notice| owner.notice(notice))
-            .await
-            .map_err(|error| Failure::of(name, error))?
-        {
-            Answer::Error(error) => Err(error.into()),
-            Answer::Result(raw) => match questions(raw.as_bytes()) {
-                Some(questions) => {
-                    Notes::came_to(&asked.caller, Outcome::Asked);
-                    self.asks(plan, owner, under.session.as_deref(), questions, of)
-                }
-                None => {
-                    if let Some(outcome) = came_to(raw.as_bytes()) {
-                        Notes::came_to(&asked.caller, outcome);
-                    }
-                    let result = owner.result(of.method, raw.as_bytes().clone());
-                    // What depends on answers to questions is nobody else's.
-                    if asked.request.method() == Some(Method::ResourcesRead) && asked.state.is_none() {
-                        let apart = sender(&asked.caller).credentials.kept_apart_by();
-                        let subject = Subject { upstream: name, method: of.method, detail: of.name, apart };
-                        plan.catalogue.cache.offer(subject, &result).await;
-                    }
-                    Ok(Answered::Result(result))
-                }
-            },
+    fn answered_with(&self, way: &Way<'_>, session: Option<&Session>, answer: Answer) -> Result<Answered, Failure> {
+        let caller = &way.asked.caller;
+        let raw = match answer {
+            Answer::Error(error) => return Err(error.into()),
+            Answer::Result(raw) => raw,
+        };
+        if let Some(questions) = questions(raw.as_bytes()) {
+            Notes::came_to(caller, Outcome::Asked);
+            return self.asks(way, session, questions);
         }
+        if let Some(outcome) = came_to(raw.as_bytes()) {
+            Notes::came_to(caller, outcome);
+        }
+        Ok(Answered::Result(way.owner.result(way.of.method, raw.as_bytes().clone())))
     }
 
     /// The end of a round, with its state sealed.
     fn asks(
         &self,
-        plan: &Plan,
-        owner: &Owner,
+        way: &Way<'_>,
         session: Option<&Session>,
         mut questions: InputRequiredResult,
-        of: Of<'_>,
     ) -> Result<Answered, Failure> {
         let held = session.map(|session| Held {
             replica: self.replica.number,
@@ -130,8 +169,8 @@ impl Desk {
             session: session.number,
         });
         let inner = questions.request_state.take();
-        let state = State { upstream: owner.reach.name().to_string(), held, inner };
-        questions.request_state = Some(of.seal(&self.sealer, plan.round_ttl(), &state)?);
+        let state = State { upstream: way.owner.reach.name().to_string(), held, inner };
+        questions.request_state = Some(way.of.seal(&self.sealer, way.plan.round_ttl(), &state)?);
         Ok(Answered::Asks(questions))
     }
 }
@@ -170,7 +209,7 @@ async fn mirror(plan: &Plan, owner: &Owner, asked: &Asked, from: &Sender, call: 
     let Some(tool) = call.name.as_deref() else { return Ok(()) };
     let arguments = asked.request.arguments();
     let mirrored = asked.caller.extensions.get::<Mirrored>();
-    match (mirrored.filter(|_| asked.caller.version.era() == Era::Modern), owner.reach.era().await?) {
+    match (mirrored.filter(|_| asked.caller.version.era() == Era::Modern), owner.reach.era(from).await?) {
         (Some(Mirrored(headers)), Era::Modern) => call.param_headers.clone_from(headers),
         (Some(Mirrored(headers)), Era::Legacy) => {
             // What is not known is not checked.
@@ -192,22 +231,8 @@ async fn mirror(plan: &Plan, owner: &Owner, asked: &Asked, from: &Sender, call: 
     Ok(())
 }
 
-/// Passes on what is said about a request, until its answer.
-pub(super) async fn answer(
-    under: &mut Under,
-    asked: &Asked,
-    translate: impl Fn(Notice) -> Notice,
-) -> anypod_client::Result<Answer> {
-    loop {
-        match under.next().await? {
-            Incoming::Notice(notice) => pass_on(translate(notice), asked),
-            Incoming::Answer(answer) => return Ok(answer),
-        }
-    }
-}
-
-/// Progress bears the token of the gateway's own request; the client knows another.
-fn pass_on(notice: Notice, asked: &Asked) {
+/// Passes on what is said about a request. Progress bears the token of the gateway's own request; the client knows another.
+pub(super) fn pass_on(notice: Notice, asked: &Asked) {
     let notice = match asked.request.progress_token() {
         Some(token) => notice.with_token(token),
         None => notice,

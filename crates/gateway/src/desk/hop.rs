@@ -67,8 +67,8 @@ impl Desk {
         super::Notes::hopped(caller);
         let patience = self.plan().round_ttl();
         let pod = held.address.as_str().into();
-        let mut under = Under { exchange, patience, session: None, pod, _picked: None };
-        match forward::answer(&mut under, asked, std::convert::identity).await {
+        let mut under = Under { exchange, patience, session: None, pod, picked: None };
+        match under.answer(|notice| forward::pass_on(notice, asked)).await {
             Ok(Answer::Result(raw)) => Ok(match forward::questions(raw.as_bytes()) {
                 // The other replica has sealed the state already.
                 Some(questions) => Answered::Asks(questions),

@@ -32,8 +32,8 @@ impl Desk {
             Notes::answered_by(&asked.caller, reach, reach.name());
             let found = plan.catalogue.page(reach, method, request.cursor().as_deref(), &sender).await?;
             if found.cached {
-                Notes::cached(&asked.caller, !found.ttl.is_zero());
-            } else if !found.ttl.is_zero() {
+                Notes::cached(&asked.caller, found.is_fresh());
+            } else if found.is_fresh() {
                 self.follow(plan);
             }
             return Ok(Answered::Result(found.result()));
@@ -47,7 +47,7 @@ impl Desk {
         let merged = plan.catalogue.merged(plan, kind, &sender).await;
         self.follow(plan);
         let item = item_method(kind);
-        let allows = |name: &str| plan.policy.allows(principal, item, Some(name));
+        let allows = |name: &str| plan.policy.shows(principal, item, name);
         let filter: Option<&dyn Fn(&str) -> bool> = (!plan.policy.is_open()).then_some(&allows);
         let page = merged.page(position.as_ref(), PAGE, filter)?;
         let cursor = match page.next() {
@@ -160,11 +160,11 @@ fn cursor_binding<'a>(principal: Option<&'a Principal>, context: &'a [&'a [u8]])
 }
 
 /// The method that an item of a list is called with: what a rule about it names.
-const fn item_method(kind: ListKind) -> &'static str {
+const fn item_method(kind: ListKind) -> Method {
     match kind {
-        ListKind::Tools => Method::ToolsCall.as_str(),
-        ListKind::Prompts => Method::PromptsGet.as_str(),
-        ListKind::Resources | ListKind::ResourceTemplates => Method::ResourcesRead.as_str(),
+        ListKind::Tools => Method::ToolsCall,
+        ListKind::Prompts => Method::PromptsGet,
+        ListKind::Resources | ListKind::ResourceTemplates => Method::ResourcesRead,
     }
 }
 

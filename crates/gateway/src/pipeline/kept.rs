@@ -8,7 +8,7 @@ use http::{HeaderValue, Response};
 
 use crate::authenticate::Credentials;
 use crate::body::{Body, Ticket};
-use crate::cache::Subject;
+use crate::cache::{Subject, is_plain};
 use crate::plan::Plan;
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
@@ -22,7 +22,7 @@ pub(super) async fn kept(
 ) -> Option<Response<Body>> {
     let [reach] = &*plan.reaches else { return None };
     let method = message.method().filter(|method| method.is_cacheable() && plan.caches && plan.policy.is_open())?;
-    if message.request_state().is_some() || message.input_responses().is_some() {
+    if !is_plain(message) {
         return None;
     }
     let detail = match method {

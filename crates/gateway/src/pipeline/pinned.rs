@@ -27,6 +27,7 @@ use crate::desk::subject;
 use crate::failure::Failure;
 use crate::listen::Peer;
 use crate::plan::Plan;
+use crate::policy::Attempt;
 use crate::reach::Reach;
 use crate::relay;
 use crate::route::Route;
@@ -91,7 +92,7 @@ pub(super) fn permitted(plan: &Plan, message: &Admitted, credentials: &Credentia
         LegacyKind::Request(request) => {
             let (method, name) = (request.method_name(), subject(request));
             let principal = credentials.principal.as_deref();
-            let checked = plan.policy.check(principal, request.method(), &method, name.as_deref());
+            let checked = plan.policy.check(&Attempt::of(principal, request, &method, name.as_deref()));
             checked
                 .and_then(|()| plan.rates.take(principal, &method, name.as_deref(), tokio::time::Instant::now()))
                 .map_err(|rejection| Refused { id: Some(request.id().to_owned()), failure: rejection.into() })

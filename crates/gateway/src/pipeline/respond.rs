@@ -28,21 +28,11 @@ pub(super) fn refused(refused: &Refused) -> Response<Body> {
     if let Some(secs) = failure.retry_after_secs() {
         headers.insert(RETRY_AFTER, secs.into());
     }
-    match failure {
-        // Spec: basic/authorization, "Token Handling"; RFC 6750, section 3.
-        Failure::Unauthorized => drop(headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))),
-        Failure::Rejected(Rejection::HttpMethod(allowed)) => {
-            headers.insert(ALLOW, HeaderValue::from_static(allowed));
-        }
-        Failure::Rejected(_)
-        | Failure::UpstreamUnauthorized
-        | Failure::HolderGone
-        | Failure::NoPod { .. }
-        | Failure::OutcomeUnknown { .. }
-        | Failure::Lost { .. }
-        | Failure::TimedOut { .. }
-        | Failure::Broken { .. }
-        | Failure::Answered { .. } => {}
+    for value in failure.challenge() {
+        headers.append(WWW_AUTHENTICATE, value);
+    }
+    if let Failure::Rejected(Rejection::HttpMethod(allowed)) = failure {
+        headers.insert(ALLOW, HeaderValue::from_static(allowed));
     }
     answer
 }

@@ -21,6 +21,7 @@ use crate::config::Mode;
 use crate::listen::{Inbound, Peer};
 use crate::owner::Owner;
 use crate::plan::Plan;
+use crate::policy::Attempt;
 use crate::relay::{Relay, Replace, Upload};
 use crate::rounds::Of;
 use crate::route::Route;
@@ -43,6 +44,7 @@ pub(super) fn long(plan: &Plan, head: &Parts, credentials: &Credentials) -> Opti
     let is_long = length.is_none_or(|length| length > plan.limits.whole_body_bytes);
     if !is_long
         || plan.mode == Mode::Parse
+        || plan.policy.reads_arguments()
         || declared_version(&head.headers).ok()?.map(Version::era) != Some(Era::Modern)
     {
         return None;
@@ -87,13 +89,14 @@ pub(super) async fn streamed(
     let Long { owner, method, name, verifier } = long;
     ticket.permit = Some(route.server.enter_request()?);
     ticket.by_headers(method, &name, &head.headers);
-    plan.policy.check(credentials.principal.as_deref(), Some(method), method.as_str(), Some(&name))?;
-    plan.rates.take(credentials.principal.as_deref(), method.as_str(), Some(&name), Instant::now())?;
+    let (principal, method_name) = (credentials.principal.as_deref(), method.as_str());
+    plan.policy.check(&Attempt { principal, method: Some(method), method_name, name: Some(&name), message: None })?;
+    plan.rates.take(principal, method_name, Some(&name), Instant::now())?;
     let rules = Rules::new(PATHS).map_err(|_| Rejection::Internal)?;
     let replace = replace(route, &owner, &credentials, method, &name);
     let (limit, deadline) = (plan.limits.body_bytes, plan.limits.body_deadline.get());
     let (upload, verdict) = Upload::new(body, verifier, &rules, replace, limit, deadline);
-    let asks = Outward { route, plan, peer, method: Some(method), method_name: method.as_str(), name: Some(&name) };
+    let asks = Outward { route, plan, peer, method: Some(method), method_name, name: Some(&name) };
     let (mut head, rewriter, repeatable) = outward(&asks, &owner, head, &credentials, ticket);
     owner.renames(&mut head)?;
     // What is replaced may change the length.

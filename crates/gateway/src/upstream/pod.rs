@@ -53,7 +53,7 @@ pub(crate) struct Pod {
     open: Open,
     /// Held by who opens a connection that others may share.
     opening: Mutex<()>,
-    /// How long the pod keeps a connection that is not used, in milliseconds, as far as it has said so.
+    /// How long the pod keeps a connection that is not used, in seconds, or [`UNTOLD`].
     keeps: AtomicU64,
 }
 
@@ -108,7 +108,7 @@ impl Pod {
             protocol,
             open: Open::default(),
             opening: Mutex::new(()),
-            keeps: AtomicU64::new(u64::MAX),
+            keeps: AtomicU64::new(UNTOLD),
         })
     }
 
@@ -302,7 +302,11 @@ impl Pod {
     }
 
     fn longest_idle(&self) -> Duration {
-        self.terms.timeouts.idle.get().min(Duration::from_millis(self.keeps.load(Ordering::Relaxed)))
+        let told = match self.keeps.load(Ordering::Relaxed) {
+            UNTOLD => None,
+            seconds => Some(Duration::from_secs(seconds)),
+        };
+        self.terms.timeouts.idle(told)
     }
 
     /// Servers that say how long they keep a connection close it then, and a request that crosses the close may or may
@@ -314,7 +318,7 @@ impl Pod {
             timeout.parse::<u32>().ok()
         });
         if let Some(seconds) = seconds {
-            self.keeps.store(u64::from(seconds) * KEPT_MILLIS, Ordering::Relaxed);
+            self.keeps.store(seconds.into(), Ordering::Relaxed);
         }
     }
 
@@ -345,8 +349,8 @@ impl Pod {
 }
 
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
-/// Of each second that a pod says it keeps a connection, how many milliseconds are made use of.
-const KEPT_MILLIS: u64 = 800;
+/// What stands for a pod that has not said how long it keeps connections.
+const UNTOLD: u64 = u64::MAX;
 
 /// A connection for one request.
 enum Connected {

@@ -3,7 +3,9 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod admission;
+mod caching;
 mod cells;
+mod challenges;
 mod connections;
 mod federation;
 mod lifecycle;

@@ -1,17 +1,20 @@
 //! Who may do what, and how often.
 
-use anypod_gateway::config::{Each, Effect, EraChoice, Rate, Rule};
+use std::collections::BTreeMap;
+
+use anypod_gateway::config::{Each, Effect, EraChoice, Mode, Rate, Rule, Sessions, Upstream};
 use anypod_testkit::script::{Expect, Received, Reply, Script, Server};
 use http::StatusCode;
 use serde_json::{Value, json};
 
-use crate::support::{Fleet, Pod, Seen, Sent, config, legacy, modern, served, token, upstream_at};
+use crate::support::{Answered, Fleet, Pod, Seen, Sent, config, legacy, modern, served, token, upstream, upstream_at};
 
 const PEOPLE: [&str; 2] = ["alice", "bob"];
 
 fn rule(effect: Effect, principals: &[&str], names: &[&str]) -> Rule {
     let all = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();
-    Rule { effect, principals: all(principals), methods: Vec::new(), names: all(names) }
+    let (principals, names) = (all(principals), all(names));
+    Rule { effect, principals, methods: Vec::new(), names, arguments: BTreeMap::new() }
 }
 
 fn echo() -> Sent {
@@ -38,7 +41,7 @@ async fn a_denied_tool_looks_as_one_that_is_not_there() {
     let denied = echo().bearing("bob").to(fleet.at(0)).await;
     let missing = Sent::call("nope", json!({})).bearing("bob").to(fleet.at(0)).await;
     assert_eq!(denied.status, missing.status);
-    let shown = |answer: &crate::support::Answered| answer.json()["error"].to_string();
+    let shown = |answer: &Answered| answer.json()["error"].to_string();
     assert_eq!(shown(&denied).replace("echo", "nope"), shown(&missing));
     assert_eq!(seen.calls("echo"), 0);
     echo().bearing("alice").to(fleet.at(0)).await.result();
@@ -213,4 +216,122 @@ async fn who_calls_too_often_is_told_when_to_come_again() {
     // Neither others nor other names are kept waiting.
     call("bob").await.result();
     Sent::call("more_1", json!({})).bearing("alice").to(fleet.at(0)).await.result();
+}
+
+/// Two replicas before these upstreams, where nobody may call what is named so with a text that begins with `secret`.
+async fn keeping_secrets(upstreams: impl IntoIterator<Item = Upstream>, names: &[&str]) -> Fleet {
+    let mut config = config(upstreams);
+    config.route[0].mode = Mode::Parse;
+    let arguments = BTreeMap::from([("/text".to_owned(), vec!["secret*".to_owned()])]);
+    config.route[0].rule = vec![Rule { arguments, ..rule(Effect::Deny, &[], names) }];
+    config.check().unwrap();
+    Fleet::of(config).await
+}
+
+/// The same text in many forms: a JSON object of arguments each.
+const SECRETS: [&str; 3] =
+    [r#"{"text":"secret_1"}"#, r#"{"\u0074ext":"\u0073ecret_1"}"#, r#"{"other":{"text":"x"},"text":"secret"}"#];
+/// Arguments in which one reader finds a secret and another one does not.
+const UNCLEAR: [&str; 4] = [
+    r#"{"text":"x","text":"secret"}"#,
+    r#"{"text":"secret","text":"x"}"#,
+    r#"{"text":"x","t\u0065xt":"secret"}"#,
+    r#"{"text":"x","Text":"secret"}"#,
+];
+
+/// A call of `name` with arguments as they are written.
+fn written(call: &Sent, arguments: &str) -> Sent {
+    call.clone().written_with(r#"{"text":"-"}"#, arguments)
+}
+
+/// Sends calls with arguments that must not reach a server; `status` is what it means that they are forbidden.
+async fn forbids(call: &Sent, fleet: &Fleet, status: StatusCode) {
+    for (at, arguments) in SECRETS.into_iter().chain(UNCLEAR).enumerate() {
+        let answer = written(call, arguments).to(fleet.at(at % 2)).await;
+        let error = &answer.json()["error"];
+        assert_eq!(error["code"], -32602, "{arguments}: {answer:?}");
+        if SECRETS.contains(&arguments) {
+            assert_eq!(answer.status, status, "{arguments}: {answer:?}");
+            assert_eq!(error["message"], "not allowed with these arguments");
+            assert_eq!(error["data"], json!({ "field": "params.arguments" }));
+        } else {
+            assert!(error["message"].as_str().unwrap().contains("stands twice"), "{arguments}: {answer:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn arguments_that_are_denied_do_not_reach_a_modern_server() {
+    let seen = Seen::default();
+    let pod = Pod::start(served(&seen)).await;
+    let fleet = keeping_secrets([modern([&pod])], &[]).await;
+    let call = Sent::call("echo", json!({ "text": "-" }));
+    forbids(&call, &fleet, StatusCode::FORBIDDEN).await;
+    // So long that it would be streamed where bodies are not read.
+    let long = format!(r#"{{"text":"secret{}"}}"#, "x".repeat(200_000));
+    assert_eq!(written(&call, &long).to(fleet.at(0)).await.refusal(), (403, -32602));
+    let prompt = Sent::modern("prompts/get", json!({ "name": "essay", "arguments": { "text": "-" } }));
+    forbids(&prompt, &fleet, StatusCode::FORBIDDEN).await;
+    assert_eq!(seen.calls("echo"), 0);
+    call.to(fleet.at(0)).await.result();
+    prompt.to(fleet.at(0)).await.result();
+    assert_eq!(seen.calls("echo"), 1);
+    let list = Sent::modern("tools/list", json!({})).to(fleet.at(0)).await.result();
+    assert!(names(&list).contains(&"echo"), "what can be called is listed: {list}");
+}
+
+#[tokio::test]
+async fn arguments_that_are_denied_do_not_reach_a_server_from_a_legacy_session() {
+    for sessions in [Sessions::Shared, Sessions::Pinned] {
+        let seen = Seen::default();
+        let pod = Pod::start(served(&seen)).await;
+        let mut legacy = legacy([&pod]);
+        legacy.sessions = sessions;
+        let fleet = keeping_secrets([legacy], &["echo"]).await;
+        let opened = Sent::initialize().to(fleet.at(0)).await;
+        let session = opened.header("mcp-session-id").unwrap();
+        let call = json!({ "name": "echo", "arguments": { "text": "-" } });
+        let call = Sent::legacy(session, "tools/call", call);
+        // To legacy clients of the gateway's own sessions, errors of JSON-RPC are none of HTTP.
+        let status = if sessions == Sessions::Shared { StatusCode::OK } else { StatusCode::FORBIDDEN };
+        forbids(&call, &fleet, status).await;
+        assert_eq!(seen.calls("echo"), 0, "{sessions:?}");
+        call.to(fleet.at(1)).await.result();
+        assert_eq!(seen.calls("echo"), 1, "{sessions:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_tool_of_several_servers_is_ruled_by_the_name_that_clients_know() {
+    let seen = Seen::default();
+    let pods = [Pod::start(served(&seen)).await, Pod::start(served(&seen)).await];
+    let upstreams = ["one", "two"].into_iter().zip(&pods).map(|(name, pod)| upstream(name, EraChoice::Modern, [pod]));
+    let fleet = keeping_secrets(upstreams, &["one__echo"]).await;
+    // Known by then, it is relayed as bytes.
+    for _ in 0..2 {
+        let call = Sent::call("one__echo", json!({ "text": "-" }));
+        forbids(&call, &fleet, StatusCode::FORBIDDEN).await;
+        Sent::modern("tools/list", json!({})).to(fleet.at(0)).await.result();
+    }
+    assert_eq!(seen.calls("echo"), 0);
+    Sent::call("two__echo", json!({ "text": "secret" })).to(fleet.at(0)).await.result();
+    assert_eq!(seen.calls("echo"), 1);
+}
+
+#[tokio::test]
+async fn a_later_round_is_held_to_the_rules_again() {
+    let seen = Seen::default();
+    for era in [EraChoice::Modern, EraChoice::Legacy] {
+        let pod = Pod::start(served(&seen)).await;
+        let fleet = keeping_secrets([upstream("server", era, [&pod])], &[]).await;
+        let asked = Sent::call("ask", json!({})).to(fleet.at(0)).await.result();
+        let mut params = json!({ "name": "ask", "arguments": { "text": "secret" } });
+        params["requestState"] = asked["requestState"].clone();
+        let answer = json!({ "action": "accept", "content": { "name": "Ada" } });
+        let key = asked["inputRequests"].as_object().unwrap().keys().next().unwrap();
+        params["inputResponses"] = json!({ key.as_str(): answer });
+        let refused = Sent::modern("tools/call", params).to(fleet.at(1)).await;
+        assert_eq!(refused.refusal(), (403, -32602), "{era:?}: {refused:?}");
+    }
+    assert_eq!(seen.calls("ask"), 0);
 }

@@ -183,3 +183,64 @@ async fn an_answer_that_breaks_off_is_not_taken_for_a_whole_one() {
     let whole = crate::support::soon(http_body_util::BodyExt::collect(body)).await;
     assert!(head.status != StatusCode::OK || whole.is_err(), "{head:?} {whole:?}");
 }
+
+/// A pod that says what it has, and does this about calls.
+async fn calling(reply: Reply) -> Server {
+    let about = json!({ "supportedVersions": ["2026-07-28"], "capabilities": { "tools": {} } });
+    let list = json!({ "tools": [], "ttlMs": 60_000, "cacheScope": "public" });
+    let script = Script::new().always(Expect::method("server/discover"), complete(about));
+    let script = script.always(Expect::method("tools/list"), complete(list));
+    script.always(Expect::method("tools/call"), reply).serve().await.unwrap()
+}
+
+/// An answer that begins, and breaks off.
+fn cut() -> Reply {
+    let content = json!([{ "type": "text", "text": "a text that is cut" }]);
+    Reply::events().event_result(&json!({ "resultType": "complete", "content": content })).breaks_off()
+}
+
+/// What four calls of a legacy client come to: each a text or an error.
+async fn called_in_a_session(fleet: &Fleet) -> Vec<Value> {
+    let opened = Sent::initialize().to(fleet.at(0)).await;
+    let session = opened.header("mcp-session-id").unwrap_or_else(|| panic!("{opened:?}"));
+    let mut came = Vec::new();
+    for _ in 0..4 {
+        let call = json!({ "name": "echo", "arguments": {} });
+        came.push(Sent::legacy(session, "tools/call", call).to(fleet.at(1)).await.json());
+    }
+    came
+}
+
+#[tokio::test]
+async fn a_call_whose_answer_breaks_off_is_sent_again_if_it_does_no_harm_twice() {
+    let (breaks, well) = (calling(cut()).await, calling(says("well")).await);
+    let mut upstream = patient(&[breaks.url(), well.url()]);
+    upstream.idempotent = vec!["ec*".to_owned()];
+    let fleet = Fleet::of(config([upstream])).await;
+    for answer in called_in_a_session(&fleet).await {
+        assert_eq!(answer["result"]["content"][0]["text"], "well", "{answer}");
+    }
+    assert!(breaks.methods().contains(&"tools/call".to_owned()));
+}
+
+#[tokio::test]
+async fn a_call_whose_answer_breaks_off_is_not_sent_again_if_it_may_do_harm() {
+    let (breaks, well) = (calling(cut()).await, calling(says("well")).await);
+    let fleet = Fleet::of(config([patient(&[breaks.url(), well.url()])])).await;
+    let came = called_in_a_session(&fleet).await;
+    let lost =
+        came.iter().filter(|answer| answer["error"]["message"].as_str().unwrap_or_default().contains("nobody knows"));
+    let calls = |server: &Server| server.methods().iter().filter(|method| *method == "tools/call").count();
+    assert!(calls(&breaks) > 0);
+    assert_eq!((calls(&breaks), calls(&well)), (lost.count(), 4 - calls(&breaks)), "{came:?}");
+}
+
+#[tokio::test]
+async fn a_list_whose_answer_breaks_off_is_asked_for_again() {
+    let (breaks, well) = (that(cut()).await, well().await);
+    let fleet = Fleet::of(config([patient(&[breaks.url(), well.url()])])).await;
+    for _ in 0..4 {
+        assert_eq!(list().to(fleet.at(0)).await.result()["tools"], json!([]));
+    }
+    assert!(!breaks.received().is_empty());
+}

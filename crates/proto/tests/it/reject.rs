@@ -7,7 +7,7 @@ use anypod_proto::scan::{ScanError, ScanErrorKind};
 use serde_json::{Value, json};
 
 /// Counts the variants: a new one does not compile until it is listed here, and in [`table`] after that.
-const VARIANTS: usize = 31;
+const VARIANTS: usize = 32;
 
 fn number(rejection: &Rejection) -> usize {
     match rejection {
@@ -42,14 +42,20 @@ fn number(rejection: &Rejection) -> usize {
         Rejection::Internal => 28,
         Rejection::UnknownCursor => 29,
         Rejection::Argument { .. } => 30,
+        Rejection::ForbiddenArguments => 31,
     }
 }
 
+/// Every refusal, in the order of [`number`], with its status, its code and its data.
 fn table() -> Vec<(Rejection, u16, i32, Value)> {
+    let mut table = malformed();
+    table.extend(others());
+    table
+}
+
+fn malformed() -> Vec<(Rejection, u16, i32, Value)> {
     let at = ScanError { at: 3, kind: ScanErrorKind::End };
     let text = str::to_owned;
-    let elicitation = json!({ "elicitation": {} });
-    let capabilities = serde_json::from_value(elicitation.clone()).expect("capabilities");
     let kind = ParamMismatchKind::Differs { header_value: text("b"), body_value: text("a") };
     let param = ParamMismatch { header: "mcp-param-x".parse().expect("a name"), path: text("/x"), kind };
     vec![
@@ -109,6 +115,14 @@ fn table() -> Vec<(Rejection, u16, i32, Value)> {
         ),
         (Rejection::TooLarge(9), 413, -32600, json!({ "limit": 9 })),
         (Rejection::Truncated, 400, -32600, Value::Null),
+    ]
+}
+
+fn others() -> Vec<(Rejection, u16, i32, Value)> {
+    let text = str::to_owned;
+    let elicitation = json!({ "elicitation": {} });
+    let capabilities = serde_json::from_value(elicitation.clone()).expect("capabilities");
+    vec![
         (
             Rejection::Forbidden { header: http::header::ORIGIN, value: text("x") },
             403,
@@ -145,6 +159,7 @@ fn table() -> Vec<(Rejection, u16, i32, Value)> {
             -32602,
             json!({ "field": "params.arguments.a", "reason": "is required" }),
         ),
+        (Rejection::ForbiddenArguments, 403, -32602, json!({ "field": "params.arguments" })),
     ]
 }
 

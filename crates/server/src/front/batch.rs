@@ -98,5 +98,5 @@ fn join(responses: Vec<completed::Response>) -> Option<completed::Response> {
     body.push(b'[');
     body.extend_from_slice(&bodies.join(&b','));
     body.push(b']');
-    Some(completed::Response { status: StatusCode::OK, retry_after_secs: None, body })
+    Some(completed::Response::new(StatusCode::OK, body))
 }

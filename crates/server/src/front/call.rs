@@ -305,11 +305,7 @@ fn unanswered(reason: impl std::fmt::Display) -> Failure {
 /// A JSON-RPC result.
 pub(crate) fn success(id: &str, result: Map<String, Value>) -> Response {
     let result = Value::Object(result);
-    Response {
-        status: StatusCode::OK,
-        retry_after_secs: None,
-        body: format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{result}}}"#).into_bytes(),
-    }
+    Response::new(StatusCode::OK, format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{result}}}"#).into_bytes())
 }
 
 /// A JSON-RPC error, with the codes and words that legacy revisions know.
@@ -329,12 +325,12 @@ pub(crate) fn refusal(id: &str, failure: &Failure) -> Response {
                 }
                 other => other.to_response(Some(id)),
             };
-            Response { status, retry_after_secs, body }
+            Response { retry_after_secs, ..Response::new(status, body) }
         }
-        Failure::Protocol { code, message, data } | Failure::Passed { code, message, data, status: _ } => Response {
-            status: StatusCode::OK,
-            retry_after_secs: None,
-            body: error_response(Some(id), *code, message, data.as_ref()),
-        },
+        Failure::Protocol { code, message, data } | Failure::Passed { code, message, data, status: _ } => {
+            Response::new(StatusCode::OK, error_response(Some(id), *code, message, data.as_ref()))
+        }
+        // What concerns HTTP is said by HTTP: a client looks for the challenge there.
+        Failure::Unauthorized { .. } => Response::failure(Some(id), failure),
     }
 }

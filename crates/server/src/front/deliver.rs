@@ -94,10 +94,10 @@ impl Undelivered {
 
     /// The HTTP answer, with a JSON-RPC error that has no id: a response has no response.
     pub(crate) fn respond(self) -> Response<Body> {
+        let body = error_response(None, self.code().number(), &self.to_string(), None);
         json(completed::Response {
-            status: self.status(),
             retry_after_secs: (self == Self::Busy).then_some(1),
-            body: error_response(None, self.code().number(), &self.to_string(), None),
+            ..completed::Response::new(self.status(), body)
         })
     }
 }

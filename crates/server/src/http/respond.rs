@@ -2,7 +2,7 @@
 
 use anypod_proto::header::ACCEL_BUFFERING;
 use anypod_proto::reject::{Refused, Rejection};
-use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
+use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, Response, StatusCode};
 
 use super::Body;
@@ -19,6 +19,9 @@ pub(crate) fn json(response: completed::Response) -> Response<Body> {
     if let Some(secs) = response.retry_after_secs {
         answer.headers_mut().insert(RETRY_AFTER, secs.into());
     }
+    for value in response.challenge {
+        answer.headers_mut().append(WWW_AUTHENTICATE, value);
+    }
     answer
 }
 
@@ -26,9 +29,8 @@ pub(crate) fn json(response: completed::Response) -> Response<Body> {
 pub(crate) fn refused(refused: &Refused) -> Response<Body> {
     tracing::debug!(reason = %refused.rejection, "refused a message");
     json(completed::Response {
-        status: refused.rejection.status(),
         retry_after_secs: refused.rejection.retry_after_secs(),
-        body: refused.to_response(),
+        ..completed::Response::new(refused.rejection.status(), refused.to_response())
     })
 }
 
@@ -36,9 +38,8 @@ pub(crate) fn refused(refused: &Refused) -> Response<Body> {
 pub(crate) fn failure(rejection: &Rejection) -> Response<Body> {
     tracing::debug!(reason = %rejection, "refused a request");
     let mut answer = json(completed::Response {
-        status: rejection.status(),
         retry_after_secs: rejection.retry_after_secs(),
-        body: rejection.to_response(None),
+        ..completed::Response::new(rejection.status(), rejection.to_response(None))
     });
     if let Rejection::HttpMethod(allowed) = rejection {
         answer.headers_mut().insert(ALLOW, HeaderValue::from_static(allowed));

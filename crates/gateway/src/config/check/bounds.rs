@@ -100,9 +100,11 @@ pub(super) fn upstream(upstream: &Upstream, here: &Key, found: &mut Findings<'_>
         ("head", timeouts.head),
         ("silence", timeouts.silence),
         ("keep-alive", timeouts.keep_alive),
-        ("idle", timeouts.idle),
     ] {
         wait(value, &table.name(name), found);
+    }
+    if let Some(idle) = timeouts.idle {
+        wait(idle, &table.name("idle"), found);
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use anypod_server::Server;
 
-use super::{Findings, bounds, key, repeated};
+use super::{Findings, arguments, bounds, key, repeated};
 use crate::config::conform::{nearest, quoted};
 use crate::config::document::Key;
 use crate::config::{Config, EraChoice, Mode, Names, Rate, Route, Rule, Sessions, Token, Upstream};
@@ -17,7 +17,7 @@ const LEAST_LONGEST: usize = 16;
 /// The longest delimiter.
 const LONGEST_DELIMITER: usize = 8;
 /// The longest glob, in bytes.
-const LONGEST_GLOB: usize = 512;
+pub(super) const LONGEST_GLOB: usize = 512;
 
 pub(super) fn check(config: &Config, found: &mut Findings<'_>) {
     let list = key("route");
@@ -157,6 +157,7 @@ fn rules(route: &Route, here: &Key, found: &mut Findings<'_>) {
         globs(&rule.principals, &here.name("principals"), found);
         methods(&rule.methods, &here.name("methods"), found);
         globs(&rule.names, &here.name("names"), found);
+        arguments::check(rule, route.mode, &here, found);
         for (at, principal) in rule.principals.iter().enumerate() {
             if !principal.contains('*') && !principals.contains(principal.as_str()) {
                 found.add(

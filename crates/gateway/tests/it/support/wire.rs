@@ -79,6 +79,14 @@ impl Sent {
         self
     }
 
+    /// With a part of the body, which stands in it once, written otherwise.
+    pub(crate) fn written_with(mut self, part: &str, otherwise: &str) -> Self {
+        let body = std::str::from_utf8(&self.body).unwrap();
+        assert_eq!(body.matches(part).count(), 1, "{body}");
+        self.body = body.replace(part, otherwise).into();
+        self
+    }
+
     /// One more header of a name that may stand already.
     pub(crate) fn and(mut self, name: &str, value: &str) -> Self {
         self.headers.append(HeaderName::try_from(name).unwrap(), HeaderValue::try_from(value).unwrap());

@@ -7,7 +7,7 @@ use anypod_server::proto::reject::Rejection;
 use anypod_server::proto::rounds::InputRequiredResult;
 use anypod_server::{Answered, Asked, Limits, Refusal, Server};
 use bytes::Bytes;
-use http::StatusCode;
+use http::{HeaderValue, StatusCode};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
@@ -176,6 +176,19 @@ async fn what_a_session_may_set_depends_on_what_the_backend_can_do() {
     }
     let ping = client.request(&server, 2, "ping", json!({})).await;
     assert_eq!(ping.json().await["result"], json!({}));
+}
+
+#[tokio::test]
+async fn a_challenge_is_http_to_a_legacy_client_too() {
+    let server = before(Scripted::answering(|_| async {
+        let challenge = vec![HeaderValue::from_static("Bearer")];
+        Answered::Refused(Refusal::Unauthorized { status: StatusCode::UNAUTHORIZED, challenge })
+    }));
+    let client = Client::connect(&server).await;
+    let reply = client.call(&server, "any").await;
+    assert_eq!(reply.status, StatusCode::UNAUTHORIZED);
+    assert_eq!(reply.headers["www-authenticate"], "Bearer");
+    assert_error(&reply.json().await, -32600, "authorization");
 }
 
 #[tokio::test]

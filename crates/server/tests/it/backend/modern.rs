@@ -7,7 +7,7 @@ use std::task::Poll;
 use anypod_server::proto::reject::Rejection;
 use anypod_server::{Answered, Asked, Limits, Principal, Rate, Refusal};
 use bytes::Bytes;
-use http::StatusCode;
+use http::{HeaderValue, StatusCode};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use tokio::sync::{Notify, mpsc};
@@ -62,6 +62,18 @@ async fn a_refusal_keeps_its_status_code_text_and_data() {
     let answer = call("any", json!({})).send(&server).await;
     answer.assert_refused(418, 4711);
     assert_eq!(answer.error(), &json!({ "code": 4711, "message": "not today", "data": { "day": "Friday" } }));
+}
+
+#[tokio::test]
+async fn a_challenge_reaches_the_client() {
+    let server = before(Scripted::answering(|_| async {
+        let challenge = ["Bearer realm=\"a\"", "Basic"].map(HeaderValue::from_static).into();
+        Answered::Refused(Refusal::Unauthorized { status: StatusCode::FORBIDDEN, challenge })
+    }));
+    let answer = call("any", json!({})).send(&server).await;
+    answer.assert_refused(403, -32600);
+    let challenge: Vec<_> = answer.headers.get_all("www-authenticate").iter().collect();
+    assert_eq!(challenge, ["Bearer realm=\"a\"", "Basic"]);
 }
 
 #[tokio::test]
