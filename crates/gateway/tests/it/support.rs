@@ -4,8 +4,11 @@ mod alternate;
 mod door;
 mod fleet;
 mod pod;
+mod scratch;
 mod server;
+pub(crate) mod tls;
 mod wire;
+mod wired;
 
 use std::future::Future;
 use std::time::Duration;
@@ -17,10 +20,12 @@ use anypod_server::proto::seal::Ring;
 use serde_json::json;
 
 pub(crate) use self::alternate::Alternate;
-pub(crate) use self::fleet::{Fleet, config, legacy, modern, token, upstream, upstream_at};
+pub(crate) use self::fleet::{Fleet, Replica, config, legacy, modern, token, upstream, upstream_at};
 pub(crate) use self::pod::Pod;
+pub(crate) use self::scratch::Scratch;
 pub(crate) use self::server::{Seen, fixture, served};
 pub(crate) use self::wire::{Answered, Sent, meta};
+pub(crate) use self::wired::Wired;
 
 /// After this, what a test waits for does not come any more. Generous, as machines that run tests are busy.
 const PATIENCE: Duration = Duration::from_secs(60);
