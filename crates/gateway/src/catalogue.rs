@@ -219,6 +219,23 @@ impl Catalogue {
         Ok(self.derived.mirrored(reach.name(), apart, tool, KNOWN_FOR).flatten())
     }
 
+    /// The same of a tool of any upstream, by the name that clients know.
+    ///
+    /// # Errors
+    /// If the tools could not be listed, or the name is nobody's.
+    pub(crate) async fn wanted(
+        &self,
+        plan: &Plan,
+        tool: &str,
+        sender: &Sender,
+    ) -> Result<Option<Arc<ParamHeaders>>, Failure> {
+        if let [reach] = &*plan.reaches {
+            return self.mirrored(reach, tool, sender).await;
+        }
+        let owner = self.named(plan, ListKind::Tools, tool, sender).await?;
+        self.mirrored(&owner.reach, owner.own_name().unwrap_or(tool), sender).await
+    }
+
     /// The same, as far as it is known, of the only upstream of a route.
     pub(crate) fn param_headers(&self, plan: &Plan, tool: &str) -> Option<Arc<ParamHeaders>> {
         let [reach] = &*plan.reaches else { return None };

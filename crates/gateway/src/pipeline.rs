@@ -108,7 +108,7 @@ async fn stages(
     if let Some(long) = long(&plan, &head, &credentials) {
         return streamed(route, &plan, peer, head, body, long, credentials, ticket).await;
     }
-    match read(route, &plan, &head, body, ticket).await? {
+    match read(route, &plan, &head, body, &credentials, ticket).await? {
         Read::Modern(message) => {
             ticket.message(&message, &head.headers);
             if let Some(answer) = kept(&plan, &message, &credentials, ticket).await {
@@ -287,7 +287,8 @@ async fn hopped(
             Ok(response) => Ok(response.map(Body::served)),
         };
     }
-    match read(route, plan, &head, body, ticket).await? {
+    // Whose it is, only its state says.
+    match read(route, plan, &head, body, &Credentials::default(), ticket).await? {
         Read::Modern(message) => {
             let arrived = route.desk.arrived(&head.headers, message.request_state().as_deref());
             let principal = arrived

@@ -1,4 +1,5 @@
-//! Long modern requests: sent on as they come, by what their headers say, while the body is held against these.
+//! Long modern requests: sent on as they come, by what their headers say, while the body is held against these; unless the
+//! route leaves that to the upstream.
 
 use std::sync::Arc;
 
@@ -35,7 +36,8 @@ pub(super) struct Long {
     owner: Owner,
     method: Method,
     name: String,
-    verifier: Verifier,
+    /// None where the upstream is left to hold the body against its headers.
+    verifier: Option<Verifier>,
 }
 
 /// Whether a request is long, and can be relayed by its headers alone.
@@ -48,10 +50,22 @@ pub(super) fn long(plan: &Plan, head: &Parts, credentials: &Credentials) -> Opti
     {
         return None;
     }
-    let method = Method::parse(single(&head.headers, &METHOD)?)?;
-    let name = match method {
+    let (method, name) = named(&head.headers)?;
+    let owner = lane(plan, Some(method), Some(&name), credentials.kept_apart_by())?;
+    let verifier = match plan.mode {
+        Mode::Trust => None,
+        Mode::Verify | Mode::Parse => Some(Verifier::new(&head.headers).ok()?),
+    };
+    Some(Long { owner, method, name, verifier })
+}
+
+/// The tool or prompt that the headers of a request name, and by which method.
+pub(super) fn named(headers: &HeaderMap) -> Option<(Method, String)> {
+    let method = Method::parse(single(headers, &METHOD)?)?;
+    match method {
         Method::ToolsCall | Method::PromptsGet => {
-            decode_value(single(&head.headers, &NAME)?.as_bytes()).ok()?.into_owned()
+            let name = decode_value(single(headers, &NAME)?.as_bytes()).ok()?.into_owned();
+            Some((method, name))
         }
         Method::Complete
         | Method::Discover
@@ -60,11 +74,8 @@ pub(super) fn long(plan: &Plan, head: &Parts, credentials: &Credentials) -> Opti
         | Method::ResourcesList
         | Method::ResourceTemplatesList
         | Method::ResourcesRead
-        | Method::SubscriptionsListen => return None,
-    };
-    let owner = lane(plan, Some(method), Some(&name), credentials.kept_apart_by())?;
-    let verifier = Verifier::new(&head.headers).ok()?;
-    Some(Long { owner, method, name, verifier })
+        | Method::SubscriptionsListen => None,
+    }
 }
 
 fn single<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {

@@ -7,6 +7,7 @@ mod cells;
 mod federation;
 mod lifecycle;
 mod listeners;
+mod modes;
 mod pinned;
 mod policy;
 mod retries;
