@@ -1,13 +1,15 @@
 //! `anypod gateway`: what it says about configurations, and how it begins, changes and ends.
 
 use std::fs;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::{Child, ExitStatus, Output, Stdio};
 use std::sync::mpsc::{Receiver, channel};
+use std::time::Instant;
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 
-use crate::supervisor::{PATIENCE, anypod, forward};
+use crate::supervisor::{Http, PATIENCE, anypod, forward, whoami};
 
 const SOUND: &str =
     "[[listener]]\naddress = \"127.0.0.1:0\"\n[[upstream]]\nname = \"a\"\npods = [\"http://127.0.0.1:1/mcp\"]\n";
@@ -122,6 +124,13 @@ impl Replica {
         }
     }
 
+    /// Where it listens, as it says once, at the beginning.
+    fn address(&self) -> SocketAddr {
+        let line = self.line("listening on");
+        let address = line.strip_prefix("listening on http://").and_then(|rest| rest.split('/').next());
+        address.unwrap().parse().unwrap()
+    }
+
     fn signal(&self, signal: Signal) {
         kill_process(Pid::from_raw(self.child.id().cast_signed()).unwrap(), signal).unwrap();
     }
@@ -142,9 +151,7 @@ impl Drop for Replica {
 #[test]
 fn a_replica_without_a_file_says_where_it_listens_and_ends_when_told() {
     let mut replica = Replica::start(&["--port", "0", "--upstream", "http://127.0.0.1:1/mcp"]);
-    let line = replica.line("listening on");
-    let address = line.strip_prefix("listening on http://").and_then(|rest| rest.split('/').next()).unwrap();
-    std::net::TcpStream::connect(address).unwrap();
+    Http::connect(replica.address());
     replica.signal(Signal::TERM);
     assert!(replica.ended().success());
 }
@@ -170,4 +177,38 @@ fn sighup_reads_the_file_again() {
     replica.line("listening on");
     replica.signal(Signal::HUP);
     replica.line("read the configuration again");
+}
+
+/// Waits until a process is gone.
+fn gone(pid: i64) {
+    let pid = Pid::from_raw(pid.try_into().unwrap()).unwrap();
+    let end = Instant::now() + PATIENCE;
+    while test_kill_process(pid).is_ok() {
+        assert!(Instant::now() < end, "{pid:?} is still there");
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn a_program_that_serves_stdio_is_started_when_needed_and_again_when_it_has_ended() {
+    let demo = [env!("CARGO_BIN_EXE_anypod"), "demo", "--stdio"];
+    for era in ["auto", "modern", "legacy"] {
+        let text = format!(
+            "[[listener]]\naddress = \"127.0.0.1:0\"\n\
+             [[upstream]]\nname = \"child\"\nera = \"{era}\"\ncommand = {demo:?}\n"
+        );
+        let file = File::new(&format!("stdio-{era}"), &text);
+        let mut replica = Replica::start(&["--config", file.path()]);
+        let mut http = Http::connect(replica.address());
+        let first = whoami(&mut http);
+        assert_eq!(whoami(&mut http), first, "{era}");
+        kill_process(Pid::from_raw(first.try_into().unwrap()).unwrap(), Signal::KILL).unwrap();
+        gone(first);
+        let second = whoami(&mut http);
+        assert_ne!(second, first, "{era}");
+        // It ends with the gateway.
+        replica.signal(Signal::TERM);
+        assert!(replica.ended().success(), "{era}");
+        gone(second);
+    }
 }
