@@ -5,6 +5,7 @@
 
 mod settings;
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
@@ -19,6 +20,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use self::settings::Settings;
 use crate::authenticate::Credentials;
 use crate::config;
+use crate::desk::Notes;
 use crate::failure::Failure;
 use crate::glob::{Glob, all_of};
 use crate::observe::{self, Observer};
@@ -43,13 +45,14 @@ pub(crate) struct Reach {
 }
 
 /// In whose name a call goes out.
+#[derive(Clone)]
 pub(crate) struct Sender {
     pub(crate) identity: Arc<Identity>,
     /// The client's capabilities as JSON of one spelling: part of what tells sessions apart.
     pub(crate) spelled: Arc<str>,
     pub(crate) credentials: Credentials,
-    /// Headers besides, such as the trace.
-    pub(crate) headers: HeaderMap,
+    /// Of the request that the call is for: the trace that goes along, and where is noted what becomes of it.
+    pub(crate) notes: Notes,
 }
 
 /// A call under way.
@@ -59,8 +62,6 @@ pub(crate) struct Under {
     pub(crate) patience: Duration,
     /// The session that it belongs to, of a legacy upstream.
     pub(crate) session: Option<Arc<Session>>,
-    /// The pod that it went to.
-    pub(crate) pod: Arc<str>,
     /// Counts as under way until it is dropped.
     pub(crate) _picked: Option<Picked>,
 }
@@ -189,20 +190,17 @@ impl Reach {
     ///
     /// # Errors
     /// As the upstream has it.
-    pub(crate) async fn send(&self, call: &Call, from: &Sender) -> Result<Under, Failure> {
+    pub(crate) async fn send(self: &Arc<Self>, call: &Call, from: &Sender) -> Result<Under, Failure> {
         let era = self.era().await?;
+        let call = &*from.traced(call);
         let mut tried = Tried::default();
         let mut last = None;
         while let Ok(next) = self.next(&tried) {
+            from.notes.sent_to(self, &next.pod, tried.len());
             let failure = match self.attempt(era, &next, call, from).await {
                 Ok((exchange, session)) => {
-                    return Ok(Under {
-                        exchange,
-                        patience: self.patience(),
-                        session,
-                        pod: next.pod,
-                        _picked: next.picked,
-                    });
+                    from.notes.answered();
+                    return Ok(Under { exchange, patience: self.patience(), session, _picked: next.picked });
                 }
                 Err(Attempt::Failed(failure)) => return Err(failure),
                 Err(Attempt::Again(failure)) => failure,
@@ -237,7 +235,7 @@ impl Reach {
     ///
     /// # Errors
     /// As [`Reach::send`], and the error that the upstream answers.
-    pub(crate) async fn ask(&self, call: &Call, from: &Sender) -> Result<Bytes, Failure> {
+    pub(crate) async fn ask(self: &Arc<Self>, call: &Call, from: &Sender) -> Result<Bytes, Failure> {
         let mut under = self.send(call, from).await?;
         loop {
             match under.next().await.map_err(|error| Failure::of(self.name(), error))? {
@@ -274,9 +272,7 @@ impl Reach {
         };
         let next = Next { endpoint, pod: Arc::clone(pod), picked: None };
         match self.attempt(era, &next, call, from).await {
-            Ok((exchange, session)) => {
-                Ok(Under { exchange, patience: self.patience(), session, pod: next.pod, _picked: None })
-            }
+            Ok((exchange, session)) => Ok(Under { exchange, patience: self.patience(), session, _picked: None }),
             Err(Attempt::Again(failure) | Attempt::Failed(failure)) => Err(failure),
         }
     }
@@ -411,11 +407,25 @@ impl Sender {
     pub(crate) fn gateway(capabilities: ClientCapabilities) -> Self {
         let spelled = serde_json::to_string(&capabilities).unwrap_or_default().into();
         let identity = Arc::new(Identity::new(info(), capabilities));
-        Self { identity, spelled, credentials: Credentials::default(), headers: HeaderMap::new() }
+        Self { identity, spelled, credentials: Credentials::default(), notes: Notes::default() }
+    }
+
+    /// The same, for what is asked besides the request that it is for.
+    pub(crate) fn apart(&self) -> Self {
+        Self { notes: self.notes.apart(), ..self.clone() }
+    }
+
+    /// The call with what is said of its trace in place of what the request said.
+    fn traced<'a>(&self, call: &'a Call) -> Cow<'a, Call> {
+        let Some(sent_on) = self.notes.trace() else { return Cow::Borrowed(call) };
+        let mut call = call.clone();
+        let trace = call.trace.get_or_insert_default();
+        (trace.parent, trace.state) = (Some(sent_on.parent), sent_on.state.map(String::from));
+        Cow::Owned(call)
     }
 
     fn with_credential(&self) -> HeaderMap {
-        let mut headers = self.headers.clone();
+        let mut headers = self.notes.headers();
         if let Some(credential) = &self.credentials.passed_on {
             headers.insert(http::header::AUTHORIZATION, credential.clone());
         }

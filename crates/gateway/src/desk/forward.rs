@@ -61,6 +61,7 @@ impl Desk {
         if state.as_ref().is_some_and(|state| *state.upstream != **owner.reach.name()) {
             return Err(Rejection::UnknownState.into());
         }
+        Notes::answered_by(&asked.caller, &owner.reach);
         let mut call = call(&asked, &owner, state.as_ref())?;
         // A call that is held was sent with its first round.
         if state.as_ref().is_none_or(|state| state.held.is_none()) {
@@ -70,12 +71,18 @@ impl Desk {
         self.see_through(plan, &owner, under, &asked, of).await
     }
 
-    async fn send(&self, reach: &Reach, call: &Call, from: &Sender, state: Option<State>) -> Result<Under, Failure> {
+    async fn send(
+        &self,
+        reach: &Arc<Reach>,
+        call: &Call,
+        from: &Sender,
+        state: Option<State>,
+    ) -> Result<Under, Failure> {
         let Some(held) = state.and_then(|state| state.held) else { return reach.send(call, from).await };
         let session = reach.sessions.find(held.session).ok_or(Failure::HolderGone)?;
         let exchange = session.upstream.send(call).await.map_err(|error| Failure::of(reach.name(), error))?;
         let patience = reach.patience();
-        Ok(Under { exchange, patience, pod: Arc::clone(reach.name()), session: Some(session), _picked: None })
+        Ok(Under { exchange, patience, session: Some(session), _picked: None })
     }
 
     async fn see_through(
@@ -86,7 +93,6 @@ impl Desk {
         asked: &Asked,
         of: Of<'_>,
     ) -> Result<Answered, Failure> {
-        Notes::answered_by(&asked.caller, &owner.reach, &under.pod);
         let name = owner.reach.name();
         match answer(&mut under, asked, |notice| owner.notice(notice))
             .await

@@ -66,8 +66,7 @@ impl Desk {
         };
         super::Notes::hopped(caller);
         let patience = self.plan().round_ttl();
-        let pod = held.address.as_str().into();
-        let mut under = Under { exchange, patience, session: None, pod, _picked: None };
+        let mut under = Under { exchange, patience, session: None, _picked: None };
         match forward::answer(&mut under, asked, std::convert::identity).await {
             Ok(Answer::Result(raw)) => Ok(match forward::questions(raw.as_bytes()) {
                 // The other replica has sealed the state already.

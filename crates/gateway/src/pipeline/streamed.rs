@@ -21,6 +21,7 @@ use crate::authenticate::Credentials;
 use crate::body::{Body, Ticket};
 use crate::config::Mode;
 use crate::listen::Peer;
+use crate::observe::SentOn;
 use crate::owner::Owner;
 use crate::plan::Plan;
 use crate::relay::{Content, Relay, Replace, Upload};
@@ -28,8 +29,10 @@ use crate::rounds::Of;
 use crate::route::Route;
 use crate::upstream::Outgoing;
 
-/// What is replaced in a request: the state of a round, and the name where several upstreams are federated.
-const PATHS: [&str; 2] = ["params.requestState", "params.name"];
+/// What is replaced in a request: the state of a round, and the name where several upstreams are federated; then what it says
+/// of its trace, where spans are recorded.
+const PATHS: [&str; 4] = ["params.requestState", "params.name", "params._meta.traceparent", "params._meta.tracestate"];
+const WITHOUT_TRACE: usize = 2;
 
 /// A request that can be sent on before it is read.
 pub(super) struct Long {
@@ -101,8 +104,10 @@ pub(super) async fn streamed(
     ticket.by_headers(method, &name, &head.headers);
     plan.policy.check(credentials.principal.as_deref(), Some(method), method.as_str(), Some(&name))?;
     plan.rates.take(credentials.principal.as_deref(), method.as_str(), Some(&name), Instant::now())?;
-    let rules = Rules::new(PATHS).map_err(|_| Rejection::Internal)?;
-    let replace = replace(route, &owner, &credentials, method, &name);
+    let trace = ticket.sent_on();
+    let paths = if trace.is_some() { &PATHS[..] } else { &PATHS[..WITHOUT_TRACE] };
+    let rules = Rules::new(paths.iter().copied()).map_err(|_| Rejection::Internal)?;
+    let replace = replace(route, &owner, &credentials, method, &name, trace);
     let (limit, deadline) = (plan.limits.body_bytes, plan.limits.body_deadline.get());
     let (upload, verdict) = Upload::new(body, verifier, &rules, replace, limit, deadline);
     let asks = Outward { route, plan, peer, method: Some(method), method_name: method.as_str(), name: Some(&name) };
@@ -122,8 +127,15 @@ pub(super) async fn streamed(
     }
 }
 
-/// What the state and the name of a request are for the upstream.
-fn replace(route: &Route, owner: &Owner, credentials: &Credentials, method: Method, name: &str) -> Replace {
+/// What the state and the name of a request, and its trace, are for the upstream.
+fn replace(
+    route: &Route,
+    owner: &Owner,
+    credentials: &Credentials,
+    method: Method,
+    name: &str,
+    trace: Option<SentOn>,
+) -> Replace {
     let (sealer, principal, name) = (route.desk.sealer.clone(), credentials.principal.clone(), name.to_owned());
     let (own, upstream) = (owner.own_name().map(str::to_owned), Arc::clone(owner.reach.name()));
     Box::new(move |rule, string| match rule {
@@ -136,6 +148,9 @@ fn replace(route: &Route, owner: &Owner, credentials: &Credentials, method: Meth
                 None => Err(Rejection::UnknownState),
             }
         }
-        _ => Ok(own.clone()),
+        1 => Ok(own.clone()),
+        2 => Ok(trace.as_ref().map(|trace| trace.parent.to_string())),
+        // A state that came without the trace belongs to another one. An empty one says nothing.
+        _ => Ok(trace.as_ref().map(|trace| trace.state.as_deref().unwrap_or_default().to_owned())),
     })
 }

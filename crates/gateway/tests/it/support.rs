@@ -1,8 +1,12 @@
 //! What the tests stand on: pods to be called, replicas to be asked, and clients that ask another replica each time.
 
+mod admin;
 mod alternate;
+pub(crate) mod collector;
 mod door;
 mod fleet;
+#[path = "../../src/observe/tests/parser.rs"]
+pub(crate) mod parser;
 mod pod;
 mod scratch;
 mod server;

@@ -66,6 +66,8 @@ pub(crate) struct Replica {
     pub(crate) address: SocketAddr,
     /// Of its only route, on all listeners.
     pub(crate) urls: Vec<String>,
+    /// Where it says how it is, if it does.
+    pub(crate) admin: Option<SocketAddr>,
     stop: Option<oneshot::Sender<()>>,
     serving: JoinHandle<()>,
 }
@@ -79,13 +81,13 @@ impl Replica {
     async fn start(config: Config, ring: Ring) -> Self {
         let gateway = Gateway::new(config, Some(ring)).unwrap();
         let bound = gateway.bind().await.unwrap();
-        let (address, urls) = (bound.addresses()[0], bound.urls());
+        let (address, urls, admin) = (bound.addresses()[0], bound.urls(), bound.admin());
         let (stop, stopped) = oneshot::channel();
         let serving = tokio::spawn(bound.serve(async {
             // Only `stop` drops the sender while the task lives.
             let _ = stopped.await;
         }));
-        Self { gateway, address, urls, stop: Some(stop), serving }
+        Self { gateway, address, urls, admin, stop: Some(stop), serving }
     }
 
     /// Tells it to stop.
