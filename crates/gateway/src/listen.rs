@@ -3,6 +3,7 @@
 //! How many connections there are is bounded, and so is how long each may be without a request and how long it may take
 //! none of what is written to it.
 
+mod places;
 pub(crate) mod tls;
 
 use std::convert::Infallible;
@@ -21,9 +22,12 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tokio::time::{Instant, timeout};
 
+pub(crate) use self::places::Places;
+
+use self::places::Place;
 use self::tls::Acceptor;
 use crate::body::Body;
 use crate::gateway::Gateway;
@@ -111,7 +115,7 @@ impl Door {
     pub(crate) async fn serve(
         self,
         gateway: Gateway,
-        places: Arc<Semaphore>,
+        places: Arc<Places>,
         mut closing: watch::Receiver<Phase>,
         closed: watch::Receiver<Phase>,
     ) {
@@ -147,8 +151,8 @@ impl Door {
         }
     }
 
-    async fn accept(&self, places: &Arc<Semaphore>) -> io::Result<(Stream, Peer, tokio::sync::OwnedSemaphorePermit)> {
-        let place = Arc::clone(places).acquire_owned().await.map_err(io::Error::other)?;
+    async fn accept(&self, places: &Arc<Places>) -> io::Result<(Stream, Peer, Place)> {
+        let place = places.take().await;
         let secure = self.tls.is_some();
         match &self.socket {
             Socket::Tcp(listener) => {

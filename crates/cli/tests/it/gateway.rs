@@ -4,13 +4,14 @@ use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ExitStatus, Output, Stdio};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Instant;
 
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 use serde_json::Value;
 
-use crate::supervisor::{Http, PATIENCE, anypod, forward, whoami};
+use crate::supervisor::{Http, PATIENCE, Supervisor, anypod, forward, whoami};
 
 const SOUND: &str =
     "[[listener]]\naddress = \"127.0.0.1:0\"\n[[upstream]]\nname = \"a\"\npods = [\"http://127.0.0.1:1/mcp\"]\n";
@@ -288,4 +289,69 @@ fn sighup_begins_the_access_log_anew() {
     let (old, new) = (logged(&moved.0, 1), logged(&log.0, 2));
     assert_eq!((old.len(), new.len()), (1, 2));
     assert!(old.iter().chain(&new).all(|line| line["name"] == "whoami" && line["outcome"] == "ok"), "{old:?} {new:?}");
+}
+
+#[test]
+fn a_change_that_needs_a_restart_is_named_and_the_rest_is_taken() {
+    let file = File::new("restart", SOUND);
+    let mut replica = Replica::start(&["--config", file.path()]);
+    replica.line("listening on");
+    file.replace(&format!(
+        "admin = \"127.0.0.1:0\"\n{SOUND}balance = \"least-of-two\"\n[fleet]\nreplicas = 1\npeers = []\n"
+    ));
+    let line = replica.line("needs a restart");
+    assert!(line.contains("admin"), "{line}");
+    replica.line("read the configuration again");
+    replica.signal(Signal::TERM);
+    assert!(replica.ended().success());
+}
+
+#[test]
+fn no_request_is_lost_while_the_file_changes_and_sighup_comes() {
+    let up = Supervisor::start(3, &[]);
+    let urls: Vec<_> = up.pods.iter().map(|(_, address)| format!("http://{address}/mcp")).collect();
+    let text = |round: usize| {
+        let pods = [&urls[round % 3], &urls[(round + 1) % 3]];
+        let silence = 200 + round / 4;
+        format!(
+            "[[listener]]\naddress = \"127.0.0.1:0\"\n[[upstream]]\nname = \"demo\"\npods = {pods:?}\n\
+             [upstream.timeouts]\nsilence = \"{silence}s\"\n[limits]\nresult-bytes = {}\n",
+            (1 << 20) + round / 3
+        )
+    };
+    let file = File::new("load", &text(0));
+    let mut replica = Replica::start(&["--config", file.path()]);
+    let address = replica.address();
+    let over = AtomicBool::new(false);
+    let answered = AtomicUsize::new(0);
+    std::thread::scope(|scope| {
+        for number in 0..4 {
+            let (over, answered) = (&over, &answered);
+            scope.spawn(move || {
+                let mut http = Http::connect(address);
+                while !over.load(Ordering::Relaxed) {
+                    // `whoami` asserts that there is a result.
+                    whoami(&mut http);
+                    answered.fetch_add(1, Ordering::Relaxed);
+                    if number % 2 == 0 {
+                        http = Http::connect(address);
+                    }
+                }
+            });
+        }
+        for round in 1..=12 {
+            let before = answered.load(Ordering::Relaxed);
+            file.replace(&text(round));
+            replica.signal(Signal::HUP);
+            replica.line("read the configuration again");
+            let end = Instant::now() + PATIENCE;
+            while answered.load(Ordering::Relaxed) < before + 8 && Instant::now() < end {
+                std::thread::yield_now();
+            }
+        }
+        over.store(true, Ordering::Relaxed);
+    });
+    assert!(answered.load(Ordering::Relaxed) > 100);
+    replica.signal(Signal::TERM);
+    assert!(replica.ended().success());
 }

@@ -221,7 +221,7 @@ mod tests {
         config.health.every = crate::config::Time::from_secs(0);
         let observer = crate::observe::Observer::new(&crate::config::Observe::default(), Outside::real()).unwrap();
         let upstream = crate::upstream::Upstream::start(&config, &Outside::real()).unwrap();
-        crate::reach::Reach::new(&config, &crate::config::Limits::default(), upstream, &observer).unwrap()
+        crate::reach::Reach::new(&config, &crate::config::Limits::default(), upstream, &observer, None).unwrap()
     }
 
     fn rewriter() -> Rewriter {

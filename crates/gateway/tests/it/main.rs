@@ -11,6 +11,7 @@ mod modes;
 mod observing;
 mod pinned;
 mod policy;
+mod reload;
 mod retries;
 mod rounds;
 mod sessions;

@@ -1,6 +1,7 @@
 //! Pods behind other wires than HTTP/1.1 over TCP.
 
 use std::net::Ipv4Addr;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use anypod_server::Server;
@@ -22,6 +23,7 @@ use super::Scratch;
 pub(crate) struct Wired {
     pub(crate) url: String,
     versions: Versions,
+    connections: Arc<AtomicUsize>,
     _accepting: JoinSet<()>,
 }
 
@@ -69,14 +71,22 @@ impl Wired {
     {
         let versions = Versions::default();
         let seen = Arc::clone(&versions);
+        let connections = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&connections);
         let mut accepting = JoinSet::new();
         accepting.spawn(async move {
-            let mut connections = JoinSet::new();
+            let mut serving = JoinSet::new();
             loop {
-                connections.spawn(connection(next().await, server.clone(), Arc::clone(&seen)));
+                serving.spawn(connection(next().await, server.clone(), Arc::clone(&seen)));
+                count.fetch_add(1, Ordering::Relaxed);
             }
         });
-        Self { url, versions, _accepting: accepting }
+        Self { url, versions, connections, _accepting: accepting }
+    }
+
+    /// How many connections there have been.
+    pub(crate) fn connections(&self) -> usize {
+        self.connections.load(Ordering::Relaxed)
     }
 
     /// The versions in which it was asked, each once.
