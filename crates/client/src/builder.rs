@@ -10,9 +10,7 @@ use anypod_proto::roots::Root;
 use anypod_proto::sampling::{CreateMessageRequestParams, CreateMessageResult};
 use anypod_proto::tasks;
 use anypod_proto::version::Era;
-use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Uri};
-use http_body_util::Full;
 
 use crate::answer::Answerers;
 use crate::cache::{Asker, Cache, CacheStore, MemoryCache};
@@ -21,7 +19,7 @@ use crate::credentials::Credentials;
 use crate::endpoint::Endpoint;
 use crate::era::{EraStore, Eras, ServerName};
 use crate::error::{Result, Source};
-use crate::http::connect::{self, HttpVersion, Proxy, Target, Tls};
+use crate::http::connect::{self, HttpVersion, InProcess, Proxy, Target, Tls};
 use crate::http::{Connection, Settings, Wire};
 use crate::identity::Identity;
 use crate::legacy::LegacyUpstream;
@@ -263,18 +261,7 @@ impl ClientBuilder {
     }
 
     /// A client of a service in this process, such as a `Server`: the same path as over HTTP, without a network.
-    pub fn service<S, B>(self, service: S) -> Client
-    where
-        S: tower_service::Service<http::Request<Full<Bytes>>, Response = http::Response<B>>
-            + Clone
-            + Send
-            + Sync
-            + 'static,
-        S::Future: Send,
-        S::Error: Into<Source>,
-        B: http_body::Body<Data = Bytes> + Send + 'static,
-        B::Error: Into<Source>,
-    {
+    pub fn service(self, service: impl InProcess) -> Client {
         let endpoint = self.service_endpoint(service);
         self.eras(Eras::default()).parts(None).client(endpoint, ServerName::url(&Uri::from_static(INSIDE)))
     }
@@ -298,18 +285,7 @@ impl ClientBuilder {
     }
 
     /// As [`ClientBuilder::endpoint`], of a service in this process.
-    pub fn service_endpoint<S, B>(&self, service: S) -> Endpoint
-    where
-        S: tower_service::Service<http::Request<Full<Bytes>>, Response = http::Response<B>>
-            + Clone
-            + Send
-            + Sync
-            + 'static,
-        S::Future: Send,
-        S::Error: Into<Source>,
-        B: http_body::Body<Data = Bytes> + Send + 'static,
-        B::Error: Into<Source>,
-    {
+    pub fn service_endpoint(&self, service: impl InProcess) -> Endpoint {
         self.over_http(Uri::from_static(INSIDE), Connection::service(service))
     }
 

@@ -117,7 +117,11 @@ pub use credentials::{Bearer, BoxFuture, Challenge, Credentials};
 pub use endpoint::{Endpoint, ModernUpstream, Probed, Sent};
 pub use error::{Broken, Error, Result};
 pub use exchange::{Answer, Exchange, Incoming, Notice, Raw};
-pub use http::connect::{HttpVersion, Proxy, Tls};
+pub use http::connect::{HttpVersion, InProcess, Proxy, Tls};
+// For the gateway, whose connections carry bytes that are no calls: what has not run is decided once. It speaks of a type of
+// hyper's, so it is no part of what is promised.
+#[doc(hidden)]
+pub use http::connect::is_refused;
 pub use identity::Identity;
 pub use legacy::LegacyUpstream;
 pub use limits::Limits;

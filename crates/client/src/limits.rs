@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 /// The bounds of a client. Start from [`Limits::default`] and change what you must.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Limits {
     /// The longest that connecting may take, name resolution, proxy and TLS included. Default 10 s.

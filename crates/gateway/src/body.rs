@@ -84,7 +84,7 @@ impl Drop for Ticket {
     fn drop(&mut self) {
         let Some(mut seen) = self.seen.take() else { return };
         if let Some(notes) = &self.notes {
-            notes.complete(&mut seen, &self.observer);
+            notes.complete(&mut seen, &self.observer, self.started);
         }
         seen.took = self.started.elapsed();
         if !self.through && !seen.outcome.is_over() {
@@ -142,7 +142,14 @@ impl http_body::Body for Body {
             Kind::Relayed(relayed) => ready!(relayed.poll_frame(cx)),
         };
         let ended = frame.is_none() || self.is_end_stream();
+        let came_to = match &self.kind {
+            Kind::Relayed(relayed) => relayed.came_to(),
+            Kind::Whole(_) | Kind::Served(_) => None,
+        };
         if let Some(Ticket { seen: Some(seen), through, .. }) = &mut self.ticket {
+            if let Some((outcome, code)) = came_to {
+                (seen.outcome, seen.code) = (outcome, code);
+            }
             match &frame {
                 Some(Ok(frame)) => seen.bytes_out += frame.data_ref().map_or(0, |data| data.len() as u64),
                 Some(Err(_)) => seen.outcome = Outcome::Failed("broke_off"),

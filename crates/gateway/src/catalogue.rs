@@ -47,16 +47,18 @@ impl Catalogue {
     }
 
     /// All pages of a list of one upstream.
-    async fn pages(&self, reach: &Reach, kind: ListKind, sender: &Sender) -> Result<Vec<Found>, Failure> {
+    async fn pages(&self, reach: &Arc<Reach>, kind: ListKind, sender: &Sender) -> Result<Vec<Found>, Failure> {
         #[derive(Deserialize)]
         #[serde(rename_all = "camelCase")]
         struct Page {
             next_cursor: Option<String>,
         }
+        // Several are asked for one request, or for what it takes to send it on.
+        let sender = sender.apart();
         let mut pages = Vec::new();
         let mut cursor: Option<String> = None;
         while pages.len() < MOST_PAGES {
-            let page = self.page(reach, kind.method(), cursor.as_deref(), sender).await?;
+            let page = self.page(reach, kind.method(), cursor.as_deref(), &sender).await?;
             let next = serde_json::from_slice::<Page>(&page.rest).ok().and_then(|page| page.next_cursor);
             pages.push(page);
             match next {
@@ -72,7 +74,7 @@ impl Catalogue {
     /// One page.
     pub(crate) async fn page(
         &self,
-        reach: &Reach,
+        reach: &Arc<Reach>,
         method: Method,
         cursor: Option<&str>,
         sender: &Sender,
@@ -206,7 +208,7 @@ impl Catalogue {
     /// If the tools could not be listed.
     pub(crate) async fn mirrored(
         &self,
-        reach: &Reach,
+        reach: &Arc<Reach>,
         tool: &str,
         sender: &Sender,
     ) -> Result<Option<Arc<ParamHeaders>>, Failure> {
@@ -217,6 +219,23 @@ impl Catalogue {
         let pages = self.pages(reach, ListKind::Tools, sender).await?;
         self.derived.learn(reach.name(), apart, &pages);
         Ok(self.derived.mirrored(reach.name(), apart, tool, KNOWN_FOR).flatten())
+    }
+
+    /// The same of a tool of any upstream, by the name that clients know.
+    ///
+    /// # Errors
+    /// If the tools could not be listed, or the name is nobody's.
+    pub(crate) async fn wanted(
+        &self,
+        plan: &Plan,
+        tool: &str,
+        sender: &Sender,
+    ) -> Result<Option<Arc<ParamHeaders>>, Failure> {
+        if let [reach] = &*plan.reaches {
+            return self.mirrored(reach, tool, sender).await;
+        }
+        let owner = self.named(plan, ListKind::Tools, tool, sender).await?;
+        self.mirrored(&owner.reach, owner.own_name().unwrap_or(tool), sender).await
     }
 
     /// The same, as far as it is known, of the only upstream of a route.

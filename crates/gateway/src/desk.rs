@@ -161,12 +161,15 @@ impl Backend for Desk {
         Box::pin(async move {
             let plan = self.plan();
             Notes::asked_by(&caller);
-            self.about(&plan, &caller).await.map_err(Refusal::from)
+            self.about(&plan, &caller).await.map_err(|failure| refused(&notes(&caller), failure))
         })
     }
 
     fn answer(self: Arc<Self>, asked: Asked) -> BoxFuture<'static, Answered> {
-        Box::pin(async move { self.answered(asked).await.unwrap_or_else(|failure| Answered::Refused(failure.into())) })
+        Box::pin(async move {
+            let notes = notes(&asked.caller);
+            self.answered(asked).await.unwrap_or_else(|failure| Answered::Refused(refused(&notes, failure)))
+        })
     }
 
     fn listen(
@@ -174,7 +177,10 @@ impl Backend for Desk {
         caller: Caller,
         wanted: SubscriptionFilter,
     ) -> BoxFuture<'static, Result<Listened, Refusal>> {
-        Box::pin(async move { self.listened(caller, wanted).await.map_err(Refusal::from) })
+        Box::pin(async move {
+            let notes = notes(&caller);
+            self.listened(caller, wanted).await.map_err(|failure| refused(&notes, failure))
+        })
     }
 
     fn param_headers(&self, tool: &str) -> Option<Arc<ParamHeaders>> {
@@ -191,16 +197,26 @@ pub(crate) fn unknown_method(request: &Request) -> Rejection {
     Rejection::UnknownMethod(request.method_name().chars().take(256).collect())
 }
 
+/// What is noted about the request of a caller.
+fn notes(caller: &Caller) -> Notes {
+    caller.extensions.get().cloned().unwrap_or_default()
+}
+
+/// The failure as the server answers it, once it is noted as what it is.
+fn refused(notes: &Notes, failure: Failure) -> Refusal {
+    notes.failed(&failure);
+    failure.into()
+}
+
 /// Who the caller is towards upstreams.
 pub(crate) fn sender(caller: &Caller) -> Sender {
     let name = caller.info.clone().unwrap_or_else(info);
     let credentials = caller.extensions.get::<Credentials>().cloned().unwrap_or_default();
     let spelled = serde_json::to_string(&caller.capabilities).unwrap_or_default();
-    let headers = caller.extensions.get::<Notes>().map(Notes::headers).unwrap_or_default();
     Sender {
         identity: Arc::new(Identity::new(name, caller.capabilities.clone())),
         spelled: spelled.into(),
         credentials,
-        headers,
+        notes: notes(caller),
     }
 }

@@ -1,5 +1,7 @@
 //! The gateway: built from a configuration, bound, served, configured anew, and drained.
 
+mod leaving;
+
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::net::SocketAddr;
@@ -15,19 +17,20 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpListener;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tokio::time::Instant;
 
+use self::leaving::Leaving;
 use crate::body::Body;
 use crate::config::{self, Config};
 use crate::desk::{Desk, Replica};
 use crate::hub::Hub;
 use crate::listen::tls::Acceptor;
-use crate::listen::{Door, Inbound, Peer, Phase, reached};
+use crate::listen::{Door, Inbound, Peer, Phase, Places, reached};
 use crate::observe::{Observer, Open};
 use crate::pipeline;
 use crate::plan::Plan;
-use crate::reach::{Reach, info};
+use crate::reach::{Change, Reach, info};
 use crate::route::Route;
 use crate::seal::Sealer;
 use crate::start_error::StartError;
@@ -52,6 +55,9 @@ pub(crate) struct Shared {
     outside: Outside,
     replica: Replica,
     draining: AtomicBool,
+    /// For connections of clients.
+    places: Arc<Places>,
+    leaving: Leaving,
     state: RwLock<State>,
     /// One configuration is taken at a time.
     reloading: Mutex<()>,
@@ -60,10 +66,16 @@ pub(crate) struct Shared {
 struct State {
     config: Arc<Config>,
     routes: Vec<Arc<Route>>,
-    reaches: BTreeMap<String, Arc<Reach>>,
+    reaches: Reaches,
     certificates: Vec<Arc<Acceptor>>,
     ring: Ring,
 }
+
+/// The upstreams, by their names.
+type Reaches = BTreeMap<String, Arc<Reach>>;
+
+/// All routes, and those whose plan is replaced.
+type Routes = (Vec<Arc<Route>>, Vec<(Arc<Route>, Arc<Plan>)>);
 
 /// A gateway whose listeners are bound.
 pub struct Bound {
@@ -108,6 +120,8 @@ impl Gateway {
             outside,
             replica,
             draining: AtomicBool::new(false),
+            places: Places::new(config.limits.connections),
+            leaving: Leaving::new(),
             state: RwLock::new(empty),
             reloading: Mutex::new(()),
         };
@@ -145,10 +159,11 @@ impl Gateway {
     }
 
     /// Works by another configuration from now on, without dropping a request: what is under way goes on by the one before.
-    /// Listeners, the admin address and what is observed stay as they are until a restart.
+    /// What only a restart can change stays as it is, and the log says so: listeners, the admin address, what is observed,
+    /// and how replicas know each other.
     ///
     /// # Errors
-    /// If the configuration cannot be used, or changes what only a restart can change. Then nothing has changed.
+    /// If the configuration cannot be used. Then nothing has changed.
     pub fn reload(&self, config: Config, ring: Option<Ring>) -> Result<(), StartError> {
         let totals = self.shared.observer.totals();
         let taken = self.try_reload(config, ring);
@@ -160,18 +175,9 @@ impl Gateway {
         taken
     }
 
-    fn try_reload(&self, config: Config, ring: Option<Ring>) -> Result<(), StartError> {
+    fn try_reload(&self, mut config: Config, ring: Option<Ring>) -> Result<(), StartError> {
         let _one_at_a_time = self.shared.reloading.lock().unwrap_or_else(PoisonError::into_inner);
-        let before = self.config();
-        for (same, what) in [
-            (before.listener == config.listener, "`listener`"),
-            (before.admin == config.admin, "`admin`"),
-            (before.observe == config.observe, "`observe`"),
-        ] {
-            if !same {
-                return Err(StartError::Restart(what));
-            }
-        }
+        let waiting = keep_until_restart(&self.config(), &mut config);
         let (ring, certificates) = {
             let state = self.shared.read();
             (ring.unwrap_or_else(|| state.ring.clone()), state.certificates.clone())
@@ -179,7 +185,11 @@ impl Gateway {
         for certificate in certificates {
             certificate.reload().map_err(|error| StartError::Tls(error.to_string()))?;
         }
-        self.shared.take(config, ring)
+        self.shared.take(config, ring)?;
+        for key in waiting {
+            tracing::warn!(key, "a changed key needs a restart: it stays as it was, and the rest has been taken");
+        }
+        Ok(())
     }
 
     /// The configuration by which it works.
@@ -234,19 +244,19 @@ impl Bound {
     /// [`config::Limits::drain`].
     pub async fn serve(self, stop: impl Future<Output = ()>) {
         let Self { gateway, doors, admin } = self;
-        let limits = gateway.limits();
-        let places = Arc::new(Semaphore::new(limits.connections.clamp(1, Semaphore::MAX_PERMITS)));
         let (phase, watched) = watch::channel(Phase::Serving);
         let shared = &gateway.shared;
         let mut serving = tokio::task::JoinSet::new();
         for door in doors {
-            serving.spawn(door.serve(gateway.clone(), Arc::clone(&places), watched.clone(), watched.clone()));
+            serving.spawn(door.serve(gateway.clone(), Arc::clone(&shared.places), watched.clone(), watched.clone()));
         }
         if let Some(admin) = admin {
             serving.spawn(serve_admin(Arc::clone(shared), admin, watched.clone()));
         }
         serving.spawn(look(Arc::clone(shared), watched.clone()));
         stop.await;
+        // As they are now: they may have been configured anew.
+        let limits = gateway.limits();
         shared.draining.store(true, Ordering::SeqCst);
         // Balancers learn that this replica is not ready before it refuses anything.
         tokio::time::sleep(limits.drain_delay.get()).await;
@@ -266,7 +276,7 @@ impl Bound {
         let left = limits.drain.get().saturating_sub(begun.elapsed()).max(CLOSE_DEADLINE);
         let _ = tokio::time::timeout(left, phase.closed()).await;
         let reaches: Vec<_> = shared.read().reaches.values().cloned().collect();
-        join_all(reaches.iter().map(|reach| reach.close())).await;
+        tokio::join!(join_all(reaches.iter().map(|reach| reach.close())), shared.leaving.end());
         shared.observer.flush(FLUSH).await;
     }
 }
@@ -292,7 +302,28 @@ impl Shared {
     /// Makes everything that a configuration names, and works by it once that has gone well.
     fn take(&self, config: Config, ring: Ring) -> Result<(), StartError> {
         let config = Arc::new(config);
-        let reaches = self.reaches(&config)?;
+        let (reaches, changes) = self.reaches(&config)?;
+        let (routes, replaced) = self.routes(&config, &reaches, &ring)?;
+        // From here on, nothing fails.
+        changes.into_iter().for_each(Change::apply);
+        self.places.bound(config.limits.connections);
+        for (route, plan) in replaced {
+            route.server.replace_limits(limits(&config.limits));
+            route.desk.replace(plan);
+            route.tokens.replace_ring(ring.clone());
+        }
+        let before = {
+            let mut state = self.write();
+            (state.config, state.routes, state.ring) = (config, routes, ring);
+            std::mem::replace(&mut state.reaches, reaches)
+        };
+        let stays = |reach: &Arc<Reach>| self.read().reaches.values().any(|kept| Arc::ptr_eq(kept, reach));
+        before.into_values().filter(|reach| !stays(reach)).for_each(|reach| self.leaving.see_off(reach));
+        Ok(())
+    }
+
+    /// The routes of a configuration, and the plans of those among them that are there already.
+    fn routes(&self, config: &Config, reaches: &Reaches, ring: &Ring) -> Result<Routes, StartError> {
         let mut routes = Vec::new();
         let mut replaced = Vec::new();
         for wanted in &config.route {
@@ -307,44 +338,35 @@ impl Shared {
                     replaced.push((Arc::clone(&route), plan));
                     routes.push(route);
                 }
-                None => routes.push(self.route_of(&config, plan, ring.clone())?),
+                None => routes.push(self.route_of(config, plan, ring.clone())?),
             }
         }
-        for (route, plan) in replaced {
-            route.desk.replace(plan);
-            route.tokens.replace_ring(ring.clone());
-        }
-        let gone = {
-            let mut state = self.write();
-            let before = std::mem::replace(&mut state.reaches, reaches);
-            (state.config, state.routes, state.ring) = (config, routes, ring);
-            before
-                .into_values()
-                .filter(|reach| !state.reaches.values().any(|kept| Arc::ptr_eq(kept, reach)))
-                .collect::<Vec<_>>()
-        };
-        for reach in gone {
-            tokio::spawn(async move { reach.close().await });
-        }
-        Ok(())
+        Ok((routes, replaced))
     }
 
-    /// The upstreams of a configuration: those that are configured as before stay, with their connections and sessions.
-    fn reaches(&self, config: &Config) -> Result<BTreeMap<String, Arc<Reach>>, StartError> {
+    /// The upstreams of a configuration, and what changes of those that stay.
+    fn reaches(&self, config: &Config) -> Result<(Reaches, Vec<Change>), StartError> {
         let known = self.read().reaches.clone();
         let mut reaches = BTreeMap::new();
+        let mut changes = Vec::new();
         for wanted in &config.upstream {
-            let reach = match known.get(&wanted.name).filter(|reach| reach.config() == wanted) {
-                Some(reach) => Arc::clone(reach),
+            let known = known.get(&wanted.name);
+            let change = known.map(|reach| reach.change(wanted, &config.limits)).transpose()?.flatten();
+            let reach = match change {
+                Some(change) => {
+                    let reach = Arc::clone(change.reach());
+                    changes.push(change);
+                    reach
+                }
                 None => {
                     let upstream = Upstream::start(wanted, &self.outside)
                         .map_err(|error| StartError::upstream(&wanted.name, error))?;
-                    Reach::new(wanted, &config.limits, upstream, &self.observer)?
+                    Reach::new(wanted, &config.limits, upstream, &self.observer, known.map(|reach| &**reach))?
                 }
             };
             reaches.insert(wanted.name.clone(), reach);
         }
-        Ok(reaches)
+        Ok((reaches, changes))
     }
 
     fn route_of(&self, config: &Config, plan: Arc<Plan>, ring: Ring) -> Result<Arc<Route>, StartError> {
@@ -386,9 +408,31 @@ impl Shared {
     }
 }
 
-/// The server of a route, without what answers in it. Hosts and origins were checked before it is asked.
-fn server(config: &Config, path: &str) -> ServerBuilder {
-    let (fleet, limits) = (&config.fleet, &config.limits);
+/// Makes what only a restart can change as it was before, and says what that is, by its keys.
+fn keep_until_restart(before: &Config, config: &mut Config) -> Vec<&'static str> {
+    let mut kept = Vec::new();
+    let mut keep = |same: bool, key| {
+        if !same {
+            kept.push(key);
+        }
+    };
+    keep(before.listener == config.listener, "listener");
+    keep(before.admin == config.admin, "admin");
+    keep(before.observe == config.observe, "observe");
+    keep(before.fleet.replicas == config.fleet.replicas, "fleet.replicas");
+    keep(before.fleet.advertise == config.fleet.advertise, "fleet.advertise");
+    keep(before.fleet.peers == config.fleet.peers, "fleet.peers");
+    config.listener.clone_from(&before.listener);
+    config.admin.clone_from(&before.admin);
+    config.observe.clone_from(&before.observe);
+    // The ring is given beside the configuration, wherever it comes from.
+    let key_file = config.fleet.key_file.take();
+    config.fleet = config::Fleet { key_file, ..before.fleet.clone() };
+    kept
+}
+
+/// The bounds of the server of a route.
+fn limits(limits: &config::Limits) -> anypod_server::Limits {
     let mut own = anypod_server::Limits::default();
     own.body_bytes = limits.body_bytes;
     own.concurrent_requests = limits.requests;
@@ -400,10 +444,16 @@ fn server(config: &Config, path: &str) -> ServerBuilder {
     own.session_ttl_secs = limits.session_ttl.get().as_secs();
     own.drain = limits.drain.get();
     own.connections = limits.connections;
+    own
+}
+
+/// The server of a route, without what answers in it. Hosts and origins were checked before it is asked.
+fn server(config: &Config, path: &str) -> ServerBuilder {
+    let fleet = &config.fleet;
     let at = |url: &String| format!("{}{path}", url.trim_end_matches('/'));
     let info = info();
     let mut server = Server::new(info.name, info.version)
-        .limits(own)
+        .limits(limits(&config.limits))
         .replicas(usize::from(fleet.replicas.0))
         .dangerously_allow_any_host()
         .peers(fleet.peers.iter().map(at));

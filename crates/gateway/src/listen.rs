@@ -6,6 +6,7 @@
 mod answer;
 mod head;
 mod inbound;
+mod places;
 pub(crate) mod tls;
 mod usual;
 mod wire;
@@ -26,11 +27,13 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tokio::time::{Instant, timeout};
 
 use self::head::Longest;
 pub(crate) use self::inbound::Inbound;
+use self::places::Place;
+pub(crate) use self::places::Places;
 use self::tls::Acceptor;
 use self::usual::{Bounds, Ended};
 use self::wire::Wire;
@@ -120,7 +123,7 @@ impl Door {
     pub(crate) async fn serve(
         self,
         gateway: Gateway,
-        places: Arc<Semaphore>,
+        places: Arc<Places>,
         mut closing: watch::Receiver<Phase>,
         closed: watch::Receiver<Phase>,
     ) {
@@ -156,8 +159,8 @@ impl Door {
         }
     }
 
-    async fn accept(&self, places: &Arc<Semaphore>) -> io::Result<(Stream, Peer, tokio::sync::OwnedSemaphorePermit)> {
-        let place = Arc::clone(places).acquire_owned().await.map_err(io::Error::other)?;
+    async fn accept(&self, places: &Arc<Places>) -> io::Result<(Stream, Peer, Place)> {
+        let place = places.take().await;
         let secure = self.tls.is_some();
         match &self.socket {
             Socket::Tcp(listener) => {

@@ -27,6 +27,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
+use anypod_proto::version::Era;
 use anypod_server::Outside;
 use http::HeaderMap;
 use tokio::time::timeout;
@@ -46,7 +47,7 @@ pub(crate) use number::Open;
 pub(crate) use otlp::BadEndpoint;
 pub(crate) use seen::{Called, Leg, Outcome, Seen};
 pub(crate) use series::{Client, Pod, Route, Upstream};
-pub(crate) use trace::{MetaTrace, Trace};
+pub(crate) use trace::{MetaTrace, SentOn, Trace};
 
 /// Sees every request.
 #[derive(Debug)]
@@ -245,8 +246,10 @@ impl Observer {
         }
         match (&seen.client, seen.era) {
             (Some(client), Some(era)) => client.series.count(era, seen.outcome, now),
-            (None, Some(era)) => self.unnamed.series.count(era, seen.outcome, now),
-            (Some(_) | None, None) => {}
+            (None, Some(Era::Modern)) => self.unnamed.series.count(Era::Modern, seen.outcome, now),
+            // Of a session only requests that somebody behind answers are known whose they are. The others are nobody's,
+            // as not every legacy client that has a name is to be there a second time, without one.
+            (None, Some(Era::Legacy)) | (Some(_) | None, None) => {}
         }
         self.count_call(seen);
     }

@@ -20,6 +20,7 @@ use crate::failure::Failure;
 use crate::federate::edit::edit;
 use crate::federate::rules::{self, Rule, Step, What};
 use crate::federate::{Upstreams, completion, uris};
+use crate::observe::SentOn;
 use crate::plan::Plan;
 use crate::reach::Reach;
 
@@ -76,18 +77,31 @@ impl Owner {
         call.rename(subject).map_err(|error| Failure::of(self.reach.name(), error))
     }
 
-    /// The request as bytes for the upstream, and its head to match.
+    /// The request as bytes for the upstream, with this trace in place of what it says of one, and its head to match.
     ///
     /// # Errors
     /// If the name cannot be sent in a header.
-    pub(crate) fn translated(&self, message: Request, mut head: Parts) -> Result<(Bytes, Parts), Failure> {
-        let Some(subject) = self.own.as_ref().and_then(|own| own.subject.as_deref()) else {
+    pub(crate) fn translated(
+        &self,
+        message: Request,
+        mut head: Parts,
+        trace: Option<SentOn>,
+    ) -> Result<(Bytes, Parts), Failure> {
+        let own = self.own_name();
+        if own.is_none() && trace.is_none() {
             return Ok((message.into_body().into(), head));
-        };
-        let body = edit(message.body(), MESSAGE_NAME, |_, _| Some(subject.to_owned())).map_err(Rejection::NotJson)?;
-        self.renames(&mut head)?;
+        }
         head.headers.remove(CONTENT_LENGTH);
-        Ok((body.into_owned().into(), head))
+        let mut body = match trace {
+            Some(trace) => message.with_trace(trace.parent, trace.state.as_deref()),
+            None => message.into_body(),
+        };
+        if let Some(own) = own {
+            let edited = edit(&body, MESSAGE_NAME, |_, _| Some(own.to_owned())).map_err(Rejection::NotJson)?;
+            body = edited.into_owned();
+            self.renames(&mut head)?;
+        }
+        Ok((body.into(), head))
     }
 
     /// Writes the upstream's own name into a head.

@@ -100,6 +100,7 @@ async fn stages(
         return Box::pin(hopped(route, &plan, head, body, ticket)).await;
     }
     let credentials = checked(&plan, &mut head)?;
+    ticket.asked_by(&credentials);
     if head.method != http::Method::POST {
         ticket.stream(&head.method);
         if let Some(reach) = pins(&plan) {
@@ -110,7 +111,7 @@ async fn stages(
     if let Some(long) = long(&plan, &head, &credentials) {
         return Box::pin(streamed(route, &plan, peer, head, body, long, credentials, ticket)).await;
     }
-    match read(route, &plan, &head, body, ticket).await? {
+    match read(route, &plan, &head, body, &credentials, ticket).await? {
         Read::Modern(message) => {
             ticket.message(&message, &head.headers);
             if let Some(answer) = kept(&plan, &message, &credentials, ticket).await {
@@ -131,9 +132,10 @@ async fn stages(
             done.map_err(|failure| Refused { id: Some(id), failure })
         }
         Read::Other(message, text) => {
-            ticket.other(&message);
+            ticket.other(&message, &head.headers);
             match pins(&plan).filter(|_| !matches!(message, Admitted::Request(_) | Admitted::Notice(_))) {
                 Some(reach) => {
+                    ticket.in_unnamed_session();
                     permitted(&plan, &message, &credentials)?;
                     Box::pin(pinned(route, &plan, reach, peer, head, text, credentials, ticket)).await
                 }
@@ -233,7 +235,7 @@ async fn relayed(
     let asks = Outward { route, plan, peer, method: message.method(), method_name: &method, name: name.as_deref() };
     let (head, rewriter, repeatable) = outward(&asks, &owner, head, &credentials, ticket);
     drop((method, name));
-    let (body, head) = owner.translated(message, head)?;
+    let (body, head) = owner.translated(message, head, ticket.sent_on())?;
     let (reach, content, result_bytes) = (owner.reach, Outgoing::Whole(body), plan.limits.result_bytes);
     Relay { reach, head, content, repeatable, rewriter, result_bytes, verdict: None }.run(ticket).await
 }
@@ -289,7 +291,8 @@ async fn hopped(
             Ok(response) => Ok(response.map(Body::served)),
         };
     }
-    match read(route, plan, &head, body, ticket).await? {
+    // Whose it is, only its state says.
+    match read(route, plan, &head, body, &Credentials::default(), ticket).await? {
         Read::Modern(message) => {
             let arrived = route.desk.arrived(&head.headers, message.request_state().as_deref());
             let principal = arrived
@@ -297,6 +300,7 @@ async fn hopped(
             ticket.message(&message, &head.headers);
             head.extensions.insert(Hopped);
             let credentials = Credentials { principal: principal.map(Arc::new), passed_on: None };
+            ticket.asked_by(&credentials);
             Ok(admitted(route, head, Admitted::Request(message), credentials, ticket).await)
         }
         Read::Other(..) => Err(anypod_proto::reject::Rejection::UnknownState.into()),
@@ -308,7 +312,7 @@ fn introduce(head: &mut Parts, credentials: Credentials, ticket: &mut Ticket) {
     if let Some(principal) = &credentials.principal {
         head.extensions.insert(Principal::clone(principal));
     }
-    let notes = Notes::with_headers(ticket.headers_to_send_on());
+    let notes = Notes::new(ticket.headers_to_send_on(&head.headers), ticket.sent_on());
     head.extensions.insert(notes.clone());
     ticket.notes = Some(notes);
     head.extensions.insert(credentials);

@@ -3,10 +3,12 @@
 //! This is the way of everything that is not relayed as bytes: what a legacy client asks, what a legacy upstream is asked,
 //! what is merged from several upstreams, and what the gateway asks for itself.
 
+mod change;
 mod settings;
 
+use std::borrow::Cow;
 use std::collections::HashMap;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 
 use anypod_client::{
@@ -16,15 +18,18 @@ use anypod_proto::capabilities::ClientCapabilities;
 use anypod_proto::implementation::Implementation;
 use anypod_proto::version::Era;
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use http::{HeaderMap, StatusCode};
+
+pub(crate) use self::change::Change;
 
 use self::settings::Settings;
 use crate::authenticate::Credentials;
 use crate::config;
+use crate::desk::Notes;
 use crate::failure::Failure;
 use crate::glob::{Glob, all_of};
 use crate::observe::{self, Observer};
-use crate::sessions::{Key, Session, Sessions};
+use crate::sessions::{Bounds, Key, Session, Sessions};
 use crate::start_error::StartError;
 use crate::upstream::{Picked, Pod, Tried, Upstream};
 
@@ -32,26 +37,34 @@ use crate::upstream::{Picked, Pod, Tried, Upstream};
 pub(crate) struct Reach {
     pub(crate) upstream: Arc<Upstream>,
     pub(crate) sessions: Arc<Sessions>,
+    /// Without its `pods`, which may change.
     config: config::Upstream,
     idempotent: Box<[Glob]>,
-    settings: Settings,
+    ways: RwLock<Ways>,
     /// What the gateway calls itself when it asks for itself.
     own: Arc<Identity>,
-    endpoints: RwLock<HashMap<Arc<str>, Endpoint>>,
     /// The child process, where it is one.
     child: Option<Endpoint>,
     series: Arc<observe::Upstream>,
     pods: RwLock<HashMap<Arc<str>, Arc<observe::Pod>>>,
 }
 
+/// How its pods are called.
+struct Ways {
+    settings: Settings,
+    /// By pod.
+    endpoints: HashMap<Arc<str>, Endpoint>,
+}
+
 /// In whose name a call goes out.
+#[derive(Clone)]
 pub(crate) struct Sender {
     pub(crate) identity: Arc<Identity>,
     /// The client's capabilities as JSON of one spelling: part of what tells sessions apart.
     pub(crate) spelled: Arc<str>,
     pub(crate) credentials: Credentials,
-    /// Headers besides, such as the trace.
-    pub(crate) headers: HeaderMap,
+    /// Of the request that the call is for: the trace that goes along, and where is noted what becomes of it.
+    pub(crate) notes: Notes,
 }
 
 /// A call under way.
@@ -61,8 +74,6 @@ pub(crate) struct Under {
     pub(crate) patience: Duration,
     /// The session that it belongs to, of a legacy upstream.
     pub(crate) session: Option<Arc<Session>>,
-    /// The pod that it went to.
-    pub(crate) pod: Arc<str>,
     /// Counts as under way until it is dropped; none for a call that belongs to one pod and no other.
     pub(crate) picked: Option<Picked>,
 }
@@ -88,6 +99,9 @@ enum Attempt {
 }
 
 impl Reach {
+    /// `before` is what has been configured by this name until now: what waits there for the answers of clients is still
+    /// found.
+    ///
     /// # Errors
     /// If the configuration names something that cannot be used.
     pub(crate) fn new(
@@ -95,27 +109,22 @@ impl Reach {
         limits: &config::Limits,
         upstream: Arc<Upstream>,
         observer: &Observer,
+        before: Option<&Self>,
     ) -> Result<Arc<Self>, StartError> {
-        let mut headers = HeaderMap::new();
-        for (name, value) in &config.headers {
-            let invalid = |what| StartError::upstream(&config.name, format!("header {name:?} has no valid {what}"));
-            let value = HeaderValue::try_from(value.as_str()).map_err(|_| invalid("value"))?;
-            headers.append(HeaderName::try_from(name.as_str()).map_err(|_| invalid("name"))?, value);
-        }
         let series = observer.upstream(&config.name);
-        let client_limits = client_limits(config, limits);
+        let settings = Settings::new(config, client_limits(config, limits))?;
         let child = match config.command.is_empty() {
             true => None,
-            false => Some(settings::child(config, client_limits.clone())),
+            false => Some(settings::child(config, settings.limits().clone())),
         };
+        let before = before.map(|reach| Arc::clone(&reach.sessions));
         Ok(Arc::new(Self {
             upstream,
-            sessions: Sessions::new(limits.upstream_sessions, limits.upstream_session_idle.get(), Arc::clone(&series)),
-            config: config.clone(),
-            settings: Settings::new(config, client_limits, headers)?,
+            sessions: Sessions::new(Bounds::from(limits), Arc::clone(&series), before),
+            config: config::Upstream { pods: Vec::new(), ..config.clone() },
+            ways: RwLock::new(Ways { settings, endpoints: HashMap::new() }),
             own: Arc::new(Identity::new(info(), ClientCapabilities::default())),
             idempotent: all_of(&config.idempotent),
-            endpoints: RwLock::default(),
             child,
             series,
             pods: RwLock::default(),
@@ -140,12 +149,18 @@ impl Reach {
         let known = self.pods.read().unwrap_or_else(PoisonError::into_inner).get(pod).cloned();
         known.unwrap_or_else(|| {
             let made = observer.pod(&self.series, pod);
-            let mut pods = self.pods.write().unwrap_or_else(PoisonError::into_inner);
             // Those of pods that are no more go when another comes.
-            let there = self.upstream.pods();
-            pods.retain(|id, _| there.iter().any(|pod| pod.id() == id));
+            self.forget_gone();
+            let mut pods = self.pods.write().unwrap_or_else(PoisonError::into_inner);
             Arc::clone(pods.entry(Arc::clone(pod)).or_insert(made))
         })
+    }
+
+    /// Forgets what is counted of pods that are no more, and how to call them.
+    fn forget_gone(&self) {
+        let is_there = |id: &Arc<str>| self.upstream.pod(id).is_some();
+        self.pods.write().unwrap_or_else(PoisonError::into_inner).retain(|id, _| is_there(id));
+        self.ways_mut().endpoints.retain(|id, _| is_there(id));
     }
 
     /// Whether it is a child process, which nothing can be relayed to as bytes.
@@ -191,19 +206,21 @@ impl Reach {
     ///
     /// # Errors
     /// As the upstream has it.
-    pub(crate) async fn send(&self, call: &Call, from: &Sender, tried: &mut Tried) -> Result<Under, Failure> {
+    pub(crate) async fn send(
+        self: &Arc<Self>,
+        call: &Call,
+        from: &Sender,
+        tried: &mut Tried,
+    ) -> Result<Under, Failure> {
         let era = self.era(from).await?;
+        let call = &*from.traced(call);
         let mut last = None;
         while let Ok(next) = self.next(tried) {
+            from.notes.sent_to(self, &next.pod, tried.len());
             let failure = match self.attempt(era, &next, call, from).await {
                 Ok((exchange, session)) => {
-                    return Ok(Under {
-                        exchange,
-                        patience: self.patience(),
-                        session,
-                        pod: next.pod,
-                        picked: next.picked,
-                    });
+                    from.notes.answered();
+                    return Ok(Under { exchange, patience: self.patience(), session, picked: next.picked });
                 }
                 Err(Attempt::Failed(failure)) => return Err(failure),
                 Err(Attempt::Again(failure)) => failure,
@@ -238,7 +255,7 @@ impl Reach {
     ///
     /// # Errors
     /// As [`Reach::send`], and the error that the upstream answers.
-    pub(crate) async fn ask(&self, call: &Call, from: &Sender) -> Result<Bytes, Failure> {
+    pub(crate) async fn ask(self: &Arc<Self>, call: &Call, from: &Sender) -> Result<Bytes, Failure> {
         let mut tried = Tried::default();
         loop {
             let mut under = self.send(call, from, &mut tried).await?;
@@ -257,7 +274,8 @@ impl Reach {
         picked.failed();
         tried.add(picked);
         let goes_on = self.upstream.pods().len() > tried.len();
-        tracing::warn!(upstream = &**self.name(), pod = &*under.pod, %error, goes_on, "a pod broke off in its answer");
+        let pod = under.picked.as_ref().map(|picked| &**picked.id());
+        tracing::warn!(upstream = &**self.name(), pod, %error, goes_on, "a pod broke off in its answer");
         goes_on
     }
 
@@ -287,9 +305,7 @@ impl Reach {
         };
         let next = Next { endpoint, pod: Arc::clone(pod), picked: None };
         match self.attempt(era, &next, call, from).await {
-            Ok((exchange, session)) => {
-                Ok(Under { exchange, patience: self.patience(), session, pod: next.pod, picked: None })
-            }
+            Ok((exchange, session)) => Ok(Under { exchange, patience: self.patience(), session, picked: None }),
             Err(Attempt::Again(failure) | Attempt::Failed(failure)) => Err(failure),
         }
     }
@@ -307,20 +323,24 @@ impl Reach {
     /// # Errors
     /// If its URL cannot be used, which the configuration should have said.
     fn endpoint(&self, pod: &Pod) -> Result<Endpoint, Failure> {
-        let known = self.endpoints.read().unwrap_or_else(PoisonError::into_inner).get(pod.id()).cloned();
+        let known = self.ways().endpoints.get(pod.id()).cloned();
         if let Some(endpoint) = known {
             return Ok(endpoint);
         }
-        let made = self
-            .settings
-            .builder(pod.target())
-            .endpoint(&pod.target().url())
-            .map_err(|error| Failure::of(self.name(), error))?;
-        let mut endpoints = self.endpoints.write().unwrap_or_else(PoisonError::into_inner);
         // Those of pods that are no more go when another comes.
-        let pods = self.upstream.pods();
-        endpoints.retain(|id, _| pods.iter().any(|pod| pod.id() == id));
-        Ok(endpoints.entry(Arc::clone(pod.id())).or_insert(made).clone())
+        self.forget_gone();
+        let mut ways = self.ways_mut();
+        let made = ways.settings.builder(pod.target()).endpoint(&pod.target().url());
+        let made = made.map_err(|error| Failure::of(self.name(), error))?;
+        Ok(ways.endpoints.entry(Arc::clone(pod.id())).or_insert(made).clone())
+    }
+
+    fn ways(&self) -> RwLockReadGuard<'_, Ways> {
+        self.ways.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn ways_mut(&self) -> RwLockWriteGuard<'_, Ways> {
+        self.ways.write().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn next(&self, tried: &Tried) -> Result<Next, Failure> {
@@ -457,7 +477,21 @@ impl Sender {
     pub(crate) fn gateway(capabilities: ClientCapabilities) -> Self {
         let spelled = serde_json::to_string(&capabilities).unwrap_or_default().into();
         let identity = Arc::new(Identity::new(info(), capabilities));
-        Self { identity, spelled, credentials: Credentials::default(), headers: HeaderMap::new() }
+        Self { identity, spelled, credentials: Credentials::default(), notes: Notes::default() }
+    }
+
+    /// The same, for what is asked besides the request that it is for.
+    pub(crate) fn apart(&self) -> Self {
+        Self { notes: self.notes.apart(), ..self.clone() }
+    }
+
+    /// The call with what is said of its trace in place of what the request said.
+    fn traced<'a>(&self, call: &'a Call) -> Cow<'a, Call> {
+        let Some(sent_on) = self.notes.trace() else { return Cow::Borrowed(call) };
+        let mut call = call.clone();
+        let trace = call.trace.get_or_insert_default();
+        (trace.parent, trace.state) = (Some(sent_on.parent), sent_on.state.map(String::from));
+        Cow::Owned(call)
     }
 
     /// Whether credentials are between the client and the upstream, because the gateway knows nobody by tokens of its own.
@@ -466,7 +500,7 @@ impl Sender {
     }
 
     fn with_credential(&self) -> HeaderMap {
-        let mut headers = self.headers.clone();
+        let mut headers = self.notes.headers();
         if let Some(credential) = &self.credentials.passed_on {
             headers.insert(http::header::AUTHORIZATION, credential.clone());
         }

@@ -44,9 +44,6 @@ pub enum StartError {
         /// How many there are.
         replicas: u16,
     },
-    /// A new configuration changes something that only a restart can change.
-    #[error("{0} can only be changed by a restart")]
-    Restart(&'static str),
 }
 
 impl StartError {

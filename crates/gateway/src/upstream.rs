@@ -83,6 +83,13 @@ enum Fault {
     Tls(#[from] TlsError),
 }
 
+/// Pods that an upstream is to have.
+pub(crate) struct Found {
+    targets: Vec<Target>,
+    /// What they take besides, where they are the first that speak TLS.
+    tls: Option<rustls::ClientConfig>,
+}
+
 /// Where the pods of an upstream come from.
 enum Source {
     Fixed(Vec<Target>),
@@ -125,7 +132,8 @@ impl Upstream {
         let mut upstream =
             Self { name: config.name.as_str().into(), config: config.clone(), headers, pods, watchers: JoinSet::new() };
         upstream.watch(source, outside);
-        if secured && !files.is_empty() {
+        // Pods that speak TLS may come later.
+        if !files.is_empty() {
             upstream.watchers.spawn(watch_certificates(Arc::clone(&upstream.pods), config.clone(), files));
         }
         Ok(Arc::new(upstream))
@@ -153,6 +161,35 @@ impl Upstream {
             let prober = Prober::new(pods, health.every.get(), health.timeout.get(), &self.headers);
             watchers.spawn(Arc::new(prober).run(outside.clone()));
         }
+    }
+
+    /// What it takes to have these pods in place of those that it was begun with, or has taken since. None where pods are
+    /// not configured one by one.
+    ///
+    /// # Errors
+    /// If there is something among them that is no pod, or TLS cannot be had for them.
+    pub(crate) fn find(&self, pods: &[String]) -> Result<Option<Found>, StartError> {
+        let config = &self.config;
+        if config.dns.is_some() || config.pods_file.is_some() || !config.command.is_empty() {
+            return Ok(None);
+        }
+        let found = || -> Result<Found, Fault> {
+            let (_, host) = headers_of(config)?;
+            let targets = fixed(pods, host.as_ref())?;
+            let secures =
+                targets.iter().any(|target| target.secured().is_some()) && !self.pods.terms.dialer.is_secured();
+            let tls = if secures { Some(Files::read(config)?.config()?) } else { None };
+            Ok(Found { targets, tls })
+        };
+        found().map(Some).map_err(|fault| StartError { name: config.name.clone(), fault })
+    }
+
+    /// Has these pods from now on. Those that are there already stay as they are; those that are gone finish what they have.
+    pub(crate) fn take(&self, found: Found) {
+        if let Some(tls) = found.tls {
+            self.pods.terms.dialer.secure(tls);
+        }
+        self.pods.set(found.targets);
     }
 
     /// Its name.
@@ -231,11 +268,7 @@ impl Source {
         if let Some(url) = &config.dns {
             return Ok(Self::Name(called(Target::parse(url)?, host)));
         }
-        let targets = config.pods.iter().map(|pod| Ok(called(Target::parse(pod)?, host)));
-        match targets.collect::<Result<Vec<_>, NoTarget>>()? {
-            targets if targets.is_empty() => Err(Fault::NoPods),
-            targets => Ok(Self::Fixed(targets)),
-        }
+        Ok(Self::Fixed(fixed(&config.pods, host)?))
     }
 
     fn targets(&self) -> &[Target] {
@@ -245,6 +278,14 @@ impl Source {
             Self::Command => &[],
         }
     }
+}
+
+/// Pods that are named one by one, of which there is one at least.
+fn fixed(pods: &[String], host: Option<&HeaderValue>) -> Result<Vec<Target>, Fault> {
+    if pods.is_empty() {
+        return Err(Fault::NoPods);
+    }
+    pods.iter().map(|pod| Ok(called(Target::parse(pod)?, host))).collect()
 }
 
 /// The headers of every request, and among them `Host`, which is told apart: it belongs to how a pod is addressed.

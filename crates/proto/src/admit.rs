@@ -17,6 +17,7 @@ use crate::header;
 use crate::logging::LoggingLevel;
 use crate::meta::path;
 use crate::method::{LegacyMethod, Method};
+use crate::name_param::NameParam;
 use crate::param_header::ParamHeaders;
 use crate::reject::{Refused, Rejection};
 use crate::request::{Answer, Notice, Request, StrSpan};
@@ -233,24 +234,13 @@ pub(crate) fn check_modern<'t>(
     Ok(version)
 }
 
-/// The member of `params` that `Mcp-Name` mirrors; the methods that have one require it.
+/// Where the member of `params` stands that `Mcp-Name` mirrors; the methods that have one require it.
 fn name_source(frame: &Frame) -> Result<Option<StrSpan>, Rejection> {
     let params = &frame.params;
-    match frame.known {
-        Some(Method::ToolsCall | Method::PromptsGet) => {
-            params.name.map(Some).ok_or(Rejection::ParamMissing("params.name"))
-        }
-        Some(Method::ResourcesRead) => params.uri.map(Some).ok_or(Rejection::ParamMissing("params.uri")),
-        Some(
-            Method::Discover
-            | Method::ToolsList
-            | Method::PromptsList
-            | Method::ResourcesList
-            | Method::ResourceTemplatesList
-            | Method::Complete
-            | Method::SubscriptionsListen,
-        )
-        | None => Ok(None),
+    match frame.known.and_then(Method::name_param) {
+        Some(NameParam::Name) => params.name.map(Some).ok_or(Rejection::ParamMissing("params.name")),
+        Some(NameParam::Uri) => params.uri.map(Some).ok_or(Rejection::ParamMissing("params.uri")),
+        Some(NameParam::TaskId) | None => Ok(None),
     }
 }
 

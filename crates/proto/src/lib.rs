@@ -31,6 +31,7 @@ pub mod legacy;
 pub mod logging;
 pub mod meta;
 pub mod method;
+pub mod name_param;
 pub mod param_header;
 pub mod progress;
 pub mod prompts;

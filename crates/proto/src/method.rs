@@ -1,5 +1,7 @@
 //! Method names, each written once.
 
+use crate::name_param::NameParam;
+
 macro_rules! methods {
     ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $text:literal,)* }) => {
         $(#[$doc])*
@@ -56,6 +58,21 @@ methods! {
 }
 
 impl Method {
+    /// The member of `params` that `Mcp-Name` mirrors, if there is one.
+    pub const fn name_param(self) -> Option<NameParam> {
+        match self {
+            Self::ToolsCall | Self::PromptsGet => Some(NameParam::Name),
+            Self::ResourcesRead => Some(NameParam::Uri),
+            Self::Discover
+            | Self::ToolsList
+            | Self::PromptsList
+            | Self::ResourcesList
+            | Self::ResourceTemplatesList
+            | Self::Complete
+            | Self::SubscriptionsListen => None,
+        }
+    }
+
     /// Whether a server may answer with questions first. Spec: basic/patterns/mrtr, "Supported Requests".
     pub const fn takes_rounds(self) -> bool {
         match self {

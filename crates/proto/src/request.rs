@@ -4,9 +4,13 @@
 //! whole message cheaply. Everything a position refers to has been checked to be well-formed JSON.
 
 use std::borrow::Cow;
+use std::ops::Range;
 
+use crate::escape::push_string;
+use crate::meta::{TRACEPARENT, TRACESTATE};
 use crate::method::Method;
 use crate::scan::Str;
+use crate::trace::TraceParent;
 use crate::version::Version;
 
 /// Where a raw JSON value stands in the body.
@@ -39,7 +43,31 @@ pub(crate) struct StrSpan {
     pub(crate) escaped: bool,
 }
 
+/// The same text with these ranges, which follow each other, replaced.
+fn splice(text: &str, edits: &[(Range<usize>, String)]) -> String {
+    let mut out = String::with_capacity(text.len() + edits.iter().map(|(_, new)| new.len()).sum::<usize>());
+    let mut copied = 0;
+    for (range, new) in edits {
+        out.push_str(text.get(copied..range.start).unwrap_or_default());
+        out.push_str(new);
+        copied = range.end;
+    }
+    out.push_str(text.get(copied..).unwrap_or_default());
+    out
+}
+
+fn quoted(text: &str) -> String {
+    let mut bytes = Vec::with_capacity(text.len() + 2);
+    push_string(&mut bytes, text);
+    String::from_utf8(bytes).expect("escapes are ASCII, and the rest is a string's")
+}
+
 impl StrSpan {
+    /// Where it stands with its quotes.
+    const fn with_quotes(self) -> Range<usize> {
+        (self.span.start as usize).saturating_sub(1)..self.span.end as usize + 1
+    }
+
     pub(crate) fn of(self, body: &str) -> Str<'_> {
         Str::from_scanned(self.span.of(body), self.escaped)
     }
@@ -175,6 +203,31 @@ impl<B: AsRef<str>> Request<B> {
         [meta.traceparent, meta.tracestate, meta.baggage].map(|field| self.string(field))
     }
 
+    /// The whole message with this trace in its `_meta`: in place of the one that stands there, or beside what else does.
+    /// Everything else stays byte for byte as it came. `state` is that of the trace; what is said of another one goes.
+    pub fn with_trace(&self, parent: TraceParent, state: Option<&str>) -> String {
+        let meta = &self.params.meta;
+        let mut added = String::new();
+        let mut edits = Vec::new();
+        for (key, field, value) in [
+            (TRACEPARENT, meta.traceparent, Some(parent.to_string())),
+            (TRACESTATE, meta.tracestate, state.map(str::to_owned)),
+        ] {
+            match (field, value) {
+                (Some(field), value) => edits.push((field.with_quotes(), quoted(&value.unwrap_or_default()))),
+                (None, Some(value)) => added.push_str(&format!(",\"{key}\":{}", quoted(&value))),
+                (None, None) => {}
+            }
+        }
+        // What was admitted has a version there.
+        if let Some(version) = meta.protocol_version {
+            let end = version.with_quotes().end;
+            edits.push((end..end, added));
+        }
+        edits.sort_unstable_by_key(|(range, _)| range.start);
+        splice(self.body(), &edits)
+    }
+
     fn string(&self, span: Option<StrSpan>) -> Option<Cow<'_, str>> {
         span.map(|span| span.of(self.body()).decode())
     }
@@ -227,5 +280,47 @@ impl Answer {
             Ok(span) => Ok(span.of(&self.body)),
             Err(span) => Err(span.of(&self.body)),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::admit::{Admitted, Carrier, admit};
+
+    const PARENT: &str = "00-0af7651916cd43dd8448eb211c80319c-00f067aa0ba902b7-01";
+    const OTHER: &str = "00-11111111111111111111111111111111-2222222222222222-01";
+
+    fn traced(meta: &str, state: Option<&str>) -> String {
+        let body = format!(
+            r#"{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{{"name":"a","_meta":{{{meta}}}, "x" : "é"}}}}"#
+        );
+        let admitted = admit(Carrier::Stream, body.into_bytes(), |_| None);
+        let Ok(Admitted::Request(request)) = admitted else { panic!("{admitted:?}") };
+        let text = request.with_trace(TraceParent::parse(PARENT).unwrap(), state);
+        let (before, after) = text.split_once(r#""_meta":{"#).unwrap();
+        assert!(before.ends_with(r#""params":{"name":"a","#), "{text}");
+        after.strip_suffix(r#"}, "x" : "é"}}"#).unwrap_or_else(|| panic!("{text}")).to_owned()
+    }
+
+    const SAYS: &str =
+        r#""io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{}"#;
+
+    #[test]
+    fn a_trace_is_added_where_there_is_none() {
+        let version = r#""io.modelcontextprotocol/protocolVersion":"2026-07-28""#;
+        let capabilities = r#""io.modelcontextprotocol/clientCapabilities":{}"#;
+        assert_eq!(traced(SAYS, None), format!(r#"{version},"traceparent":"{PARENT}",{capabilities}"#));
+        assert_eq!(
+            traced(SAYS, Some(r#"a="\"#)),
+            format!(r#"{version},"traceparent":"{PARENT}","tracestate":"a=\"\\",{capabilities}"#)
+        );
+    }
+
+    #[test]
+    fn a_trace_takes_the_place_of_the_one_that_is_there() {
+        let meta = |parent: &str, state: &str| format!(r#""tracestate" : "{state}",{SAYS},"traceparent":"{parent}""#);
+        assert_eq!(traced(&meta(OTHER, "b=2"), Some("a=1")), meta(PARENT, "a=1"));
+        assert_eq!(traced(&meta("", "b=\\u0022"), None), meta(PARENT, ""));
     }
 }

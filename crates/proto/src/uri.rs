@@ -9,6 +9,16 @@ pub fn is_uri(text: &str) -> bool {
     is_scheme(scheme) && !rest.is_empty() && has_uri_characters(rest)
 }
 
+/// What a URL may be shown as, whatever is wrong with it: a user and a password before the host are left out.
+pub fn without_credentials(text: &str) -> String {
+    let (scheme, rest) = text.split_once("://").unwrap_or(("", text));
+    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    match rest[..end].rfind('@') {
+        Some(at) => format!("{scheme}://…{}", &rest[at..]),
+        None => text.to_owned(),
+    }
+}
+
 fn is_scheme(scheme: &str) -> bool {
     scheme.starts_with(|first: char| first.is_ascii_alphabetic())
         && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte))
@@ -27,7 +37,20 @@ fn has_uri_characters(rest: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::is_uri;
+    use super::{is_uri, without_credentials};
+
+    #[test]
+    fn shows_no_user_and_no_password() {
+        for (text, shown) in [
+            ("http://user:secret@a/b", "http://…@a/b"),
+            ("http://us@er:sec@ret@a:1?c=d@e", "http://…@a:1?c=d@e"),
+            ("user:secret@a", "://…@a"),
+            ("http://a/b@c", "http://a/b@c"),
+            ("a", "a"),
+        ] {
+            assert_eq!(without_credentials(text), shown);
+        }
+    }
 
     #[test]
     fn tells_uris_from_other_text() {

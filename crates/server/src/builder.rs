@@ -2,7 +2,7 @@
 
 use std::any::{Any, TypeId};
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, RwLock};
 
 use anypod_proto::caching::{Cacheable, Caching};
 use anypod_proto::capabilities::ServerCapabilities;
@@ -278,7 +278,7 @@ impl ServerBuilder {
             tokens,
             outside: self.outside,
             load: Load::new(&limits),
-            limits,
+            limits: RwLock::new(Arc::new(limits)),
             bus,
             once: self.once,
             limiter: self.rate.map(Limiter::new),

@@ -142,7 +142,7 @@ impl Server {
     }
 
     fn list(&self, call: &Call, method: Method, listing: &Listing) -> Result<Started, Failure> {
-        let (identity, size) = (&self.inner.identity, self.inner.limits.page_items);
+        let (identity, size) = (&self.inner.identity, self.inner.limits().page_items);
         if call.request.cursor().is_none()
             && let Some(whole) = listing.whole(identity, size)
         {
@@ -159,7 +159,7 @@ impl Server {
         let cursor = match page.next_after {
             None => None,
             Some(name) => {
-                let ttl = self.inner.limits.cursor_ttl_secs;
+                let ttl = self.inner.limits().cursor_ttl_secs;
                 let sealed = self.inner.tokens.seal(&self.inner.outside, binding, ttl, name.as_bytes());
                 Some(sealed.map_err(|error| {
                     tracing::error!(%error, "a cursor cannot be sealed");
@@ -317,7 +317,7 @@ impl Server {
         };
         let (once, token) = (Arc::clone(once), digest(&[state.as_bytes()]));
         let now = self.inner.outside.now();
-        let until = anypod_proto::seal::UnixSeconds(now.0.saturating_add(self.inner.limits.round_ttl_secs));
+        let until = anypod_proto::seal::UnixSeconds(now.0.saturating_add(self.inner.limits().round_ttl_secs));
         Some(Box::pin(async move { once.claim(token, now, until).await }))
     }
 
@@ -329,7 +329,7 @@ impl Server {
         record: &Record,
     ) -> Result<InputRequiredResult, Failure> {
         let principal = call.principal.as_ref().map(Principal::id);
-        let ttl = self.inner.limits.round_ttl_secs;
+        let ttl = self.inner.limits().round_ttl_secs;
         let state = SameCall::of(&call.request)
             .seal(&self.inner.tokens, &self.inner.outside, principal, ttl, record)
             .map_err(failure)?;

@@ -169,7 +169,7 @@ pub(crate) async fn get(server: &Server, head: &Parts) -> Result<Response<Body>,
         return Err(Rejection::NotAcceptable("text/event-stream"));
     }
     match SessionStream::open(server, caller.session.number, caller.described()).await {
-        Ok(stream) => Ok(sse(Body::session(stream, &server.inner.limits))),
+        Ok(stream) => Ok(sse(Body::session(stream, &server.inner.limits()))),
         Err(Failure::Rejected(rejection)) => Err(rejection),
         Err(failure) => Ok(json(completed::Response::failure(None, &failure))),
     }
@@ -277,7 +277,7 @@ impl Caller {
             return json(response);
         }
         let span = telemetry::span(&request, telemetry::Transport::Http);
-        let limits = self.server.inner.limits.clone();
+        let limits = self.server.inner.limits();
         let outbox = Arc::new(Outbox::new(limits.outbox_messages));
         let mut call = self.call(request, Arc::clone(&outbox), Some(permit));
         let run = match span.in_scope(|| call.start()) {
@@ -329,7 +329,7 @@ impl Caller {
 
     /// Lets the backend listen to a resource.
     async fn listen(&self, backend: Arc<dyn Backend>, uri: &str) -> Result<Box<dyn Any + Send>, Failure> {
-        let deadline = self.server.inner.limits.backend_deadline;
+        let deadline = self.server.inner.limits().backend_deadline;
         let Listened { honoured, keep } =
             backend::listen(backend, self.described(), feed::resource(uri.to_owned()), deadline).await?;
         match honoured.resource_subscriptions.iter().flatten().any(|honoured| honoured == uri) {

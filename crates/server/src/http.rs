@@ -114,7 +114,7 @@ where
     check_media_type(&head.headers)?;
     let accepts = Accepts::of(&head.headers)?;
     let permit = server.inner.load.enter(What::Request)?;
-    let body = body::read(&server.inner.limits, &head.headers, body).await?;
+    let body = body::read(&server.inner.limits(), &head.headers, body).await?;
     Ok(match admitted(server, &head.headers, body) {
         Ok(message) => message_of(server, head, accepts, message, permit).await,
         Err(reason) => refused(&reason),
@@ -177,7 +177,7 @@ where
     B::Data: Buf,
 {
     let _permit = server.inner.load.enter(What::Request)?;
-    let body = body::read(&server.inner.limits, &head.headers, body).await?;
+    let body = body::read(&server.inner.limits(), &head.headers, body).await?;
     Ok(front::hop::receive(server, &head.headers, &body).await)
 }
 
@@ -190,7 +190,7 @@ async fn modern(
 ) -> Response<Body> {
     let span = telemetry::span(&request, telemetry::Transport::Http);
     let request = Arc::new(request);
-    let outbox = Arc::new(Outbox::new(server.inner.limits.outbox_messages));
+    let outbox = Arc::new(Outbox::new(server.inner.limits().outbox_messages));
     let started = Resume::of(&request).map_err(Into::into).and_then(|resume| {
         let _entered = span.enter();
         server.start(Call {
@@ -211,7 +211,7 @@ async fn modern(
         }
     };
     let doing = Doing::Modern(Modern::new(server.clone(), run));
-    Exchange::new(doing, outbox, Some(permit), span, &server.inner.limits).respond(accepts).await
+    Exchange::new(doing, outbox, Some(permit), span, &server.inner.limits()).respond(accepts).await
 }
 
 async fn listen(server: &Server, accepts: Accepts, request: &Request, extensions: Extensions) -> Response<Body> {
@@ -220,7 +220,7 @@ async fn listen(server: &Server, accepts: Accepts, request: &Request, extensions
         Accepts::Streams => Listening::open(server, request, extensions).await,
     };
     match opened {
-        Ok(listening) => sse(Body::listening(listening, &server.inner.limits)),
+        Ok(listening) => sse(Body::listening(listening, &server.inner.limits())),
         Err(failure) => json(completed::Response::failure(Some(request.id()), &failure)),
     }
 }

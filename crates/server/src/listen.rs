@@ -74,7 +74,7 @@ impl Listening {
             Some(backend) => {
                 let principal = extensions.get().cloned();
                 let caller = Caller::of(&Client::Modern, request, principal, extensions);
-                let deadline = server.inner.limits.backend_deadline;
+                let deadline = server.inner.limits().backend_deadline;
                 let listened = backend::listen(Arc::clone(backend), caller, asked, deadline).await?;
                 mailbox.narrow(interest(&listened.honoured));
                 (listened.honoured, Some(listened.keep))
@@ -163,7 +163,7 @@ fn wanted(server: &Server, request: &Request) -> Result<SubscriptionFilter, Reje
     let params: Params = serde_json::from_str(request.params()).map_err(|error| malformed(error.to_string()))?;
     let wanted = params.notifications;
     let named = wanted.resource_subscriptions.as_ref().map_or(0, Vec::len);
-    let limit = server.inner.limits.listen_resources;
+    let limit = server.inner.limits().listen_resources;
     if named > limit {
         return Err(malformed(format!("{named} resources, at most {limit} can be named")));
     }

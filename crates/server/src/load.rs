@@ -17,8 +17,8 @@ const RETRY_AFTER_SECS: u32 = 1;
 pub(crate) struct Load {
     requests: AtomicUsize,
     streams: AtomicUsize,
-    max_requests: usize,
-    max_streams: usize,
+    max_requests: AtomicUsize,
+    max_streams: AtomicUsize,
     draining: AtomicBool,
     drain: Notify,
     idle: Notify,
@@ -46,12 +46,18 @@ impl Load {
         Arc::new(Self {
             requests: AtomicUsize::new(0),
             streams: AtomicUsize::new(0),
-            max_requests: limits.concurrent_requests,
-            max_streams: limits.open_streams,
+            max_requests: AtomicUsize::new(limits.concurrent_requests),
+            max_streams: AtomicUsize::new(limits.open_streams),
             draining: AtomicBool::new(false),
             drain: Notify::new(),
             idle: Notify::new(),
         })
+    }
+
+    /// Other bounds from now on. Where more is under way than they allow, nothing begins until enough has ended.
+    pub(crate) fn bound(&self, limits: &Limits) {
+        self.max_requests.store(limits.concurrent_requests, Ordering::Relaxed);
+        self.max_streams.store(limits.open_streams, Ordering::Relaxed);
     }
 
     /// Takes a place, unless all are taken. A draining server still takes requests, because a balancer
@@ -63,6 +69,7 @@ impl Load {
 
     fn take(self: &Arc<Self>, what: What, stream_at_the_end: bool) -> Result<Permit, Rejection> {
         let (count, max) = self.counter(what);
+        let max = max.load(Ordering::Relaxed);
         // The count never goes beyond the limit, not even for a moment: who gives back the last place must
         // see that it was the last, or nobody tells those who wait for the end.
         let one_more = |taken| (taken < max && !stream_at_the_end).then_some(taken + 1);
@@ -107,10 +114,10 @@ impl Load {
         }
     }
 
-    const fn counter(&self, what: What) -> (&AtomicUsize, usize) {
+    const fn counter(&self, what: What) -> (&AtomicUsize, &AtomicUsize) {
         match what {
-            What::Request => (&self.requests, self.max_requests),
-            What::Stream => (&self.streams, self.max_streams),
+            What::Request => (&self.requests, &self.max_requests),
+            What::Stream => (&self.streams, &self.max_streams),
         }
     }
 }
@@ -168,6 +175,21 @@ mod tests {
         drop(other);
         assert!(load.enter(What::Request).is_err());
         drop(permit);
+        assert!(load.enter(What::Request).is_ok());
+    }
+
+    #[test]
+    fn other_limits_hold_for_what_begins_after() {
+        let limits = |requests| Limits { concurrent_requests: requests, ..Limits::default() };
+        let load = load(2);
+        let permits = [load.enter(What::Request).unwrap(), load.enter(What::Request).unwrap()];
+        load.bound(&limits(3));
+        drop(load.enter(What::Request).unwrap());
+        load.bound(&limits(1));
+        let [one, other] = permits;
+        drop(one);
+        assert!(load.enter(What::Request).is_err());
+        drop(other);
         assert!(load.enter(What::Request).is_ok());
     }
 

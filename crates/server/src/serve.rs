@@ -62,7 +62,7 @@ impl Server {
     pub async fn serve(self, listener: TcpListener, stop: impl Future<Output = ()>) -> io::Result<()> {
         self.inner.front.is_reached_at(listener.local_addr()?);
         let (closing, closed) = watch::channel(false);
-        let places = Arc::new(Semaphore::new(self.inner.limits.connections.min(Semaphore::MAX_PERMITS)));
+        let places = Arc::new(Semaphore::new(self.inner.limits().connections.min(Semaphore::MAX_PERMITS)));
         let door = Door { server: self.clone(), listener, closed, places };
         let mut stop = std::pin::pin!(stop);
         loop {
@@ -155,8 +155,8 @@ async fn connection<S>(server: Server, stream: S, mut closed: watch::Receiver<bo
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let idle_deadline = server.inner.limits.idle_deadline;
-    let stream = Stalling::new(stream, server.inner.limits.write_deadline);
+    let idle_deadline = server.inner.limits().idle_deadline;
+    let stream = Stalling::new(stream, server.inner.limits().write_deadline);
     let server = Arc::new(server);
     let service = service_fn(move |request| {
         let server = Arc::clone(&server);

@@ -3,7 +3,7 @@
 use std::any::TypeId;
 use std::borrow::Cow;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use anypod_proto::capabilities::ServerCapabilities;
 use anypod_proto::implementation::Implementation;
@@ -65,7 +65,7 @@ pub(crate) struct Inner {
     pub(crate) states: States,
     pub(crate) tokens: Arc<Tokens>,
     pub(crate) outside: Outside,
-    pub(crate) limits: Limits,
+    pub(crate) limits: RwLock<Arc<Limits>>,
     pub(crate) bus: Arc<dyn Bus>,
     pub(crate) once: Option<Arc<dyn Once>>,
     pub(crate) limiter: Option<Limiter>,
@@ -81,6 +81,13 @@ pub(crate) struct Inner {
     pub(crate) front: Arc<Front>,
 }
 
+impl Inner {
+    /// The bounds in force.
+    pub(crate) fn limits(&self) -> Arc<Limits> {
+        Arc::clone(&self.limits.read().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
 impl Server {
     /// Begins a server with a name and a version, which every result carries.
     #[expect(clippy::new_ret_no_self, reason = "a server is always built")]
@@ -88,9 +95,27 @@ impl Server {
         ServerBuilder::new(Implementation::new(name, version))
     }
 
-    /// The bounds that the server was built with.
-    pub fn limits(&self) -> &Limits {
-        &self.inner.limits
+    /// The bounds in force.
+    pub fn limits(&self) -> Arc<Limits> {
+        self.inner.limits()
+    }
+
+    /// Has other bounds from now on. What is under way keeps those with which it began, and so do the connections of
+    /// [`Server::serve`] and what is remembered from one request to the next: [`Limits::remembered_sessions`],
+    /// [`Limits::session_resources`] and [`Limits::open_questions`].
+    ///
+    /// ```
+    /// use anypod_server::Server;
+    ///
+    /// let server = Server::new("s", "1.0.0").build().unwrap();
+    /// let mut limits = (*server.limits()).clone();
+    /// limits.body_bytes = 64 * 1024;
+    /// server.replace_limits(limits);
+    /// ```
+    pub fn replace_limits(&self, limits: Limits) {
+        let limits = limits.within_reach();
+        self.inner.load.bound(&limits);
+        *self.inner.limits.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(limits);
     }
 
     /// Seals with another ring from now on. Tokens that were sealed before still open if it holds their key.
@@ -120,7 +145,7 @@ impl Server {
     /// go on. Returns when they are through or [`Limits::drain`] is over.
     pub async fn drain(&self) {
         self.inner.load.drain();
-        if tokio::time::timeout(self.inner.limits.drain, self.inner.load.idle()).await.is_err() {
+        if tokio::time::timeout(self.inner.limits().drain, self.inner.load.idle()).await.is_err() {
             tracing::warn!("requests were still in flight when the time to drain was over");
         }
     }
@@ -156,7 +181,7 @@ impl Server {
         Ok(match &self.inner.backend {
             None => Cow::Borrowed(&self.inner.capabilities),
             Some(backend) => {
-                let described = backend::discover(backend, caller(), self.inner.limits.backend_deadline).await?;
+                let described = backend::discover(backend, caller(), self.inner.limits().backend_deadline).await?;
                 Cow::Owned(described.capabilities)
             }
         })

@@ -49,7 +49,7 @@ impl Server {
     /// # Errors
     /// If the streams cannot be served.
     pub async fn serve_stdio(self) -> io::Result<()> {
-        let drain = self.inner.limits.drain;
+        let drain = self.inner.limits().drain;
         let (writer, written) = pipes::stdout()?;
         let served = self.serve_stream(pipes::stdin()?, writer, std::future::pending()).await;
         if tokio::time::timeout(drain, written).await.is_err() {
@@ -72,8 +72,8 @@ impl Server {
         R: AsyncRead + Unpin,
         W: AsyncWrite + Unpin,
     {
-        let drain = self.inner.limits.drain;
-        let input = Lines::new(reader, self.inner.limits.line_bytes);
+        let drain = self.inner.limits().drain;
+        let input = Lines::new(reader, self.inner.limits().line_bytes);
         let (lines, queue) = mpsc::channel(QUEUE);
         let mut writing = pin!(write_lines(writer, queue));
         let served = {

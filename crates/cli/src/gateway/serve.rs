@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::Context as _;
-use anypod_gateway::config::{ConfigError, Time, Watcher};
+use anypod_gateway::config::{ConfigError, Watcher};
 use anypod_gateway::{Config, Gateway};
 use anypod_proto::seal::Ring;
 use tokio::sync::oneshot;
@@ -31,18 +31,21 @@ pub(super) async fn run(args: RunArgs) -> anyhow::Result<()> {
     let watcher = Watcher::new(files(&origin).await?).await;
     let (config, ring) = read(&origin).await?;
     config.warnings().iter().for_each(|text| output::warning(text));
-    let gateway = Gateway::new(config.clone(), ring).map_err(|error| Usage::new(error.to_string()))?;
+    let gateway = Gateway::new(config, ring).map_err(|error| Usage::new(error.to_string()))?;
     let bound = gateway.bind().await.map_err(|error| Usage::new(error.to_string()))?;
     for (index, url) in bound.urls().into_iter().enumerate() {
         let how = if index == 0 { "; Ctrl-C stops" } else { "" };
         output::line(&format!("listening on {url}{how}")).await;
+    }
+    if let Some(address) = bound.admin() {
+        output::line(&format!("metrics and the report are at http://{address}")).await;
     }
     let (stop, stopped) = oneshot::channel();
     let serving = bound.serve(async {
         // Dropped or sent to, it means the same.
         let _ = stopped.await;
     });
-    let mut replica = Replica { origin, gateway, watcher, signals, drain: config.limits.drain };
+    let mut replica = Replica { origin, gateway, watcher, signals };
     // Side by side in one task: requests are served while a configuration is read.
     tokio::select! {
         () = serving => {}
@@ -57,7 +60,6 @@ struct Replica {
     gateway: Gateway,
     watcher: Watcher,
     signals: Signals,
-    drain: Time,
 }
 
 impl Replica {
@@ -78,7 +80,7 @@ impl Replica {
             }
         }
         drop(stop);
-        let drain = self.drain;
+        let drain = self.gateway.config().limits.drain;
         output::line(&format!("stopping: requests have {drain} to finish; Ctrl-C again stops at once")).await;
         while self.signals.next().await != Told::Stop {}
     }

@@ -8,6 +8,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
+use serde_json::{Value, json};
 
 /// How long a test waits for what must come; on a busy machine this may take a while.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
@@ -214,4 +215,35 @@ impl Http {
         self.stream.read_exact(&mut body).unwrap();
         (head, String::from_utf8(body).unwrap())
     }
+}
+
+/// Sends a modern request for a method and a name.
+pub(crate) fn send(http: &mut Http, host: &str, method: &str, name: &str, mut params: Value) {
+    params["_meta"] = json!({
+        "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+        "io.modelcontextprotocol/clientCapabilities": {},
+        "progressToken": 1,
+    });
+    let body = json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params }).to_string();
+    let name = if name.is_empty() { String::new() } else { format!("Mcp-Name: {name}\r\n") };
+    http.send(&format!(
+        "POST /mcp HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json\r\n\
+         Accept: application/json, text/event-stream\r\nMCP-Protocol-Version: 2026-07-28\r\nMcp-Method: {method}\r\n\
+         {name}Content-Length: {}\r\n\r\n{body}",
+        body.len()
+    ));
+}
+
+/// Calls a tool of the demo.
+pub(crate) fn call(http: &mut Http, name: &str, arguments: Value) {
+    send(http, "localhost", "tools/call", name, json!({ "name": name, "arguments": arguments }));
+}
+
+/// The process that answers next.
+pub(crate) fn whoami(http: &mut Http) -> i64 {
+    call(http, "whoami", json!({}));
+    let (head, body) = http.answer();
+    assert_eq!(head.status, 200, "{body}");
+    let answer: Value = serde_json::from_str(&body).unwrap();
+    answer["result"]["structuredContent"]["pid"].as_i64().unwrap()
 }

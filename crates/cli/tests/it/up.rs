@@ -5,43 +5,12 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
-use serde_json::{Value, json};
+use serde_json::json;
 
-use crate::supervisor::{Http, Supervisor, pod_command};
+use crate::supervisor::{Http, Supervisor, call, pod_command, send, whoami};
 
 fn says(text: &str) -> impl Fn(&str) -> bool {
     move |line| line.contains(text)
-}
-
-/// Sends a modern request for a method and a name.
-fn send(http: &mut Http, host: &str, method: &str, name: &str, mut params: Value) {
-    params["_meta"] = json!({
-        "io.modelcontextprotocol/protocolVersion": "2026-07-28",
-        "io.modelcontextprotocol/clientCapabilities": {},
-        "progressToken": 1,
-    });
-    let body = json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params }).to_string();
-    let name = if name.is_empty() { String::new() } else { format!("Mcp-Name: {name}\r\n") };
-    http.send(&format!(
-        "POST /mcp HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json\r\n\
-         Accept: application/json, text/event-stream\r\nMCP-Protocol-Version: 2026-07-28\r\nMcp-Method: {method}\r\n\
-         {name}Content-Length: {}\r\n\r\n{body}",
-        body.len()
-    ));
-}
-
-/// Calls a tool of the demo.
-fn call(http: &mut Http, name: &str, arguments: Value) {
-    send(http, "localhost", "tools/call", name, json!({ "name": name, "arguments": arguments }));
-}
-
-/// The process that answers next.
-fn whoami(http: &mut Http) -> i64 {
-    call(http, "whoami", json!({}));
-    let (head, body) = http.answer();
-    assert_eq!(head.status, 200, "{body}");
-    let answer: Value = serde_json::from_str(&body).unwrap();
-    answer["result"]["structuredContent"]["pid"].as_i64().unwrap()
 }
 
 /// A call that is under way: its first progress has come.

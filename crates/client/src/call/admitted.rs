@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use anypod_proto::escape;
 use anypod_proto::logging::LoggingLevel;
 use anypod_proto::meta;
-use anypod_proto::method::{Method, TaskMethod};
+use anypod_proto::name_param::NameParam;
 use anypod_proto::reject::Rejection;
 use anypod_proto::request::Request;
 use anypod_proto::scan::{ScanError, Scanner, Str};
@@ -62,10 +62,10 @@ impl Call {
     /// # Errors
     /// As [`Call::set_param`].
     pub fn rename(&mut self, name: &str) -> Result<()> {
-        let Some(key) = subject(&self.method) else { return Ok(()) };
+        let Some(key) = NameParam::of(&self.method) else { return Ok(()) };
         let mut json = Vec::with_capacity(name.len() + 2);
         escape::push_string(&mut json, name);
-        self.set_param(key, Some(&json))?;
+        self.set_param(key.as_str(), Some(&json))?;
         self.name = Some(name.to_owned());
         Ok(())
     }
@@ -97,7 +97,7 @@ impl Call {
     }
 
     fn copy_params(&mut self, params: &str) -> Result<(), Rejection> {
-        let subject = subject(&self.method);
+        let named = NameParam::of(&self.method);
         let mut others = Vec::new();
         let mut copied = Vec::with_capacity(params.len());
         let mut meta = None;
@@ -109,7 +109,7 @@ impl Call {
             if key.is("inputResponses") || key.is("requestState") {
                 return;
             }
-            if subject.is_some_and(|subject| key.is(subject)) {
+            if named.is_some_and(|named| key.is(named.as_str())) {
                 self.name = Str::parse(value).ok().map(|name| name.decode().into_owned());
             }
             if !KNOWN.iter().any(|known| key.is(known)) {
@@ -151,24 +151,6 @@ fn push(text: &mut Vec<u8>, key: Str<'_>, value: &[u8]) {
     text.extend_from_slice(key.raw().as_bytes());
     text.extend_from_slice(b"\":");
     text.extend_from_slice(value);
-}
-
-/// The member of `params` that `Mcp-Name` mirrors.
-fn subject(method: &str) -> Option<&'static str> {
-    match Method::parse(method) {
-        Some(Method::ToolsCall | Method::PromptsGet) => Some("name"),
-        Some(Method::ResourcesRead) => Some("uri"),
-        Some(
-            Method::Discover
-            | Method::ToolsList
-            | Method::PromptsList
-            | Method::ResourcesList
-            | Method::ResourceTemplatesList
-            | Method::Complete
-            | Method::SubscriptionsListen,
-        ) => None,
-        None => TaskMethod::parse(method).map(|_| "taskId"),
-    }
 }
 
 /// What the request says of its trace. What is not valid is left out.

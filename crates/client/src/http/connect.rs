@@ -34,6 +34,7 @@ use dial::Connector;
 use places::Places;
 use proxy::Route;
 
+pub use failure::is_refused;
 pub(crate) use places::Place;
 pub(crate) use settings::Settings;
 pub use settings::{HttpVersion, Proxy, Tls};
@@ -72,6 +73,28 @@ struct Network {
     header_bytes: usize,
 }
 
+/// A service that is called in this process, in place of a server behind a URL: any `tower` service of whole bodies that can be
+/// cloned, such as a `Server`. There is nothing to implement: whatever fits is one.
+pub trait InProcess:
+    Service<Request<Full<Bytes>>, Response = Response<<Self as InProcess>::Body>, Future: Send, Error: Into<Source>>
+    + Clone
+    + Send
+    + Sync
+    + 'static
+{
+    /// The body of its answers.
+    type Body: http_body::Body<Data = Bytes, Error: Into<Source>> + Send + 'static;
+}
+
+impl<S, B> InProcess for S
+where
+    S: Service<Request<Full<Bytes>>, Response = Response<B>, Future: Send, Error: Into<Source>>,
+    S: Clone + Send + Sync + 'static,
+    B: http_body::Body<Data = Bytes, Error: Into<Source>> + Send + 'static,
+{
+    type Body = B;
+}
+
 impl Connection {
     /// Connections to `target`. The first is made when there is a request for it.
     ///
@@ -99,14 +122,7 @@ impl Connection {
     }
 
     /// A service in this process.
-    pub(crate) fn service<S, B>(service: S) -> Self
-    where
-        S: Service<Request<Full<Bytes>>, Response = Response<B>> + Clone + Send + Sync + 'static,
-        S::Future: Send,
-        S::Error: Into<Source>,
-        B: http_body::Body<Data = Bytes> + Send + 'static,
-        B::Error: Into<Source>,
-    {
+    pub(crate) fn service(service: impl InProcess) -> Self {
         Self(Kind::Service(Box::new(move |request| {
             let mut service = service.clone();
             Box::pin(async move {

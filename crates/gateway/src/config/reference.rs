@@ -21,7 +21,13 @@ read it; [anypod.schema.json](anypod.schema.json) is the same for editors, and [
 - Times are texts: a whole number and a unit, `ms`, `s`, `min`, `h` or `d`, such as `\"500ms\"`. Ten years are the most.
 - Globs are texts in which `*` stands for any characters.
 - The file, and the files that it names, are read again when they change, and on SIGHUP. What is wrong then is refused as a
-  whole, and what was in effect before goes on.
+  whole, and what was in effect before goes on. No request is lost by it: what is under way ends by what was in effect when
+  it began.
+- What is changed in `[[listener]]`, `admin`, `[observe]`, and of `[fleet]` in `replicas`, `advertise` and `peers`, takes
+  effect with the next start; the log says so, and the rest takes effect at once. Certificates at the same paths do not
+  wait. Bounds of connections and of sessions are those with which they began.
+- When the list `pods` changes, pods that stay keep their connections, their sessions and what is known of their health. When
+  anything else of an upstream changes, it is begun anew.
 ";
 
 /// The page that says what every key means, as Markdown.

@@ -71,6 +71,7 @@ impl Desk {
         if state.as_ref().is_some_and(|state| *state.upstream != **owner.reach.name()) {
             return Err(Rejection::UnknownState.into());
         }
+        Notes::answered_by(&asked.caller, &owner.reach);
         let mut call = call(&asked, &owner, state.as_ref())?;
         // A call that is held was sent with its first round.
         if state.as_ref().is_none_or(|state| state.held.is_none()) {
@@ -98,7 +99,7 @@ impl Desk {
         match way.plan.catalogue.cache.fetch(subject, ask).await {
             Ok(found) => {
                 if found.cached {
-                    Notes::answered_by(caller, reach, reach.name());
+                    Notes::answered_by(caller, reach);
                     Notes::cached(caller, found.is_fresh());
                 }
                 Ok(Answered::Result(found.result()))
@@ -114,7 +115,6 @@ impl Desk {
         let mut tried = Tried::default();
         loop {
             let mut under = self.send(reach, call, way.from, state, &mut tried).await?;
-            Notes::answered_by(&asked.caller, reach, &under.pod);
             match under.answer(|notice| pass_on(way.owner.notice(notice), asked)).await {
                 Ok(answer) => return self.answered_with(way, under.session.as_deref(), answer),
                 Err(error) if reach.goes_on(call, &under, &error, &mut tried) => {}
@@ -125,7 +125,7 @@ impl Desk {
 
     async fn send(
         &self,
-        reach: &Reach,
+        reach: &Arc<Reach>,
         call: &Call,
         from: &Sender,
         state: Option<&State>,
@@ -137,7 +137,7 @@ impl Desk {
         let session = reach.sessions.find(held.session).ok_or(Failure::HolderGone)?;
         let exchange = session.upstream.send(call).await.map_err(|error| Failure::of(reach.name(), error))?;
         let patience = reach.patience();
-        Ok(Under { exchange, patience, pod: Arc::clone(reach.name()), session: Some(session), picked: None })
+        Ok(Under { exchange, patience, session: Some(session), picked: None })
     }
 
     fn answered_with(&self, way: &Way<'_>, session: Option<&Session>, answer: Answer) -> Result<Answered, Failure> {

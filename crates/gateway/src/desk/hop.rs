@@ -66,8 +66,7 @@ impl Desk {
         };
         super::Notes::hopped(caller);
         let patience = self.plan().round_ttl();
-        let pod = held.address.as_str().into();
-        let mut under = Under { exchange, patience, session: None, pod, picked: None };
+        let mut under = Under { exchange, patience, session: None, picked: None };
         match under.answer(|notice| forward::pass_on(notice, asked)).await {
             Ok(Answer::Result(raw)) => Ok(match forward::questions(raw.as_bytes()) {
                 // The other replica has sealed the state already.

@@ -29,7 +29,7 @@ impl Desk {
         let sender = sender(&asked.caller);
         let request = &asked.request;
         if let ([reach], true) = (&*plan.reaches, plan.policy.is_open()) {
-            Notes::answered_by(&asked.caller, reach, reach.name());
+            Notes::answered_by(&asked.caller, reach);
             let found = plan.catalogue.page(reach, method, request.cursor().as_deref(), &sender).await?;
             if found.cached {
                 Notes::cached(&asked.caller, found.is_fresh());
@@ -76,9 +76,10 @@ impl Desk {
     async fn about_raw(&self, plan: &Plan, caller: &Caller) -> Result<Bytes, Failure> {
         let sender = sender(caller);
         if let [reach] = &*plan.reaches {
-            Notes::answered_by(caller, reach, reach.name());
+            Notes::answered_by(caller, reach);
             return self.about_one(plan, 0, &sender).await;
         }
+        let sender = sender.apart();
         let each = join_all((0..plan.reaches.len()).map(|place| self.about_one(plan, place, &sender))).await;
         let said: Vec<_> = each
             .iter()

@@ -295,7 +295,7 @@ fn is_empty(filter: &SubscriptionFilter) -> bool {
 }
 
 /// Opens a stream, and waits until it is acknowledged.
-async fn open(reach: &Reach, pod: &Arc<str>, wanted: &SubscriptionFilter) -> Result<Stream, String> {
+async fn open(reach: &Arc<Reach>, pod: &Arc<str>, wanted: &SubscriptionFilter) -> Result<Stream, String> {
     let mut call = Call::new(Method::SubscriptionsListen);
     let filter = serde_json::to_string(wanted).map_err(|error| error.to_string())?;
     call.params = format!(r#""notifications":{filter}"#).into_bytes();

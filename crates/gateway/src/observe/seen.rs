@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anypod_proto::method::{LegacyMethod, Method, Notification, TaskMethod};
 use anypod_proto::version::{Era, Version};
+use anypod_server::Principal;
 
 use super::label::{HTTP_METHOD_BYTES, NAME_BYTES, clean};
 use super::series::{Client, Pod, Route, Upstream};
@@ -30,7 +31,7 @@ pub(crate) struct Seen {
     /// The client, as it calls itself; see [`super::Observer::client`].
     pub(crate) client: Option<Arc<Client>>,
     /// Who that is, where it was authenticated.
-    pub(crate) principal: Option<Arc<str>>,
+    pub(crate) principal: Option<Arc<Principal>>,
     /// The upstream; none for what the gateway answers itself, or merges from several.
     pub(crate) upstream: Option<Arc<Upstream>>,
     /// The era of the upstream.

@@ -6,7 +6,7 @@
 use anypod_proto::meta;
 use anypod_proto::trace::{TraceContext, TraceParent};
 use anypod_server::Outside;
-use http::HeaderMap;
+use http::{HeaderMap, HeaderValue};
 
 /// What a request says of its trace in `_meta`: `traceparent` and `tracestate`.
 #[derive(Debug, Clone, Copy, Default)]
@@ -27,6 +27,15 @@ pub(crate) struct Trace {
     pub(super) state: Option<Box<str>>,
     /// The spans that we record, unless the caller does not record its own.
     pub(super) spans: Option<Spans>,
+}
+
+/// What is said upstream of a trace, in the header and in `_meta`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct SentOn {
+    /// The span of the call.
+    pub(crate) parent: TraceParent,
+    /// What came as `tracestate`.
+    pub(crate) state: Option<Box<str>>,
 }
 
 /// The spans that we record.
@@ -56,7 +65,7 @@ impl Trace {
         outside: &Outside,
     ) -> Option<Box<Self>> {
         let said = meta.parent.and_then(|parent| TraceContext::parse(parent, meta.state, None));
-        let header = |name| headers.get(name).and_then(|value: &http::HeaderValue| value.to_str().ok());
+        let header = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
         let sent =
             header(meta::TRACEPARENT).and_then(|parent| TraceContext::parse(parent, header(meta::TRACESTATE), None));
         let context = said.or(sent);
@@ -71,19 +80,31 @@ impl Trace {
         Some(Box::new(Self { parent, link, state, spans }))
     }
 
-    /// What is sent upstream as `traceparent`, in the header and in `_meta`: the span of the call, or what came.
-    pub(crate) fn sent_on(&self) -> Option<TraceParent> {
-        self.spans.map(|spans| spans.client).or(self.parent)
+    /// What is said upstream in place of what came. None where that goes on as it is.
+    pub(crate) fn sent_on(&self) -> Option<SentOn> {
+        self.spans.map(|spans| SentOn { parent: spans.client, state: self.state.clone() })
     }
 
-    /// What is sent with it as `tracestate`.
-    pub(crate) fn state(&self) -> Option<&str> {
+    /// What came with it as `tracestate`.
+    pub(super) fn state(&self) -> Option<&str> {
         self.state.as_deref()
     }
 
     /// Names the trace.
     pub(super) fn id(&self) -> Option<[u8; 16]> {
-        self.sent_on().map(|parent| parent.trace_id)
+        self.spans.map(|spans| spans.client).or(self.parent).map(|parent| parent.trace_id)
+    }
+}
+
+impl SentOn {
+    /// Writes it into headers. A state that came without the trace belongs to another one.
+    pub(crate) fn write(&self, headers: &mut HeaderMap) {
+        let parent = HeaderValue::try_from(self.parent.to_string());
+        headers.insert(meta::TRACEPARENT, parent.expect("it is of hexadecimal digits and dashes"));
+        match self.state.as_deref().and_then(|state| HeaderValue::try_from(state).ok()) {
+            Some(state) => drop(headers.insert(meta::TRACESTATE, state)),
+            None => drop(headers.remove(meta::TRACESTATE)),
+        }
     }
 }
 
@@ -116,8 +137,6 @@ fn never_zero<const N: usize>(random: &[u8]) -> [u8; N] {
 
 #[cfg(test)]
 mod tests {
-    use http::HeaderValue;
-
     use super::*;
 
     const META: &str = "00-0af7651916cd43dd8448eb211c80319c-00f067aa0ba902b7-01";
@@ -158,18 +177,36 @@ mod tests {
     fn what_is_sent_on_is_a_span_of_ours_in_the_same_trace() {
         let trace = begin(&HeaderMap::new(), Some(META), Recording::On).unwrap();
         let (spans, sent) = (trace.spans.unwrap(), trace.sent_on().unwrap());
-        assert_eq!(sent, spans.client);
+        assert_eq!((sent.parent, sent.state.as_deref()), (spans.client, Some("from=meta")));
         assert_eq!(trace.id(), Some(TraceParent::parse(META).unwrap().trace_id));
         let ids = [trace.parent.unwrap().parent_id, spans.server.parent_id, spans.client.parent_id];
         assert!(ids[0] != ids[1] && ids[1] != ids[2] && ids[0] != ids[2]);
-        assert!(sent.is_sampled());
+        assert!(sent.parent.is_sampled());
+    }
+
+    #[test]
+    fn what_is_sent_on_takes_the_place_of_what_came() {
+        let mut sent = headers(HEADER);
+        let trace = begin(&sent, Some(META), Recording::On).unwrap();
+        trace.sent_on().unwrap().write(&mut sent);
+        assert_eq!(sent[meta::TRACEPARENT], trace.sent_on().unwrap().parent.to_string());
+        assert_eq!(sent[meta::TRACESTATE], "from=meta");
+        // Whose state it would be, nobody could tell.
+        let trace = Trace::begin(
+            &headers(HEADER),
+            MetaTrace { parent: Some(META), state: None },
+            Recording::On,
+            &Outside::real(),
+        );
+        trace.unwrap().sent_on().unwrap().write(&mut sent);
+        assert!(!sent.contains_key(meta::TRACESTATE));
     }
 
     #[test]
     fn a_request_without_a_trace_begins_one_only_where_spans_are_recorded() {
         let trace = begin(&HeaderMap::new(), None, Recording::On).unwrap();
         assert_eq!((trace.parent, trace.state()), (None, None));
-        assert!(TraceParent::parse(&trace.sent_on().unwrap().to_string()).is_some());
+        assert!(TraceParent::parse(&trace.sent_on().unwrap().parent.to_string()).is_some());
         assert_eq!(begin(&HeaderMap::new(), None, Recording::Off), None);
     }
 
@@ -178,7 +215,8 @@ mod tests {
         let unsampled = META.replace("-01", "-00");
         for (parent, recording) in [(META, Recording::Off), (&unsampled, Recording::On), (&unsampled, Recording::Off)] {
             let trace = begin(&HeaderMap::new(), Some(parent), recording).unwrap();
-            assert_eq!((trace.spans, trace.sent_on()), (None, TraceParent::parse(parent)));
+            assert_eq!((trace.spans, trace.sent_on()), (None, None));
+            assert_eq!(trace.id(), TraceParent::parse(parent).map(|parent| parent.trace_id));
         }
     }
 }

@@ -1,8 +1,11 @@
 //! Reading a message: within its bounds, then by the one function that admits.
 
-use std::cell::OnceCell;
+use std::sync::Arc;
 
 use anypod_proto::admit::{Admitted, Carrier, admit};
+use anypod_proto::capabilities::ClientCapabilities;
+use anypod_proto::method::Method;
+use anypod_proto::param_header::ParamHeaders;
 use anypod_proto::reject::Rejection;
 use anypod_proto::request::Request as Message;
 use anypod_server::Accepts;
@@ -14,11 +17,14 @@ use http_body_util::BodyExt as _;
 
 use super::Refused;
 use super::pinned::pins;
+use super::streamed::named;
+use crate::authenticate::Credentials;
 use crate::body::Ticket;
 use crate::config::Mode;
 use crate::failure::Failure;
 use crate::listen::Inbound;
 use crate::plan::Plan;
+use crate::reach::Sender;
 use crate::route::Route;
 
 /// A message that was read.
@@ -35,6 +41,7 @@ pub(super) async fn read(
     plan: &Plan,
     head: &Parts,
     body: Inbound,
+    credentials: &Credentials,
     ticket: &mut Ticket,
 ) -> Result<Read, Refused> {
     check_media_type(&head.headers)?;
@@ -45,11 +52,9 @@ pub(super) async fn read(
     let text = if pins(plan).is_some() { Bytes::copy_from_slice(&bytes) } else { Bytes::new() };
     let admitted = match plan.mode {
         Mode::Parse => {
-            let known = OnceCell::new();
-            admit(Carrier::Http(&head.headers), bytes, |name| {
-                let schema = plan.param_headers(name)?;
-                Some(&**known.get_or_init(|| schema))
-            })
+            let mirrored = mirrored(plan, &head.headers, credentials).await;
+            let of = |name: &str| mirrored.as_ref().filter(|(tool, _)| tool == name).map(|(_, wanted)| &**wanted);
+            admit(Carrier::Http(&head.headers), bytes, of)
         }
         Mode::Verify | Mode::Trust => admit(Carrier::Http(&head.headers), bytes, |_| None),
     };
@@ -58,6 +63,15 @@ pub(super) async fn read(
         Ok(other) => Ok(Read::Other(other, text)),
         Err(refused) => Err(Refused { id: refused.id, failure: refused.rejection.into() }),
     }
+}
+
+/// The tool that the headers name, and what it wants mirrored into further ones. None where its upstream does not say: what is
+/// not known is not checked.
+async fn mirrored(plan: &Plan, headers: &HeaderMap, credentials: &Credentials) -> Option<(String, Arc<ParamHeaders>)> {
+    let (_, tool) = named(headers).filter(|(method, _)| *method == Method::ToolsCall)?;
+    let sender = Sender { credentials: credentials.clone(), ..Sender::gateway(ClientCapabilities::default()) };
+    let wanted = plan.catalogue.wanted(plan, &tool, &sender).await.ok()??;
+    Some((tool, wanted))
 }
 
 /// A whole body, within its bounds.

@@ -1,4 +1,5 @@
-//! Long modern requests: sent on as they come, by what their headers say, while the body is held against these.
+//! Long modern requests: sent on as they come, by what their headers say, while the body is held against these; unless the
+//! route leaves that to the upstream.
 
 use std::sync::Arc;
 
@@ -19,6 +20,7 @@ use crate::authenticate::Credentials;
 use crate::body::{Body, Ticket};
 use crate::config::Mode;
 use crate::listen::{Inbound, Peer};
+use crate::observe::SentOn;
 use crate::owner::Owner;
 use crate::plan::Plan;
 use crate::policy::Attempt;
@@ -27,15 +29,18 @@ use crate::rounds::Of;
 use crate::route::Route;
 use crate::upstream::Outgoing;
 
-/// What is replaced in a request: the state of a round, and the name where several upstreams are federated.
-const PATHS: [&str; 2] = ["params.requestState", "params.name"];
+/// What is replaced in a request: the state of a round, and the name where several upstreams are federated; then what it says
+/// of its trace, where spans are recorded.
+const PATHS: [&str; 4] = ["params.requestState", "params.name", "params._meta.traceparent", "params._meta.tracestate"];
+const WITHOUT_TRACE: usize = 2;
 
 /// A request that can be sent on before it is read.
 pub(super) struct Long {
     owner: Owner,
     method: Method,
     name: String,
-    verifier: Verifier,
+    /// None where the upstream is left to hold the body against its headers.
+    verifier: Option<Verifier>,
 }
 
 /// Whether a request is long, and can be relayed by its headers alone.
@@ -49,10 +54,22 @@ pub(super) fn long(plan: &Plan, head: &Parts, credentials: &Credentials) -> Opti
     {
         return None;
     }
-    let method = Method::parse(single(&head.headers, &METHOD)?)?;
-    let name = match method {
+    let (method, name) = named(&head.headers)?;
+    let owner = lane(plan, Some(method), Some(&name), credentials.kept_apart_by())?;
+    let verifier = match plan.mode {
+        Mode::Trust => None,
+        Mode::Verify | Mode::Parse => Some(Verifier::new(&head.headers).ok()?),
+    };
+    Some(Long { owner, method, name, verifier })
+}
+
+/// The tool or prompt that the headers of a request name, and by which method.
+pub(super) fn named(headers: &HeaderMap) -> Option<(Method, String)> {
+    let method = Method::parse(single(headers, &METHOD)?)?;
+    match method {
         Method::ToolsCall | Method::PromptsGet => {
-            decode_value(single(&head.headers, &NAME)?.as_bytes()).ok()?.into_owned()
+            let name = decode_value(single(headers, &NAME)?.as_bytes()).ok()?.into_owned();
+            Some((method, name))
         }
         Method::Complete
         | Method::Discover
@@ -61,11 +78,8 @@ pub(super) fn long(plan: &Plan, head: &Parts, credentials: &Credentials) -> Opti
         | Method::ResourcesList
         | Method::ResourceTemplatesList
         | Method::ResourcesRead
-        | Method::SubscriptionsListen => return None,
-    };
-    let owner = lane(plan, Some(method), Some(&name), credentials.kept_apart_by())?;
-    let verifier = Verifier::new(&head.headers).ok()?;
-    Some(Long { owner, method, name, verifier })
+        | Method::SubscriptionsListen => None,
+    }
 }
 
 fn single<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
@@ -92,8 +106,10 @@ pub(super) async fn streamed(
     let (principal, method_name) = (credentials.principal.as_deref(), method.as_str());
     plan.policy.check(&Attempt { principal, method: Some(method), method_name, name: Some(&name), message: None })?;
     plan.rates.take(principal, method_name, Some(&name), Instant::now())?;
-    let rules = Rules::new(PATHS).map_err(|_| Rejection::Internal)?;
-    let replace = replace(route, &owner, &credentials, method, &name);
+    let trace = ticket.sent_on();
+    let paths = if trace.is_some() { &PATHS[..] } else { &PATHS[..WITHOUT_TRACE] };
+    let rules = Rules::new(paths.iter().copied()).map_err(|_| Rejection::Internal)?;
+    let replace = replace(route, &owner, &credentials, method, &name, trace);
     let (limit, deadline) = (plan.limits.body_bytes, plan.limits.body_deadline.get());
     let (upload, verdict) = Upload::new(body, verifier, &rules, replace, limit, deadline);
     let asks = Outward { route, plan, peer, method: Some(method), method_name, name: Some(&name) };
@@ -113,8 +129,15 @@ pub(super) async fn streamed(
     }
 }
 
-/// What the state and the name of a request are for the upstream.
-fn replace(route: &Route, owner: &Owner, credentials: &Credentials, method: Method, name: &str) -> Replace {
+/// What the state and the name of a request, and its trace, are for the upstream.
+fn replace(
+    route: &Route,
+    owner: &Owner,
+    credentials: &Credentials,
+    method: Method,
+    name: &str,
+    trace: Option<SentOn>,
+) -> Replace {
     let (sealer, principal, name) = (route.desk.sealer.clone(), credentials.principal.clone(), name.to_owned());
     let (own, upstream) = (owner.own_name().map(str::to_owned), Arc::clone(owner.reach.name()));
     Box::new(move |rule, string| match rule {
@@ -127,6 +150,9 @@ fn replace(route: &Route, owner: &Owner, credentials: &Credentials, method: Meth
                 None => Err(Rejection::UnknownState),
             }
         }
-        _ => Ok(own.clone()),
+        1 => Ok(own.clone()),
+        2 => Ok(trace.as_ref().map(|trace| trace.parent.to_string())),
+        // A state that came without the trace belongs to another one. An empty one says nothing.
+        _ => Ok(trace.as_ref().map(|trace| trace.state.as_deref().unwrap_or_default().to_owned())),
     })
 }

@@ -3,19 +3,20 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use anypod_proto::admit::{Admitted, LegacyKind};
+use anypod_proto::admit::{Admitted, LegacyKind, LegacyMessage};
 use anypod_proto::meta;
 use anypod_proto::method::Method;
 use anypod_proto::request::Request as Message;
 use anypod_proto::version::Era;
-use http::{HeaderMap, HeaderName, HeaderValue, Response};
+use http::{HeaderMap, HeaderName, Response, StatusCode};
 use serde::Deserialize;
 use tokio::time::Instant;
 
+use crate::authenticate::Credentials;
 use crate::body::{Body, Ticket};
-use crate::desk::subject;
+use crate::desk::{Notes, subject};
 use crate::failure::Failure;
-use crate::observe::{Called, Leg, MetaTrace, Observer, Outcome, Seen};
+use crate::observe::{Called, Leg, MetaTrace, Observer, Outcome, Seen, SentOn, Trace};
 use crate::reach::Reach;
 use crate::route::Route;
 
@@ -68,6 +69,17 @@ impl Ticket {
         }
     }
 
+    /// Whose it is, as far as that was checked here.
+    pub(super) fn asked_by(&mut self, credentials: &Credentials) {
+        self.note(|seen| seen.principal.clone_from(&credentials.principal));
+    }
+
+    /// It is in a session that does not say whose it is.
+    pub(super) fn in_unnamed_session(&mut self) {
+        let client = self.observer.client("", "");
+        self.note(|seen| seen.client = Some(client));
+    }
+
     /// The body was read.
     pub(super) fn read(&mut self, bytes: usize) {
         self.note(|seen| seen.bytes_in = bytes as u64);
@@ -112,7 +124,7 @@ impl Ticket {
     }
 
     /// It is something else.
-    pub(super) fn other(&mut self, message: &Admitted) {
+    pub(super) fn other(&mut self, message: &Admitted, headers: &HeaderMap) {
         let (called, era) = match message {
             Admitted::Request(request) => (Called::parse(&request.method_name()), Era::Modern),
             Admitted::Notice(notice) => (Called::parse(&notice.method_name()), Era::Modern),
@@ -131,7 +143,28 @@ impl Ticket {
             Admitted::LegacyBatch(_) => true,
             Admitted::Request(_) | Admitted::Notice(_) => false,
         };
-        self.note(|seen| (seen.called, seen.era, seen.affinity) = (called, Some(era), in_session));
+        let name = match message {
+            Admitted::Request(request) | Admitted::Legacy(LegacyMessage { kind: LegacyKind::Request(request), .. }) => {
+                subject(request).map(|name| name.as_ref().into())
+            }
+            Admitted::Notice(_) | Admitted::Legacy(_) | Admitted::LegacyBatch(_) => None,
+        };
+        let trace = self.trace(message, headers);
+        self.note(|seen| {
+            (seen.called, seen.era, seen.affinity) = (called, Some(era), in_session);
+            (seen.name, seen.trace) = (name, trace);
+        });
+    }
+
+    /// The trace of a message; of several at once, that of the headers.
+    fn trace(&self, message: &Admitted, headers: &HeaderMap) -> Option<Box<Trace>> {
+        let fields = match message {
+            Admitted::Request(request) => request.trace_fields(),
+            Admitted::Legacy(LegacyMessage { kind: LegacyKind::Request(request), .. }) => request.trace_fields(),
+            Admitted::Notice(_) | Admitted::Legacy(_) | Admitted::LegacyBatch(_) => [None, None, None],
+        };
+        let [parent, state, _] = &fields;
+        self.observer.trace(headers, MetaTrace { parent: parent.as_deref(), state: state.as_deref() })
     }
 
     /// It opens or ends the stream of a legacy session.
@@ -179,6 +212,11 @@ impl Ticket {
         self.note(|seen| seen.outcome = outcome);
     }
 
+    /// The pod's answer is an error.
+    pub(crate) fn came_to_error(&mut self, code: i32) {
+        self.note(|seen| (seen.outcome, seen.code) = (Outcome::Error, Some(code)));
+    }
+
     /// The gateway has no result to give.
     pub(super) fn refused(&mut self, failure: &Failure) {
         let (outcome, code) = (failure.outcome(), failure.code());
@@ -188,34 +226,48 @@ impl Ticket {
         self.note(|seen| (seen.outcome, seen.code) = (outcome, Some(code)));
     }
 
-    /// What goes along to an upstream: the trace.
-    pub(super) fn headers_to_send_on(&self) -> HeaderMap {
-        let mut headers = HeaderMap::new();
-        self.sends_on(&mut headers);
-        headers
+    /// What upstreams are told of the trace in place of what came; none where that goes on as it is.
+    pub(super) fn sent_on(&self) -> Option<SentOn> {
+        self.seen.as_ref()?.trace.as_ref()?.sent_on()
     }
 
     /// Writes the trace into the headers of what is sent to an upstream.
     pub(super) fn sends_on(&self, headers: &mut HeaderMap) {
-        let Some(trace) = self.seen.as_ref().and_then(|seen| seen.trace.as_ref()) else { return };
-        let Some(parent) = trace.sent_on() else { return };
-        if let Ok(value) = HeaderValue::try_from(parent.to_string()) {
-            headers.insert(TRACEPARENT, value);
+        if let Some(sent_on) = self.sent_on() {
+            sent_on.write(headers);
         }
-        if let Some(value) = trace.state().and_then(|state| HeaderValue::try_from(state).ok()) {
-            headers.insert(TRACESTATE, value);
+    }
+
+    /// What goes along to upstreams of these headers: the trace.
+    pub(super) fn headers_to_send_on(&self, came: &HeaderMap) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for name in [TRACEPARENT, TRACESTATE] {
+            headers.extend(came.get(&name).map(|value| (name, value.clone())));
         }
+        self.sends_on(&mut headers);
+        headers
     }
 
     /// Gives an answer to the client, and stays with it until it is through.
     pub(super) fn give(mut self, response: Response<Body>) -> Response<Body> {
         let status = response.status();
+        let asked = self.notes.as_ref().is_none_or(Notes::has_asked);
         self.note(|seen| {
             seen.status = status.as_u16();
             if seen.outcome == Outcome::Ok && (status.is_client_error() || status.is_server_error()) {
-                seen.outcome = Outcome::Error;
+                // Where nobody behind was asked, the server of the route has refused it.
+                seen.outcome = if asked { Outcome::Error } else { Outcome::Refused(reason_of(status)) };
             }
         });
         response.map(|body| body.with(self))
+    }
+}
+
+/// Why the server of a route refuses something, as far as its answer says.
+fn reason_of(status: StatusCode) -> &'static str {
+    match status {
+        StatusCode::NOT_FOUND => "unknown",
+        StatusCode::SERVICE_UNAVAILABLE => "busy",
+        _ => "malformed",
     }
 }

@@ -3,41 +3,55 @@
 use std::path::Path;
 
 use anypod_client::{Client, ClientBuilder, Endpoint, HttpVersion, Limits, Proxy, Tls, stdio};
-use http::HeaderMap;
 use http::header::HOST;
+use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::config;
 use crate::start_error::StartError;
 use crate::upstream::Target;
 
-/// The client's settings for an upstream behind URLs.
+/// The client's settings for an upstream behind URLs. Compared, they tell whether it has to be called anew.
+#[derive(PartialEq)]
 pub(super) struct Settings {
     limits: Limits,
     version: HttpVersion,
-    tls: Tls,
     headers: HeaderMap,
+    /// Whom to trust besides the platform's authorities, as PEM.
+    authorities: Option<Vec<u8>>,
+    /// As whom to appear: chain and key, as PEM.
+    identity: Option<Vec<u8>>,
 }
 
 impl Settings {
     /// # Errors
-    /// If a certificate cannot be read.
-    pub(super) fn new(config: &config::Upstream, limits: Limits, headers: HeaderMap) -> Result<Self, StartError> {
+    /// If a header cannot be sent, or a certificate not be read.
+    pub(super) fn new(config: &config::Upstream, limits: Limits) -> Result<Self, StartError> {
         let version = if config.http2 { HttpVersion::Http2 } else { HttpVersion::Negotiated };
-        let mut tls = Tls::default();
         let read = |file: &Path| {
             std::fs::read(file)
                 .map_err(|error| StartError::upstream(&config.name, format!("{}: {error}", file.display())))
         };
-        if let Some(file) = &config.authorities {
-            tls = tls.trust(&read(file)?);
+        let identity = match &config.identity {
+            Some(identity) => Some([read(&identity.certificate)?, b"\n".to_vec(), read(&identity.key)?].concat()),
+            None => None,
+        };
+        let authorities = config.authorities.as_deref().map(read).transpose()?;
+        Ok(Self { limits, version, headers: headers(config)?, authorities, identity })
+    }
+
+    pub(super) const fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    fn tls(&self) -> Tls {
+        let mut tls = Tls::default();
+        if let Some(authorities) = &self.authorities {
+            tls = tls.trust(authorities);
         }
-        if let Some(identity) = &config.identity {
-            let mut pem = read(&identity.certificate)?;
-            pem.push(b'\n');
-            pem.extend(read(&identity.key)?);
-            tls = tls.identity(pem);
+        if let Some(identity) = &self.identity {
+            tls = tls.identity(identity.clone());
         }
-        Ok(Self { limits, version, tls, headers })
+        tls
     }
 
     /// A client of one pod, called as the pod wants it. What stands between an upstream and the gateway is the operator's choice, so
@@ -49,13 +63,24 @@ impl Settings {
             .limits(self.limits.clone())
             .proxy(Proxy::None)
             .http_version(self.version)
-            .tls(self.tls.clone())
+            .tls(self.tls())
             .headers(headers);
         match pod.address() {
             Some(address) => builder.address(address),
             None => builder,
         }
     }
+}
+
+/// The headers that every request carries.
+fn headers(config: &config::Upstream) -> Result<HeaderMap, StartError> {
+    let mut headers = HeaderMap::new();
+    for (name, value) in &config.headers {
+        let invalid = |what| StartError::upstream(&config.name, format!("header {name:?} has no valid {what}"));
+        let value = HeaderValue::try_from(value.as_str()).map_err(|_| invalid("value"))?;
+        headers.append(HeaderName::try_from(name.as_str()).map_err(|_| invalid("name"))?, value);
+    }
+    Ok(headers)
 }
 
 /// The child process of an upstream, which is started by the first call.

@@ -12,10 +12,11 @@ use http_body::{Body as _, Frame, SizeHint};
 use http_body_util::BodyExt as _;
 
 use super::events::Events;
-use super::state::{Beginning, beginning, came_to};
+use super::state::{Beginning, beginning, came_to, error_code};
 use super::{Pace, Rewriter};
 use crate::body::{Body, Broke, Ticket};
 use crate::failure::Failure;
+use crate::observe::Outcome;
 use crate::upstream::headers::prepare_answer;
 use crate::upstream::{Answer, Picked, Upstream};
 
@@ -130,6 +131,9 @@ fn edited(headers: &mut HeaderMap, text: Bytes, rewriter: &Rewriter, ticket: &mu
     if let Some(outcome) = came_to(&text) {
         ticket.came_to(outcome);
     }
+    if let Some(code) = error_code(&text) {
+        ticket.came_to_error(code);
+    }
     let text = match rewriter.message(&text)? {
         Some(edited) => {
             headers.remove(CONTENT_LENGTH);
@@ -164,6 +168,14 @@ impl Relayed {
                 Poll::Ready(frame.map(|frame| frame.map_err(Broke::upstream)))
             }
             Kind::Events(events) => events.poll_frame(cx),
+        }
+    }
+
+    /// What the answer says, where it is a stream of events that are read.
+    pub(crate) const fn came_to(&self) -> Option<(Outcome, Option<i32>)> {
+        match &self.kind {
+            Kind::Plain(..) => None,
+            Kind::Events(events) => events.came_to(),
         }
     }
 

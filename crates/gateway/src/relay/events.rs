@@ -10,8 +10,10 @@ use bytes::{Buf as _, Bytes, BytesMut};
 use http_body::{Body as _, Frame};
 use tokio::time::{Instant, Sleep, sleep};
 
+use super::state::{came_to, error_code};
 use super::{Pace, Rewriter};
 use crate::body::Broke;
+use crate::observe::Outcome;
 use crate::upstream::Answer;
 
 const COMMENT: &[u8] = b":\n\n";
@@ -29,11 +31,27 @@ pub(crate) struct Events {
     /// Made when the stream is first waited for.
     silence: Option<Pin<Box<Sleep>>>,
     over: bool,
+    came_to: Option<(Outcome, Option<i32>)>,
 }
 
 impl Events {
     pub(super) fn new(body: Answer, rewriter: Option<Arc<Rewriter>>, pace: Pace, longest: usize) -> Self {
-        Self { body, rewriter, begun: BytesMut::new(), searched: 0, longest, pace, silence: None, over: false }
+        Self {
+            body,
+            rewriter,
+            begun: BytesMut::new(),
+            searched: 0,
+            longest,
+            pace,
+            silence: None,
+            over: false,
+            came_to: None,
+        }
+    }
+
+    /// What the events say that have passed by, besides a plain result.
+    pub(super) const fn came_to(&self) -> Option<(Outcome, Option<i32>)> {
+        self.came_to
     }
 
     pub(super) fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broke>>> {
@@ -88,7 +106,11 @@ impl Events {
     }
 
     /// Whole events, with their states sealed.
-    fn sealed(&self, events: Bytes) -> Result<Bytes, Broke> {
+    fn sealed(&mut self, events: Bytes) -> Result<Bytes, Broke> {
+        if self.rewriter.is_some() {
+            let error = error_code(&events).map(|code| (Outcome::Error, Some(code)));
+            self.came_to = came_to(&events).map(|outcome| (outcome, None)).or(error).or(self.came_to);
+        }
         let Some(rewriter) = self.rewriter.as_ref().filter(|rewriter| rewriter.concerns(&events)) else {
             return Ok(events);
         };

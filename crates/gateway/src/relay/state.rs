@@ -96,6 +96,18 @@ pub(crate) fn came_to(text: &[u8]) -> Option<Outcome> {
     FAILED.find(text).is_some().then_some(Outcome::ToolError)
 }
 
+/// The code of a whole message that is an error, told by its words as well.
+pub(crate) fn error_code(text: &[u8]) -> Option<i32> {
+    let after = |text: &'_ [u8], word: &str| memchr::memmem::find(text, word.as_bytes()).map(|at| at + word.len());
+    if after(text, r#""result""#).is_some() {
+        return None;
+    }
+    let error = text.get(after(text, r#""error""#)?..)?;
+    let code = std::str::from_utf8(error.get(after(error, r#""code":"#)?..)?).ok()?.trim_ascii_start();
+    let end = code.find(|char: char| char != '-' && !char.is_ascii_digit()).unwrap_or(code.len());
+    code.get(..end)?.parse().ok()
+}
+
 /// Whether the text may have a state in it.
 pub(crate) fn mentions_state(text: &[u8]) -> bool {
     MENTIONED.find(text).is_some()
@@ -191,6 +203,21 @@ mod tests {
 
     use super::*;
 
+    #[test]
+    fn an_error_is_told_by_its_code() {
+        for (text, code) in [
+            (r#"{"jsonrpc":"2.0","id":1,"error":{"code":-32602,"message":"no"}}"#, Some(-32602)),
+            ("event: message\ndata: {\"id\":1,\"error\":{\"message\":\"no\",\"code\": 7 }}\n\n", Some(7)),
+            (r#"{"id":1,"result":{"structuredContent":{"error":{"code":1}}}}"#, None),
+            (r#"{"id":1,"error":{"message":"no"}}"#, None),
+            (r#"{"id":1,"error":{"code":"x"}}"#, None),
+            (r#"{"id":1,"error":{"code":99999999999}}"#, None),
+            ("", None),
+        ] {
+            assert_eq!(error_code(text.as_bytes()), code, "{text}");
+        }
+    }
+
     /// An upstream that is never called.
     fn reach() -> Arc<crate::reach::Reach> {
         let mut config = crate::config::Upstream::new("db");
@@ -198,7 +225,7 @@ mod tests {
         config.health.every = crate::config::Time::from_secs(0);
         let observer = crate::observe::Observer::new(&crate::config::Observe::default(), Outside::real()).unwrap();
         let upstream = crate::upstream::Upstream::start(&config, &Outside::real()).unwrap();
-        crate::reach::Reach::new(&config, &crate::config::Limits::default(), upstream, &observer).unwrap()
+        crate::reach::Reach::new(&config, &crate::config::Limits::default(), upstream, &observer, None).unwrap()
     }
 
     fn rewriter() -> Rewriter {

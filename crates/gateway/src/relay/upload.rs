@@ -47,6 +47,7 @@ impl Verdict {
 /// The body.
 pub(crate) struct Upload {
     body: Inbound,
+    /// None where the upstream holds the body against its headers.
     verifier: Option<Verifier>,
     editor: Option<Editor>,
     replace: Replace,
@@ -58,10 +59,10 @@ pub(crate) struct Upload {
 }
 
 impl Upload {
-    /// A body of at most `limit` bytes that has to arrive within `deadline`.
+    /// A body of at most `limit` bytes that has to arrive within `deadline`. Without a verifier, its headers are believed.
     pub(crate) fn new(
         body: Inbound,
-        verifier: Verifier,
+        verifier: Option<Verifier>,
         rules: &Rules,
         replace: Replace,
         limit: usize,
@@ -70,7 +71,7 @@ impl Upload {
         let verdict = Verdict::default();
         let upload = Self {
             body,
-            verifier: Some(verifier),
+            verifier,
             editor: Some(Editor::new(rules, LONGEST)),
             replace,
             withheld: Vec::new(),
@@ -85,16 +86,19 @@ impl Upload {
     /// What goes on, now that a piece has come.
     fn piece(&mut self, piece: &Bytes) -> Result<Bytes, Refused> {
         self.left = self.left.checked_sub(piece.len()).ok_or(Refused::anonymous(Rejection::TooLarge(self.limit)))?;
-        let Some(verifier) = &mut self.verifier else { return Ok(Bytes::new()) };
-        let passed = verifier.push(piece)?.min(piece.len());
+        let passed = match &mut self.verifier {
+            Some(verifier) => verifier.push(piece)?.min(piece.len()),
+            None => piece.len(),
+        };
         self.withheld.extend_from_slice(&piece[passed..]);
         self.edited(&piece[..passed])
     }
 
     /// What was withheld, now that the body is complete.
     fn end(&mut self) -> Result<Bytes, Refused> {
-        let Some(verifier) = self.verifier.take() else { return Ok(Bytes::new()) };
-        verifier.finish()?;
+        if let Some(verifier) = self.verifier.take() {
+            verifier.finish()?;
+        }
         let withheld = std::mem::take(&mut self.withheld);
         let last = self.edited(&withheld)?;
         self.editor.take().map_or(Ok(()), Editor::finish).map_err(not_editable)?;

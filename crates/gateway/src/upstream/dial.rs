@@ -40,6 +40,11 @@ impl Dialer {
         *self.tls.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(config));
     }
 
+    /// Whether there is what TLS takes.
+    pub(super) fn is_secured(&self) -> bool {
+        self.tls.read().unwrap_or_else(PoisonError::into_inner).is_some()
+    }
+
     /// What will be spoken with `target`, if that is known before there is a connection.
     pub(super) fn expected(&self, target: &Target) -> Option<Protocol> {
         target.secured().is_none().then_some(self.plain)

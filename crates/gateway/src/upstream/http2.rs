@@ -1,6 +1,5 @@
 //! HTTP/2 connections to one pod: each carries many requests at once.
 
-use std::error::Error as _;
 use std::future::poll_fn;
 use std::io;
 use std::pin::pin;
@@ -9,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Poll, ready};
 use std::time::Duration;
 
-use h2::Reason;
+use anypod_client::is_refused;
 use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::client::conn::http2::{Builder, SendRequest};
@@ -116,17 +115,6 @@ impl Lease {
             None => Err(Lost::TooSlow),
         }
     }
-}
-
-/// Whether the pod said that it did nothing with the request. Spec: RFC 9113, sections 6.8 and 8.7.
-fn is_refused(error: &hyper::Error) -> bool {
-    let h2 = error.source().and_then(|source| source.downcast_ref::<h2::Error>());
-    h2.is_some_and(|error| {
-        let refused = error.is_reset() && error.reason() == Some(Reason::REFUSED_STREAM);
-        // A pod that goes away finishes what it has begun: this much reaches only streams that it will not look at.
-        let gone = error.is_go_away() && error.reason() == Some(Reason::NO_ERROR);
-        error.is_remote() && (refused || gone)
-    })
 }
 
 /// The connections that are open.

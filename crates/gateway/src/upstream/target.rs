@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use anypod_proto::uri::without_credentials;
 use http::uri::{PathAndQuery, Scheme};
 use http::{HeaderValue, Uri};
 use rustls::pki_types::ServerName;
@@ -193,16 +194,6 @@ fn id(uri: &Uri, place: &Place, path: &PathAndQuery) -> Arc<str> {
         Place::Socket(socket) => format!("unix:{}:{path}", socket.display()),
     }
     .into()
-}
-
-/// What a pod's URL may be shown as.
-fn without_credentials(text: &str) -> String {
-    let (scheme, rest) = text.split_once("://").unwrap_or(("", text));
-    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
-    match rest[..end].rfind('@') {
-        Some(at) => format!("{scheme}://…{}", &rest[at..]),
-        None => text.to_owned(),
-    }
 }
 
 #[cfg(test)]

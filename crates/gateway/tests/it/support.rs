@@ -1,11 +1,18 @@
 //! What the tests stand on: pods to be called, replicas to be asked, and clients that ask another replica each time.
 
+mod admin;
 mod alternate;
+pub(crate) mod collector;
 mod door;
 mod fleet;
+#[path = "../../src/observe/tests/parser.rs"]
+pub(crate) mod parser;
 mod pod;
+mod scratch;
 mod server;
+pub(crate) mod tls;
 mod wire;
+mod wired;
 
 use std::future::Future;
 use std::time::Duration;
@@ -17,10 +24,12 @@ use anypod_server::proto::seal::Ring;
 use serde_json::json;
 
 pub(crate) use self::alternate::Alternate;
-pub(crate) use self::fleet::{Fleet, config, legacy, modern, token, upstream, upstream_at};
+pub(crate) use self::fleet::{Fleet, Replica, config, legacy, modern, token, upstream, upstream_at};
 pub(crate) use self::pod::Pod;
+pub(crate) use self::scratch::Scratch;
 pub(crate) use self::server::{Seen, fixture, served};
 pub(crate) use self::wire::{Answered, Sent, meta};
+pub(crate) use self::wired::Wired;
 
 /// After this, what a test waits for does not come any more. Generous, as machines that run tests are busy.
 const PATIENCE: Duration = Duration::from_secs(60);

@@ -41,7 +41,7 @@ impl Caller {
     }
 
     async fn requests(self, requests: Vec<Request>, permit: Permit) -> Response<Body> {
-        let (limits, accepts) = (self.server.inner.limits.clone(), self.accepts);
+        let (limits, accepts) = (self.server.inner.limits(), self.accepts);
         let span = tracing::info_span!("mcp.server.batch", requests = requests.len());
         let outbox = Arc::new(Outbox::new(limits.outbox_messages));
         // A client that disconnects has not cancelled, so the place is free when the last call has ended.

@@ -142,7 +142,7 @@ impl LegacyCall {
 
     async fn rounds(&mut self, mut run: Run, asker: &impl Asker) -> Result<Completed, Failure> {
         let server = self.server.clone();
-        let limits = &server.inner.limits;
+        let limits = server.inner.limits();
         let mut time_left = limits.request_deadline;
         for _ in 0..limits.legacy_rounds {
             let (questions, state) = match self.run(&mut run, &mut time_left).await? {

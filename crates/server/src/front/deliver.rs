@@ -152,7 +152,7 @@ impl Asker for Caller {
         let answer =
             inner.front.questions.open(self.session.number, number).ok_or(CannotAsk("too many questions are open"))?;
         let question = QuestionId { pod: inner.front.pod, number, holder: inner.front.holder().cloned() };
-        let ttl = inner.limits.answer_deadline.as_secs().max(1);
+        let ttl = inner.limits().answer_deadline.as_secs().max(1);
         let id = inner
             .tokens
             .seal(&inner.outside, self.question(&[&session]), ttl, &question.encode())

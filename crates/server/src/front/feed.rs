@@ -48,7 +48,7 @@ impl Feed {
     /// announce the changes of their lists to every client.
     pub(crate) fn new(server: &Server, session: u64, caller: Caller, capabilities: &ServerCapabilities) -> Self {
         let lists = lists(capabilities);
-        let limits = &server.inner.limits;
+        let limits = server.inner.limits();
         let mailbox = Mailbox::for_session(interest(&lists), session, limits.session_resources);
         let receiver = Arc::downgrade(&mailbox);
         server.inner.bus.attach(receiver);

@@ -53,7 +53,7 @@ pub(crate) async fn open(
         Some(backend) => {
             let client = session.client(None);
             let caller = Caller::in_session(&client, principal, extensions);
-            let found = backend::discover(backend, caller, server.inner.limits.backend_deadline).await?;
+            let found = backend::discover(backend, caller, server.inner.limits().backend_deadline).await?;
             let info = found.meta.and_then(|meta| meta.server_info);
             (
                 info.map_or_else(|| (*server.inner.info).clone(), Arc::unwrap_or_clone),

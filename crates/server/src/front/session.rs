@@ -133,7 +133,7 @@ impl Session {
     /// The session id: valid on every pod that has the ring, for POST, GET and DELETE.
     pub(crate) fn seal(&self, server: &Server, principal: Option<&PrincipalId>) -> Result<String, PayloadTooLong> {
         let (tokens, outside) = (&server.inner.tokens, &server.inner.outside);
-        let ttl = server.inner.limits.session_ttl_secs;
+        let ttl = server.inner.limits().session_ttl_secs;
         let payload = self.encode();
         let mut id = tokens.seal(outside, binding(principal), ttl, &payload)?;
         for _ in 1..ATTEMPTS {

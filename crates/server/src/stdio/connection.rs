@@ -90,7 +90,7 @@ impl Connection {
         };
         let ended = Instant::now();
         self.ending.send_replace(true);
-        let drain = self.server.inner.limits.drain;
+        let drain = self.server.inner.limits().drain;
         let finish = async {
             while !(self.tasks.is_empty() && self.reply.is_none()) {
                 if let Err(error) = self.turn(&mut input).await {
@@ -139,7 +139,7 @@ impl Connection {
     async fn take(&mut self, line: Line) -> Option<Vec<u8>> {
         let text = match line {
             Line::Text(text) => text,
-            Line::TooLong => return Some(Rejection::TooLarge(self.server.inner.limits.line_bytes).to_response(None)),
+            Line::TooLong => return Some(Rejection::TooLarge(self.server.inner.limits().line_bytes).to_response(None)),
         };
         match admit(Carrier::Stream, text, |_| None) {
             Ok(Admitted::Request(request)) => self.modern(request),
@@ -173,7 +173,7 @@ impl Connection {
             return Ok(None);
         }
         let permit = self.server.inner.load.enter(What::Request)?;
-        let outbox = Arc::new(Outbox::new(self.server.inner.limits.outbox_messages));
+        let outbox = Arc::new(Outbox::new(self.server.inner.limits().outbox_messages));
         let call = Call {
             request: Arc::clone(request),
             client: Client::Modern,

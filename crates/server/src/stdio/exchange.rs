@@ -101,7 +101,7 @@ impl Drop for Closing {
 
 /// The response to a modern call.
 pub(super) async fn modern(server: Server, run: Run, permit: Permit, span: Span) -> Answered {
-    let deadline = server.inner.limits.request_deadline;
+    let deadline = server.inner.limits().request_deadline;
     let from_backend = server.inner.backend.is_some();
     let mut modern = Modern::new(server, run);
     let answered = tokio::time::timeout(deadline, poll_fn(|cx| modern.poll(cx, &span))).await;

@@ -105,7 +105,7 @@ impl Connection {
             return Ok(done());
         }
         let permit = self.server.inner.load.enter(What::Request)?;
-        let outbox = Arc::new(Outbox::new(self.server.inner.limits.outbox_messages));
+        let outbox = Arc::new(Outbox::new(self.server.inner.limits().outbox_messages));
         let mut call = LegacyCall {
             server: self.server.clone(),
             request: Arc::clone(request),

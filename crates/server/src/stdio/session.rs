@@ -95,7 +95,7 @@ impl Session {
                 self.client = Arc::new(LegacyClient { log_level, ..(*self.client).clone() });
             }
             SessionChange::Subscribe { uri } => {
-                let limit = server.inner.limits.session_resources;
+                let limit = server.inner.limits().session_resources;
                 if self.resources.len() >= limit && !self.resources.contains(uri) {
                     return Err(Failure::Protocol {
                         code: Code::InvalidParams.number(),
@@ -153,7 +153,7 @@ const CLIENT: u64 = 0;
 
 impl Questioner {
     pub(super) fn new(server: &Server) -> Arc<Self> {
-        let questions = Questions::new(server.inner.limits.open_questions);
+        let questions = Questions::new(server.inner.limits().open_questions);
         Arc::new(Self { questions, asked: AtomicU64::new(0), hung_up: AtomicBool::new(false) })
     }
 

@@ -25,7 +25,7 @@ pub(super) fn sort(error: legacy::Error, origin: &str, header_bytes: usize) -> E
 }
 
 /// Whether an HTTP/2 server said that it did nothing with the request. Spec: RFC 9113, sections 6.8 and 8.7.
-fn is_refused(error: &hyper::Error) -> bool {
+pub fn is_refused(error: &hyper::Error) -> bool {
     let h2 = error.source().and_then(|source| source.downcast_ref::<h2::Error>());
     h2.is_some_and(|error| {
         let refused = error.is_reset() && error.reason() == Some(Reason::REFUSED_STREAM);

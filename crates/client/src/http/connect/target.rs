@@ -3,6 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use anypod_proto::uri::without_credentials;
 use http::Uri;
 use http::uri::Scheme;
 
@@ -106,14 +107,4 @@ impl fmt::Display for Target {
 pub(super) fn origin(uri: &Uri) -> String {
     let authority = uri.authority().map_or("", |authority| authority.as_str());
     format!("{}://{authority}", uri.scheme_str().unwrap_or_default())
-}
-
-/// What a server's URL may be shown as.
-fn without_credentials(text: &str) -> String {
-    let (scheme, rest) = text.split_once("://").unwrap_or(("", text));
-    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
-    match rest[..end].rfind('@') {
-        Some(at) => format!("{scheme}://…{}", &rest[at..]),
-        None => text.to_owned(),
-    }
 }

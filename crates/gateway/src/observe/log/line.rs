@@ -2,7 +2,8 @@
 
 use std::borrow::Cow;
 
-use anypod_proto::seal::digest;
+use anypod_proto::seal::{PrincipalId, digest};
+use anypod_server::Principal;
 use serde::{Serialize, Serializer};
 
 use crate::observe::Record;
@@ -116,8 +117,9 @@ fn millis(took: std::time::Duration) -> f64 {
 }
 
 /// The same for the same principal, and not the principal.
-fn principal(name: &str) -> String {
-    hex(&digest(&[b"anypod access log principal", name.as_bytes()])[..PRINCIPAL_BYTES])
+fn principal(who: &Principal) -> String {
+    let PrincipalId { iss, sub } = who.id();
+    hex(&digest(&[b"anypod access log principal", iss.as_bytes(), sub.as_bytes()])[..PRINCIPAL_BYTES])
 }
 
 const fn is_zero(number: &u8) -> bool {

@@ -3,6 +3,7 @@
 use std::sync::mpsc;
 use std::time::Duration;
 
+use anypod_server::Principal;
 use serde_json::{Value, json};
 
 use super::*;
@@ -23,12 +24,16 @@ fn config(file: &Scratch) -> config::Observe {
     config::Observe { access_log: Some(file.0.clone()), ..Default::default() }
 }
 
+fn alice() -> Arc<Principal> {
+    Arc::new(Principal::new("gateway", "alice"))
+}
+
 #[tokio::test]
 async fn a_request_is_a_line_with_what_was_understood_of_it() {
     let file = Scratch::new("line");
     let observer = World::default().observer(&config(&file));
     let seen = observer.traced_call("add", PARENT);
-    observer.done(Seen { principal: Some("alice".into()), ..seen });
+    observer.done(Seen { principal: Some(alice()), ..seen });
     observer.flush(PATIENCE).await;
     let mut lines = lines(&file.0);
     let principal = lines[0]["principal"].take();
@@ -57,15 +62,7 @@ async fn every_field_of_a_line_is_on_the_page_about_observing() {
     seen.leg.as_mut().unwrap().retries = 2;
     let outcome = Outcome::Failed("head_timeout");
     let code = Some(anypod_proto::code::Code::InternalError.number());
-    observer.done(Seen {
-        principal: Some("a".into()),
-        cached: true,
-        hopped: true,
-        affinity: true,
-        outcome,
-        code,
-        ..seen
-    });
+    observer.done(Seen { principal: Some(alice()), cached: true, hopped: true, affinity: true, outcome, code, ..seen });
     observer.flush(PATIENCE).await;
     let line = lines(&file.0).pop().unwrap();
     let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/gateway-observing.md");

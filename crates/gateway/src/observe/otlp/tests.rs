@@ -91,7 +91,7 @@ async fn a_request_is_a_server_span_with_a_client_span_below() {
     assert_eq!((&server["kind"], &server["parentSpanId"]), (&json!(2), &json!("00f067aa0ba902b7")));
     assert_eq!((&client["kind"], &client["parentSpanId"]), (&json!(3), &server["spanId"]));
     assert_eq!(
-        sent_on.to_string(),
+        sent_on.parent.to_string(),
         format!("00-0af7651916cd43dd8448eb211c80319c-{}-01", client["spanId"].as_str().unwrap())
     );
     let nanos = |span: &Value, key: &str| span[key].as_str().unwrap().parse::<u64>().unwrap();

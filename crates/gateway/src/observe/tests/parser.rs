@@ -4,20 +4,20 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// A page that was read.
 #[derive(Debug, Default)]
-pub(super) struct Metrics {
+pub(crate) struct Metrics {
     /// The metrics with their types.
-    pub(super) kinds: BTreeMap<String, String>,
+    pub(crate) kinds: BTreeMap<String, String>,
     /// The samples by name and labels.
-    pub(super) samples: BTreeMap<(String, Labels), f64>,
+    pub(crate) samples: BTreeMap<(String, Labels), f64>,
 }
 
 /// Labels with their values.
-pub(super) type Labels = BTreeMap<String, String>;
+pub(crate) type Labels = BTreeMap<String, String>;
 
 impl Metrics {
     /// Reads a page.
     #[track_caller]
-    pub(super) fn read(text: &str) -> Self {
+    pub(crate) fn read(text: &str) -> Self {
         let mut metrics = Self::default();
         let mut current = String::new();
         let mut helped = BTreeSet::new();
@@ -86,19 +86,19 @@ impl Metrics {
     }
 
     /// The value of a series; 0 if it is not there.
-    pub(super) fn value(&self, name: &str, labels: &[(&str, &str)]) -> f64 {
+    pub(crate) fn value(&self, name: &str, labels: &[(&str, &str)]) -> f64 {
         let labels = labels.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         self.samples.get(&(name.to_owned(), labels)).copied().unwrap_or(0.0)
     }
 
     /// The sum of all series of that name with these labels among theirs.
-    pub(super) fn sum(&self, name: &str, labels: &[(&str, &str)]) -> f64 {
+    pub(crate) fn sum(&self, name: &str, labels: &[(&str, &str)]) -> f64 {
         let fits = |of: &Labels| labels.iter().all(|(name, value)| of.get(*name).is_some_and(|is| is == value));
         self.samples.iter().filter(|((sample, of), _)| sample == name && fits(of)).map(|(_, value)| value).sum()
     }
 
     /// The values of a label among the series of that name.
-    pub(super) fn values(&self, name: &str, label: &str) -> BTreeSet<&str> {
+    pub(crate) fn values(&self, name: &str, label: &str) -> BTreeSet<&str> {
         let of_name = self.samples.keys().filter(|(sample, _)| sample == name);
         of_name.filter_map(|(_, labels)| labels.get(label).map(String::as_str)).collect()
     }

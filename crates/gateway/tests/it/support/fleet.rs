@@ -62,22 +62,32 @@ pub(crate) fn config(upstreams: impl IntoIterator<Item = Upstream>) -> Config {
 /// A replica that serves. Dropped, it ends at once.
 pub(crate) struct Replica {
     pub(crate) gateway: Gateway,
+    /// Of its first listener that has one.
     pub(crate) address: SocketAddr,
+    /// Of its only route, on all listeners.
+    pub(crate) urls: Vec<String>,
+    /// Where it says how it is, if it does.
+    pub(crate) admin: Option<SocketAddr>,
     stop: Option<oneshot::Sender<()>>,
     serving: JoinHandle<()>,
 }
 
 impl Replica {
+    /// One that has no others beside it.
+    pub(crate) async fn alone(config: Config) -> Self {
+        Self::start(config, ring(1)).await
+    }
+
     async fn start(config: Config, ring: Ring) -> Self {
         let gateway = Gateway::new(config, Some(ring)).unwrap();
         let bound = gateway.bind().await.unwrap();
-        let address = bound.addresses()[0];
+        let (address, urls, admin) = (bound.addresses()[0], bound.urls(), bound.admin());
         let (stop, stopped) = oneshot::channel();
         let serving = tokio::spawn(bound.serve(async {
             // Only `stop` drops the sender while the task lives.
             let _ = stopped.await;
         }));
-        Self { gateway, address, stop: Some(stop), serving }
+        Self { gateway, address, urls, admin, stop: Some(stop), serving }
     }
 
     /// Tells it to stop.
