@@ -21,7 +21,8 @@ use crate::relay::Relayed;
 #[derive(Debug)]
 pub(crate) struct Body {
     kind: Kind,
-    ticket: Option<Ticket>,
+    // Apart, as a body is handed on often.
+    ticket: Option<Box<Ticket>>,
 }
 
 #[derive(Debug)]
@@ -123,7 +124,7 @@ impl Body {
 
     /// The same, with something to note when it is through.
     #[must_use]
-    pub(crate) fn with(mut self, ticket: Ticket) -> Self {
+    pub(crate) fn with(mut self, ticket: Box<Ticket>) -> Self {
         self.ticket = Some(ticket);
         self
     }
@@ -146,7 +147,7 @@ impl http_body::Body for Body {
             Kind::Relayed(relayed) => relayed.came_to(),
             Kind::Whole(_) | Kind::Served(_) => None,
         };
-        if let Some(Ticket { seen: Some(seen), through, .. }) = &mut self.ticket {
+        if let Some(Ticket { seen: Some(seen), through, .. }) = self.ticket.as_deref_mut() {
             if let Some((outcome, code)) = came_to {
                 (seen.outcome, seen.code) = (outcome, code);
             }

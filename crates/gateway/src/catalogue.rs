@@ -175,7 +175,7 @@ impl Catalogue {
             Resolved::Known { upstream, own } => {
                 let reach = &plan.reaches[upstream];
                 let relayable = !reach.is_child() && reach.upstream.era() == Some(Era::Modern);
-                relayable.then(|| Owner::one_of(plan, upstream, Some(own.to_owned())))
+                relayable.then(|| Owner::one_of(plan, upstream, unless_same(own, name)))
             }
             Resolved::Prefixed { .. } | Resolved::Cut { .. } | Resolved::Unknown => None,
         }
@@ -190,7 +190,7 @@ impl Catalogue {
         let of = |merged: &Merged| -> Option<Owner> {
             match merged.directory()?.resolve(name) {
                 Resolved::Known { upstream, own } | Resolved::Prefixed { upstream, own } => {
-                    Some(Owner::one_of(plan, upstream, Some(own.to_owned())))
+                    Some(Owner::one_of(plan, upstream, unless_same(own, name)))
                 }
                 Resolved::Cut { .. } | Resolved::Unknown => None,
             }
@@ -277,6 +277,11 @@ pub(crate) const fn unavailable(failure: &Failure) -> Unavailable {
         | Failure::HolderGone
         | Failure::Answered { .. } => Unavailable::Failed,
     }
+}
+
+/// What a name is at its upstream, if that is something else than clients say: then it has to be written anew.
+fn unless_same(own: &str, name: &str) -> Option<String> {
+    (own != name).then(|| own.to_owned())
 }
 
 fn by_uri(plan: &Plan, uri: &str) -> Result<Owner, Failure> {

@@ -17,7 +17,7 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpListener;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio::time::Instant;
 
 use self::leaving::Leaving;
@@ -36,6 +36,8 @@ use crate::seal::Sealer;
 use crate::start_error::StartError;
 use crate::upstream::Upstream;
 
+/// How many bytes of bodies may be read before their requests are let in, on all connections together.
+const READ_AHEAD: usize = 64 << 20;
 /// How long connections may take to close at the end, at least.
 const CLOSE_DEADLINE: Duration = Duration::from_secs(1);
 /// How often pods and sessions are counted.
@@ -53,6 +55,8 @@ pub struct Gateway {
 pub(crate) struct Shared {
     pub(crate) observer: Arc<Observer>,
     outside: Outside,
+    /// For the bytes of bodies that are read before their requests are let in.
+    reading: Semaphore,
     replica: Replica,
     draining: AtomicBool,
     /// For connections of clients.
@@ -118,6 +122,7 @@ impl Gateway {
         let shared = Shared {
             observer,
             outside,
+            reading: Semaphore::new(READ_AHEAD),
             replica,
             draining: AtomicBool::new(false),
             places: Places::new(config.limits.connections),
@@ -204,6 +209,11 @@ impl Gateway {
 
     pub(crate) fn limits(&self) -> config::Limits {
         self.config().limits.clone()
+    }
+
+    /// The bytes that may be read of bodies before their requests are let in.
+    pub(crate) fn reading(&self) -> &Semaphore {
+        &self.shared.reading
     }
 
     /// The time of day, in seconds since 1970-01-01.

@@ -17,7 +17,7 @@ pub struct Limits {
     pub streams: usize,
     /// The longest body of a request, in bytes. Default 4 MiB.
     pub body_bytes: usize,
-    /// Up to this length, a body is read before it is passed on; longer ones are passed on as they come. Default 64 KiB.
+    /// Up to this length, a body is read before it is passed on; longer ones are passed on as they come. Default 128 KiB.
     pub whole_body_bytes: usize,
     /// The longest result that is read as a whole, to be kept, merged or translated, in bytes. Default 16 MiB.
     pub result_bytes: usize,
@@ -52,7 +52,7 @@ impl Default for Limits {
             requests: 4096,
             streams: 16_384,
             body_bytes: 4 << 20,
-            whole_body_bytes: 64 << 10,
+            whole_body_bytes: 128 << 10,
             result_bytes: 16 << 20,
             header_bytes: 64 << 10,
             body_deadline: Time::from_secs(30),

@@ -3,7 +3,10 @@
 //!
 //! Spec: schema, all that has a `uri`; the extension `io.modelcontextprotocol/tasks`, all that has a `taskId`.
 
+use std::sync::LazyLock;
+
 use anypod_proto::method::{Method, Notification, TaskMethod};
+use memchr::memmem::Finder;
 
 /// What a string is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -144,10 +147,16 @@ pub(crate) const fn of_task_request(method: TaskMethod) -> &'static [Rule] {
 }
 
 /// Whether `text` may have something that a rule for results, or for [`Notification::ResourceUpdated`] and
-/// [`Notification::TaskStatus`], leads to. A quick look, without parsing: it errs only in saying yes. Most results have neither a URI nor a task id, and are passed on as they are.
+/// [`Notification::TaskStatus`], leads to. A quick look, without parsing: it errs only in saying yes. Most results have
+/// neither a URI nor a task id, and are passed on as they are.
 pub(crate) fn may_have_any(text: &str) -> bool {
+    // To prepare a search costs more than to search a short text.
+    static KEYS: LazyLock<[Finder<'static>; 2]> =
+        LazyLock::new(|| [Finder::new(r#""uri""#), Finder::new(r#""taskId""#)]);
+    let bytes = text.as_bytes();
     // A key can be spelled with escapes. The letters of these have none but such as `\u0075`.
-    [r#""uri""#, r#""taskId""#, r"\u004", r"\u006", r"\u007"].iter().any(|mark| text.contains(mark))
+    let escaped = || [r"\u004", r"\u006", r"\u007"].iter().any(|mark| text.contains(mark));
+    KEYS.iter().any(|key| key.find(bytes).is_some()) || memchr::memchr(b'\\', bytes).is_some() && escaped()
 }
 
 #[cfg(test)]

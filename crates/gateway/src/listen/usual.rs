@@ -14,7 +14,7 @@ use bytes::Bytes;
 use http::{Request, Response};
 use http_body::Body as _;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio::time::{Instant, timeout};
 
 use super::answer::{self, Date, Framing, Kept};
@@ -70,7 +70,7 @@ where
     let mut patience = Patience::default();
     let mut begun = false;
     loop {
-        let request = match next(&mut wire, bounds, &mut patience, begun, closing).await {
+        let request = match next(&mut wire, bounds, &mut patience, begun, gateway.reading(), closing).await {
             Next::Request(request) => request.map(Inbound::Whole),
             Next::Unusual => return Ended::Unusual(wire),
             Next::Over => break,
@@ -99,6 +99,7 @@ async fn next<S>(
     bounds: Bounds,
     patience: &mut Patience,
     begun: bool,
+    reading: &Semaphore,
     closing: &mut watch::Receiver<Phase>,
 ) -> Next
 where
@@ -106,6 +107,7 @@ where
 {
     let mut wait = (Instant::now(), bounds.idle);
     let mut wanted = 0;
+    let mut _room = None;
     let mut last_call = false;
     let mut closes = pin!(reached(closing, Phase::Closing));
     loop {
@@ -115,8 +117,11 @@ where
                 Parsed::Other => return Next::Unusual,
                 Parsed::Part(None) => {}
                 Parsed::Part(Some(whole)) => {
+                    // Nobody has been let in yet: what all may have read ahead together is bounded.
+                    let room = u32::try_from(whole).ok().and_then(|whole| reading.try_acquire_many(whole).ok());
+                    let Some(room) = room else { return Next::Unusual };
+                    (_room, wanted) = (Some(room), whole);
                     wait = (Instant::now(), bounds.body);
-                    wanted = whole;
                 }
             }
         }
@@ -192,6 +197,8 @@ impl Writer {
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
+        // It may be a stream of many hours.
+        wire.shrink();
         let mut piece = first;
         let mut left = match framing {
             Framing::Length(length) => length,

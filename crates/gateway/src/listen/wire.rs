@@ -10,6 +10,8 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, Re
 
 use crate::http1::PIECE;
 
+/// The same where nothing is expected, but for the end of the connection.
+const UNASKED: usize = 256;
 /// How much a client may send ahead of an answer before it is no longer read, in bytes.
 const AHEAD: usize = 64 << 10;
 
@@ -28,8 +30,19 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
 
     /// Reads on, with room for `wanted` bytes in all. Ready with 0 at the end.
     pub(super) fn poll_more(&mut self, cx: &mut Context<'_>, wanted: usize) -> Poll<io::Result<usize>> {
-        self.read.reserve(wanted.saturating_sub(self.read.len()).max(PIECE));
+        self.poll_read_into(cx, wanted.saturating_sub(self.read.len()).max(PIECE))
+    }
+
+    fn poll_read_into(&mut self, cx: &mut Context<'_>, room: usize) -> Poll<io::Result<usize>> {
+        self.read.reserve(room);
         pin!(self.stream.read_buf(&mut self.read)).poll(cx)
+    }
+
+    /// Gives back what memory it has for reading: nothing is expected for a while.
+    pub(super) fn shrink(&mut self) {
+        if self.read.is_empty() {
+            self.read = BytesMut::new();
+        }
     }
 
     /// What comes of `work`; `None` if the client goes away before. What it sends meanwhile is kept for later.
@@ -40,7 +53,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
                 return Poll::Ready(Some(done));
             }
             while self.read.len() < AHEAD {
-                match ready!(self.poll_more(cx, 0)) {
+                match ready!(self.poll_read_into(cx, UNASKED)) {
                     Ok(0) | Err(_) => return Poll::Ready(None),
                     Ok(_) => {}
                 }

@@ -52,7 +52,7 @@ pub(super) async fn read(
     let text = if pins(plan).is_some() { Bytes::copy_from_slice(&bytes) } else { Bytes::new() };
     let admitted = match plan.mode {
         Mode::Parse => {
-            let mirrored = mirrored(plan, &head.headers, credentials).await;
+            let mirrored = Box::pin(mirrored(plan, &head.headers, credentials)).await;
             let of = |name: &str| mirrored.as_ref().filter(|(tool, _)| tool == name).map(|(_, wanted)| &**wanted);
             admit(Carrier::Http(&head.headers), bytes, of)
         }

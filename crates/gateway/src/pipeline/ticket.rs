@@ -249,7 +249,7 @@ impl Ticket {
     }
 
     /// Gives an answer to the client, and stays with it until it is through.
-    pub(super) fn give(mut self, response: Response<Body>) -> Response<Body> {
+    pub(super) fn give(mut self: Box<Self>, response: Response<Body>) -> Response<Body> {
         let status = response.status();
         let asked = self.notes.as_ref().is_none_or(Notes::has_asked);
         self.note(|seen| {
