@@ -304,8 +304,14 @@ fn unanswered(reason: impl std::fmt::Display) -> Failure {
 
 /// A JSON-RPC result.
 pub(crate) fn success(id: &str, result: Map<String, Value>) -> Response {
-    let result = Value::Object(result);
-    Response::new(StatusCode::OK, format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{result}}}"#).into_bytes())
+    let mut body = format!(r#"{{"jsonrpc":"2.0","id":{id},"result":"#).into_bytes();
+    // The formatter of a value asks for every character whether there is room; this writes into memory.
+    if let Err(error) = serde_json::to_writer(&mut body, &result) {
+        tracing::error!(%error, "a result is not JSON");
+        return refusal(id, &Rejection::Internal.into());
+    }
+    body.push(b'}');
+    Response::new(StatusCode::OK, body)
 }
 
 /// A JSON-RPC error, with the codes and words that legacy revisions know.
