@@ -19,28 +19,40 @@ pub(crate) const PIECE: usize = 8 << 10;
 /// Where a part of a message stands.
 type Place = Range<usize>;
 
-/// Where the header fields of a message stand.
+/// Where the header fields of a message stand: large, and so filled where it is.
 pub(crate) struct Fields {
-    places: [(Place, Place); FIELDS],
+    /// Where each name begins and ends, and its value.
+    places: [[u32; 4]; FIELDS],
     count: usize,
 }
 
+impl Default for Fields {
+    fn default() -> Self {
+        Self { places: [[0; 4]; FIELDS], count: 0 }
+    }
+}
+
 impl Fields {
-    /// Of a head in `text`, which was read from there.
-    pub(crate) fn of(text: &[u8], headers: &[httparse::Header<'_>]) -> Self {
-        let mut places = [const { (0..0, 0..0) }; FIELDS];
-        for (header, (name, value)) in headers.iter().zip(&mut places) {
-            (*name, *value) = (place(text, header.name.as_bytes()), place(text, header.value));
+    /// Notes those of a head that was read from `text`. `None` if there are too many, or too far in.
+    pub(crate) fn note(&mut self, text: &[u8], headers: &[httparse::Header<'_>]) -> Option<()> {
+        self.count = headers.len();
+        let places = self.places.get_mut(..self.count)?;
+        for (header, at) in headers.iter().zip(places) {
+            let (name, value) = (place(text, header.name.as_bytes()), place(text, header.value));
+            for (at, bound) in at.iter_mut().zip([name.start, name.end, value.start, value.end]) {
+                *at = u32::try_from(bound).ok()?;
+            }
         }
-        Self { places, count: headers.len().min(FIELDS) }
+        Some(())
     }
 
     /// The fields themselves, with room for `more`; `None` if one cannot be.
     pub(crate) fn read(&self, text: &Bytes, more: usize) -> Option<HeaderMap> {
         let mut headers = HeaderMap::with_capacity(self.count + more);
-        for (name, value) in &self.places[..self.count] {
-            let name = HeaderName::from_bytes(text.get(name.clone())?).ok()?;
-            let value = HeaderValue::from_maybe_shared(text.slice(value.clone())).ok()?;
+        for at in self.places.get(..self.count)? {
+            let [start, end, value_start, value_end] = at.map(|bound| bound as usize);
+            let name = HeaderName::from_bytes(text.get(start..end)?).ok()?;
+            let value = HeaderValue::from_maybe_shared(text.slice(value_start..value_end)).ok()?;
             headers.append(name, value);
         }
         Some(headers)

@@ -14,6 +14,7 @@ use http::{Method, Request, Uri};
 use crate::http1::{FIELDS, Fields, length, place, put_back};
 
 /// What the unread bytes of a connection begin with.
+#[expect(clippy::large_enum_variant, reason = "nearly always the large one, and taken apart at once")]
 #[derive(Debug)]
 pub(super) enum Parsed {
     /// A usual request, taken out of them.
@@ -38,7 +39,6 @@ struct Places {
     /// That of the body.
     body: usize,
     target: Range<usize>,
-    fields: Fields,
 }
 
 /// What a head turns out to be.
@@ -50,7 +50,8 @@ enum Head {
 
 /// Takes a usual request from the beginning of what was read.
 pub(super) fn parse(read: &mut BytesMut, longest: Longest) -> Parsed {
-    let places = match find(read) {
+    let mut fields = Fields::default();
+    let places = match find(read, &mut fields) {
         Head::Usual(places) if places.head <= longest.head && places.body <= longest.body => places,
         Head::Unfinished if read.len() < longest.head => return Parsed::Part(None),
         Head::Usual(_) | Head::Unfinished | Head::Other => return Parsed::Other,
@@ -60,7 +61,7 @@ pub(super) fn parse(read: &mut BytesMut, longest: Longest) -> Parsed {
         return Parsed::Part(Some(total));
     }
     let whole = read.split_to(total).freeze();
-    match build(&whole, &places) {
+    match build(&whole, &places, &fields) {
         Some(request) => Parsed::Request(request),
         None => {
             put_back(read, whole);
@@ -69,10 +70,10 @@ pub(super) fn parse(read: &mut BytesMut, longest: Longest) -> Parsed {
     }
 }
 
-fn find(read: &[u8]) -> Head {
-    let mut fields = [const { MaybeUninit::uninit() }; FIELDS];
+fn find(read: &[u8], fields: &mut Fields) -> Head {
+    let mut headers = [const { MaybeUninit::uninit() }; FIELDS];
     let mut request = httparse::Request::new(&mut []);
-    let head = match request.parse_with_uninit_headers(read, &mut fields) {
+    let head = match request.parse_with_uninit_headers(read, &mut headers) {
         Ok(httparse::Status::Complete(head)) => head,
         Ok(httparse::Status::Partial) => return Head::Unfinished,
         Err(_) => return Head::Other,
@@ -93,7 +94,10 @@ fn find(read: &[u8]) -> Head {
     }
     let Some(body) = body else { return Head::Other };
     let target = place(read, target.as_bytes());
-    Head::Usual(Places { head, body, target, fields: Fields::of(read, request.headers) })
+    match fields.note(read, request.headers) {
+        Some(()) => Head::Usual(Places { head, body, target }),
+        None => Head::Other,
+    }
 }
 
 /// What a field has to do with how the message is framed and the connection kept.
@@ -116,11 +120,11 @@ fn concerns(name: &str, value: &[u8]) -> Concern {
     }
 }
 
-fn build(whole: &Bytes, places: &Places) -> Option<Request<Bytes>> {
+fn build(whole: &Bytes, places: &Places, fields: &Fields) -> Option<Request<Bytes>> {
     let mut request = Request::new(whole.slice(places.head..));
     *request.method_mut() = Method::POST;
     *request.uri_mut() = Uri::from_maybe_shared(whole.slice(places.target.clone())).ok()?;
-    *request.headers_mut() = places.fields.read(whole, ADDED)?;
+    *request.headers_mut() = fields.read(whole, ADDED)?;
     Some(request)
 }
 

@@ -48,6 +48,7 @@ pub(super) struct Bounds {
 }
 
 /// What a connection brings next.
+#[expect(clippy::large_enum_variant, reason = "nearly always the large one, and taken apart at once")]
 enum Next {
     Request(Request<Bytes>),
     Unusual,

@@ -183,7 +183,10 @@ fn take(read: &mut BytesMut, closes: &mut bool) -> Taken {
     if read.len() < total {
         return Taken::Part(Some(total));
     }
-    let fields = Fields::of(read, answer.headers);
+    let mut fields = Fields::default();
+    if fields.note(read, answer.headers).is_none() {
+        return Taken::Unusual;
+    }
     let whole = read.split_to(total).freeze();
     let Some(headers) = fields.read(&whole, 1) else {
         put_back(read, whole);
