@@ -82,7 +82,7 @@ const features = {
     const steps = [];
     const onprogress = ({ progress }) => steps.push(progress);
     await take(client, script.progress, { onprogress });
-    assert.equal(steps.length, 5, `${steps.length} notifications, not 5`);
+    assert.equal(steps.length, 5, `${steps.length} notifications, not 5: ${steps}`);
     assert.deepEqual(steps, [...steps].sort((a, b) => a - b), 'progress went back');
   },
 
