@@ -38,6 +38,7 @@ mod gateway;
 mod glob;
 mod http1;
 mod hub;
+mod inbound;
 mod listen;
 mod observe;
 mod owner;

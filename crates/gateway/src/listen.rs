@@ -5,7 +5,6 @@
 
 mod answer;
 mod head;
-mod inbound;
 mod places;
 pub(crate) mod tls;
 mod usual;
@@ -31,7 +30,6 @@ use tokio::sync::watch;
 use tokio::time::{Instant, timeout};
 
 use self::head::Longest;
-pub(crate) use self::inbound::Inbound;
 use self::places::Place;
 pub(crate) use self::places::Places;
 use self::tls::Acceptor;
@@ -39,6 +37,7 @@ use self::usual::{Bounds, Ended};
 use self::wire::Wire;
 use crate::config::Limits;
 use crate::gateway::Gateway;
+use crate::inbound::Inbound;
 use crate::upstream::headers::Sender;
 
 /// How long to wait when the operating system has no more sockets for us.

@@ -50,19 +50,17 @@ impl Relay {
         let upstream = &*reach.upstream;
         let mut tried = Tried::default();
         let mut request = Request::from_parts(head, content);
+        // What is there as a whole is there again for another pod, if there is one besides the one that is tried.
         let is_whole = matches!(request.body(), Outgoing::Whole(_));
+        let can_go_on = |tried: &Tried| is_whole && upstream.pods().len() > tried.len() + 1;
         let response = loop {
             let no_pod = || Failure::NoPod { upstream: upstream.name().to_string() };
             let picked = upstream.pick(&tried).ok_or_else(no_pod)?;
             ticket.sent_to(&reach, picked.id());
             match picked.send(&mut request).await {
                 // Nothing of it has run: a pod that is full says so before it begins.
-                Ok(answer)
-                    if answer.status() == StatusCode::SERVICE_UNAVAILABLE
-                        && is_whole
-                        && upstream.pods().len() > tried.len() + 1 =>
-                {
-                    picked.failed();
+                Ok(answer) if answer.status() == StatusCode::SERVICE_UNAVAILABLE && can_go_on(&tried) => {
+                    picked.failed()
                 }
                 Ok(answer) => break (answer, picked),
                 Err(SendError::NotSent(error)) => {
@@ -80,7 +78,7 @@ impl Relay {
                     if !repeatable {
                         return Err(Failure::OutcomeUnknown { upstream: upstream.name().to_string() });
                     }
-                    if !is_whole || upstream.pods().len() <= tried.len() + 1 {
+                    if !can_go_on(&tried) {
                         return Err(Failure::Lost { upstream: upstream.name().to_string() });
                     }
                 }

@@ -20,10 +20,11 @@ use tokio::time::{Instant, timeout};
 use super::answer::{self, Date, Framing, Kept};
 use super::head::{Longest, Parsed, parse};
 use super::wire::Wire;
-use super::{FIRST_REQUEST, Inbound, Peer, Phase, reached};
+use super::{FIRST_REQUEST, Peer, Phase, reached};
 use crate::body::{Body, Broke};
 use crate::gateway::Gateway;
 use crate::http1::COPIED;
+use crate::inbound::Inbound;
 use crate::patience::Patience;
 
 /// How long an end of a connection may take to be said.

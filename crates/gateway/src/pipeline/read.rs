@@ -22,7 +22,7 @@ use crate::authenticate::Credentials;
 use crate::body::Ticket;
 use crate::config::Mode;
 use crate::failure::Failure;
-use crate::listen::Inbound;
+use crate::inbound::Inbound;
 use crate::plan::Plan;
 use crate::reach::Sender;
 use crate::route::Route;

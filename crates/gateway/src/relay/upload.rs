@@ -15,7 +15,7 @@ use bytes::Bytes;
 use http_body::Frame;
 use tokio::time::{Sleep, sleep};
 
-use crate::listen::Inbound;
+use crate::inbound::Inbound;
 use crate::upstream::BodyError;
 
 /// The longest string that is replaced, in bytes: a sealed state, or the name of a tool.

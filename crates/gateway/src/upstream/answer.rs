@@ -14,52 +14,18 @@ use tokio::time::Instant;
 use super::http1::Live;
 use super::http2::Lease;
 use super::pod::Pod;
+use crate::inbound::Inbound;
 use crate::patience::Patience;
 
 /// The body of an answer. At its end the connection goes back to its pod. Dropped before its end, it closes an
 /// HTTP/1.1 connection and resets an HTTP/2 stream: the pod sees that nobody listens any more.
 pub(crate) struct Answer {
-    body: Source,
+    body: Inbound,
     carrier: Carrier,
     bytes: u64,
     /// When it was first waited for since the last piece.
     waiting: Option<Instant>,
     limit: Duration,
-}
-
-/// The body itself.
-pub(super) enum Source {
-    /// All of it.
-    Whole(Bytes),
-    /// As it comes.
-    Streamed(Incoming),
-}
-
-impl Body for Source {
-    type Data = Bytes;
-    type Error = hyper::Error;
-
-    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        match self.get_mut() {
-            Self::Whole(bytes) if bytes.is_empty() => Poll::Ready(None),
-            Self::Whole(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
-            Self::Streamed(body) => Pin::new(body).poll_frame(cx),
-        }
-    }
-
-    fn is_end_stream(&self) -> bool {
-        match self {
-            Self::Whole(bytes) => bytes.is_empty(),
-            Self::Streamed(body) => body.is_end_stream(),
-        }
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        match self {
-            Self::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
-            Self::Streamed(body) => body.size_hint(),
-        }
-    }
 }
 
 /// Where the rest of a body comes from.
@@ -82,17 +48,17 @@ pub(crate) enum AnswerError {
 }
 
 impl Answer {
-    pub(super) fn http1(body: Source, pod: &Arc<Pod>, live: Box<Live>, limit: Duration) -> Self {
+    pub(super) fn http1(body: Inbound, pod: &Arc<Pod>, live: Box<Live>, limit: Duration) -> Self {
         let mut answer = Self::new(body, Carrier::Http1(Arc::clone(pod), live), limit);
         answer.release();
         answer
     }
 
     pub(super) fn http2(body: Incoming, lease: Lease, limit: Duration) -> Self {
-        Self::new(Source::Streamed(body), Carrier::Http2(lease, Patience::default()), limit)
+        Self::new(Inbound::Streamed(body), Carrier::Http2(lease, Patience::default()), limit)
     }
 
-    const fn new(body: Source, carrier: Carrier, limit: Duration) -> Self {
+    const fn new(body: Inbound, carrier: Carrier, limit: Duration) -> Self {
         Self { body, carrier, bytes: 0, waiting: None, limit }
     }
 

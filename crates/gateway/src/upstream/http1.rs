@@ -22,9 +22,9 @@ use tokio::time::Instant;
 
 use self::library::{Library, Written};
 use self::usual::{Step, Usual};
-use super::answer::Source;
 use super::body::{End, Outgoing};
 use super::stream::Stream;
+use crate::inbound::Inbound;
 use crate::patience::Patience;
 
 /// The longest head of an answer, in bytes.
@@ -103,7 +103,7 @@ impl Live {
         request: &mut Request<Outgoing>,
         begun: Instant,
         limits: Limits,
-    ) -> Result<Response<Source>, Lost> {
+    ) -> Result<Response<Inbound>, Lost> {
         let limit = limits.head;
         let body = match request.body() {
             Outgoing::Whole(bytes) => bytes.clone(),
@@ -122,7 +122,7 @@ impl Live {
             patience.poll(cx, since, limit).map(|()| Ok(None))
         });
         match step.await {
-            Ok(Some(Step::Answer(answer))) => Ok(answer.map(Source::Whole)),
+            Ok(Some(Step::Answer(answer))) => Ok(answer.map(Inbound::Whole)),
             Ok(Some(Step::Unusual)) => Box::pin(self.unusual(request, Written::Unbelieved, begun, limit)).await,
             Ok(None) => Err(Lost::TooSlow),
             Err(error) => Err(Lost::Broken(Break::Connection(error))),
@@ -136,7 +136,7 @@ impl Live {
         written: Written,
         begun: Instant,
         limit: Duration,
-    ) -> Result<Response<Source>, Lost> {
+    ) -> Result<Response<Inbound>, Lost> {
         let Carrier::Usual(mut usual) = replace(&mut self.carrier, Carrier::None) else { return Err(Lost::Unsent) };
         if written == Written::NotYet && !usual.is_quiet() {
             return Err(Lost::Unsent);
@@ -161,7 +161,7 @@ impl Live {
         match outcome {
             Some(Ok(response)) => {
                 self.carrier = Carrier::Library(Box::new(library));
-                Ok(response.map(Source::Streamed))
+                Ok(response.map(Inbound::Streamed))
             }
             Some(Err(mut error)) => Err(match error.take_message() {
                 Some(unsent) if written == Written::NotYet => {

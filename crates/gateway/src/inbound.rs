@@ -1,4 +1,4 @@
-//! The body of a client's request: there as a whole, or as it comes.
+//! A body that comes in, of a client's request or a pod's answer: there as a whole, or as it comes.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -7,7 +7,7 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 
-/// The body of a request.
+/// A body that comes in.
 #[derive(Debug)]
 pub(crate) enum Inbound {
     /// All of it.
