@@ -80,7 +80,11 @@ const features = {
 
   async progress(client) {
     const steps = [];
-    const onprogress = ({ progress }) => steps.push(progress);
+    // The SDK's own notes, one per round, have no total. There is a round where a server asks for the roots of its session
+    // just then: server-everything does, 350 ms after the session began.
+    const onprogress = ({ progress, total }) => {
+      if (total !== undefined) steps.push(progress);
+    };
     await take(client, script.progress, { onprogress });
     assert.equal(steps.length, 5, `${steps.length} notifications, not 5: ${steps}`);
     assert.deepEqual(steps, [...steps].sort((a, b) => a - b), 'progress went back');
