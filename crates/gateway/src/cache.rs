@@ -248,7 +248,7 @@ fn whose(scope: CacheScope, apart: Option<[u8; 32]>) -> String {
 }
 
 /// Whether the answer to a request depends on nothing but what it is kept under. Spec: server/utilities/caching, "Cache Key".
-pub(crate) fn is_plain(request: &Request) -> bool {
+pub(crate) fn is_plain<B: AsRef<str>>(request: &Request<B>) -> bool {
     #[derive(Deserialize)]
     #[serde(deny_unknown_fields)]
     struct Params {

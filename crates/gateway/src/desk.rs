@@ -189,7 +189,7 @@ impl Backend for Desk {
 }
 
 /// What a request is about: the name of a tool or a prompt, or a URI.
-pub(crate) fn subject(request: &Request) -> Option<std::borrow::Cow<'_, str>> {
+pub(crate) fn subject<B: AsRef<str>>(request: &Request<B>) -> Option<std::borrow::Cow<'_, str>> {
     request.name().or_else(|| request.uri())
 }
 

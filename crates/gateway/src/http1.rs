@@ -5,6 +5,7 @@
 
 use std::ops::Range;
 
+use anypod_proto::header;
 use bytes::{Bytes, BytesMut};
 use http::header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderName, HeaderValue};
@@ -51,11 +52,22 @@ impl Fields {
         let mut headers = HeaderMap::with_capacity(self.count + more);
         for at in self.places.get(..self.count)? {
             let [start, end, value_start, value_end] = at.map(|bound| bound as usize);
-            let name = HeaderName::from_bytes(text.get(start..end)?).ok()?;
+            let name = name(text.get(start..end)?)?;
             let value = HeaderValue::from_maybe_shared(text.slice(value_start..value_end)).ok()?;
             headers.append(name, value);
         }
         Some(headers)
+    }
+}
+
+/// The names of ours that nearly every message has: another that the library does not know would be copied.
+static USUAL: [HeaderName; 3] = [header::METHOD, header::NAME, header::PROTOCOL_VERSION];
+
+fn name(text: &[u8]) -> Option<HeaderName> {
+    let usual = |known: &&HeaderName| known.as_str().as_bytes().eq_ignore_ascii_case(text);
+    match USUAL.iter().find(usual) {
+        Some(known) => Some(known.clone()),
+        None => HeaderName::from_bytes(text).ok(),
     }
 }
 

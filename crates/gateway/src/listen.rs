@@ -38,6 +38,7 @@ use self::wire::Wire;
 use crate::config::Limits;
 use crate::gateway::Gateway;
 use crate::inbound::Inbound;
+use crate::observe::Met;
 use crate::upstream::headers::Sender;
 
 /// How long to wait when the operating system has no more sockets for us.
@@ -55,15 +56,18 @@ const FIRST_REQUEST: Duration = Duration::from_millis(500);
 const HTTP2_STREAMS: u32 = 250;
 
 /// Who is at the other end of a connection, and how it came.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(crate) struct Peer {
     /// What upstreams are told about it.
     pub(crate) sender: Sender,
+    /// The client that it brought last.
+    pub(crate) met: Met,
 }
 
 impl Peer {
     fn new(address: Option<IpAddr>, secure: bool) -> Self {
-        Self { sender: Sender::new(address, if secure { Scheme::HTTPS } else { Scheme::HTTP }) }
+        let scheme = if secure { Scheme::HTTPS } else { Scheme::HTTP };
+        Self { sender: Sender::new(address, scheme), met: Met::default() }
     }
 }
 
@@ -268,9 +272,10 @@ where
         .max_header_list_size(u32::try_from(header_bytes).unwrap_or(u32::MAX))
         .keep_alive_interval(limits.idle.get());
     let (begin, mut begun) = watch::channel(false);
+    let peer = Arc::new(peer);
     let service = service_fn(move |request: Request<Incoming>| {
         begin.send_if_modified(|begun| !std::mem::replace(begun, true));
-        let (gateway, peer) = (gateway.clone(), peer.clone());
+        let (gateway, peer) = (gateway.clone(), Arc::clone(&peer));
         async move { Ok::<_, Infallible>(gateway.answer(&peer, request.map(Inbound::Streamed)).await) }
     });
     let connection = builder.serve_connection(stream, service);

@@ -9,6 +9,7 @@ mod exposition;
 mod family;
 mod label;
 mod log;
+mod met;
 mod metrics;
 mod names;
 mod number;
@@ -43,6 +44,7 @@ use series::{Calls, Totals, Uses};
 use time::{Nanos, Wall};
 use trace::Recording;
 
+pub(crate) use met::Met;
 pub(crate) use number::Open;
 pub(crate) use otlp::BadEndpoint;
 pub(crate) use seen::{Called, Leg, Outcome, Seen};

@@ -77,24 +77,26 @@ impl Owner {
         call.rename(subject).map_err(|error| Failure::of(self.reach.name(), error))
     }
 
-    /// The request as bytes for the upstream, with this trace in place of what it says of one, and its head to match.
+    /// The request, whose body is `text`, as bytes for the upstream, with this trace in place of what it says of one, and
+    /// its head to match.
     ///
     /// # Errors
     /// If the name cannot be sent in a header.
     pub(crate) fn translated(
         &self,
-        message: Request,
+        message: &Request<&str>,
+        text: &Bytes,
         mut head: Parts,
         trace: Option<SentOn>,
     ) -> Result<(Bytes, Parts), Failure> {
         let own = self.own_name();
         if own.is_none() && trace.is_none() {
-            return Ok((message.into_body().into(), head));
+            return Ok((text.clone(), head));
         }
         head.headers.remove(CONTENT_LENGTH);
         let mut body = match trace {
             Some(trace) => message.with_trace(trace.parent, trace.state.as_deref()),
-            None => message.into_body(),
+            None => message.body().to_owned(),
         };
         if let Some(own) = own {
             let edited = edit(&body, MESSAGE_NAME, |_, _| Some(own.to_owned())).map_err(Rejection::NotJson)?;

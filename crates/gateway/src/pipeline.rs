@@ -41,7 +41,7 @@ use tower_service::Service as _;
 
 use self::kept::kept;
 use self::pinned::{permitted, pinned, pins};
-use self::read::{Read, read};
+use self::read::{Read, read, receive};
 use self::respond::{empty, refused};
 use self::streamed::{long, streamed};
 use crate::authenticate::{Credentials, Unauthorized};
@@ -98,7 +98,7 @@ async fn stages(
     let plan = route.desk.plan();
     // What another replica passes on was checked there; its seal is, here.
     if head.headers.contains_key(HOP) {
-        return Box::pin(hopped(route, &plan, head, body, ticket)).await;
+        return Box::pin(hopped(route, &plan, peer, head, body, ticket)).await;
     }
     let credentials = checked(&plan, &mut head)?;
     ticket.asked_by(&credentials);
@@ -112,13 +112,13 @@ async fn stages(
     if let Some(long) = long(&plan, &head, &credentials) {
         return Box::pin(streamed(route, &plan, peer, head, body, long, credentials, ticket)).await;
     }
-    match read(route, &plan, &head, body, &credentials, ticket).await? {
+    let text = receive(route, &plan, &head, body, ticket).await?;
+    match read(&plan, &head, &text, &credentials).await? {
         Read::Modern(message) => {
-            ticket.message(&message, &head.headers);
+            ticket.message(&message, &head.headers, &peer.met);
             if let Some(answer) = kept(&plan, &message, &credentials, ticket).await {
                 return Ok(answer);
             }
-            let id = message.id().to_owned();
             let name = subject(&message);
             // The state of a round names the upstream and, of a legacy one, the replica that holds the call.
             let lane = match message.request_state() {
@@ -127,15 +127,18 @@ async fn stages(
             };
             drop(name);
             let done = match lane {
-                Some(owner) => match relayed(route, &plan, owner, peer, head, message, credentials, ticket) {
+                Some(owner) => match relayed(route, &plan, owner, peer, head, &message, &text, credentials, ticket) {
                     Ok(relay) => relay.run(ticket).await,
                     Err(failure) => Err(failure),
                 },
-                None => Ok(Box::pin(admitted(route, head, Admitted::Request(message), credentials, ticket)).await),
+                None => {
+                    let message = Admitted::Request(message.to_owned());
+                    Ok(Box::pin(admitted(route, head, message, credentials, ticket)).await)
+                }
             };
-            done.map_err(|failure| Refused { id: Some(id), failure })
+            done.map_err(|failure| Refused { id: Some(message.id().to_owned()), failure })
         }
-        Read::Other(message, text) => {
+        Read::Other(message) => {
             ticket.other(&message, &head.headers);
             match pins(&plan).filter(|_| !matches!(message, Admitted::Request(_) | Admitted::Notice(_))) {
                 Some(reach) => {
@@ -206,8 +209,11 @@ fn outward(
         sealer: asks.route.desk.sealer.clone(),
         ttl: asks.plan.round_ttl(),
         principal: credentials.principal.clone(),
-        method: asks.method_name.into(),
-        name: asks.name.unwrap_or_default().into(),
+        method: match asks.method {
+            Some(method) => method.as_str().into(),
+            None => asks.method_name.to_owned().into(),
+        },
+        name: ticket.name(),
         owner: owner.clone(),
     });
     // A token for the gateway is for nobody else, and pages were checked here.
@@ -228,18 +234,18 @@ fn relayed(
     owner: Owner,
     peer: &Peer,
     head: Parts,
-    message: Message,
+    message: &Message<&str>,
+    text: &Bytes,
     credentials: Credentials,
     ticket: &mut Ticket,
 ) -> Result<Relay, Failure> {
-    let (method, name) = (message.method_name(), subject(&message));
+    let (method, name) = (message.method_name(), subject(message));
     let principal = credentials.principal.as_deref();
-    plan.policy.check(&Attempt::of(principal, &message, &method, name.as_deref()))?;
+    plan.policy.check(&Attempt::of(principal, message, &method, name.as_deref()))?;
     plan.rates.take(principal, &method, name.as_deref(), Instant::now())?;
     let asks = Outward { route, plan, peer, method: message.method(), method_name: &method, name: name.as_deref() };
     let (head, rewriter, repeatable) = outward(&asks, &owner, head, &credentials, ticket);
-    drop((method, name));
-    let (body, head) = owner.translated(message, head, ticket.sent_on())?;
+    let (body, head) = owner.translated(message, text, head, ticket.sent_on())?;
     let (reach, content, result_bytes) = (owner.reach, Outgoing::Whole(body), plan.limits.result_bytes);
     Ok(Relay { reach, head, content, repeatable, rewriter, result_bytes, verdict: None })
 }
@@ -283,31 +289,33 @@ async fn served(
 async fn hopped(
     route: &Route,
     plan: &Plan,
+    peer: &Peer,
     mut head: Parts,
     body: Inbound,
     ticket: &mut Ticket,
 ) -> Result<Response<Body>, Refused> {
     if anypod_server::is_hop(&head) {
-        let bytes = read::whole(plan, &head.headers, body).await?;
-        let request = Request::from_parts(head, Full::new(Bytes::from(bytes)));
+        let text = read::whole(plan, &head.headers, body).await?;
+        let request = Request::from_parts(head, Full::new(text));
         let answered: Result<_, Infallible> = route.server.clone().call(request).await;
         return match answered {
             Ok(response) => Ok(response.map(Body::served)),
         };
     }
     // Whose it is, only its state says.
-    match read(route, plan, &head, body, &Credentials::default(), ticket).await? {
+    let text = receive(route, plan, &head, body, ticket).await?;
+    match read(plan, &head, &text, &Credentials::default()).await? {
         Read::Modern(message) => {
             let arrived = route.desk.arrived(&head.headers, message.request_state().as_deref());
             let principal = arrived
                 .map_err(|rejection| Refused { id: Some(message.id().to_owned()), failure: rejection.into() })?;
-            ticket.message(&message, &head.headers);
+            ticket.message(&message, &head.headers, &peer.met);
             head.extensions.insert(Hopped);
             let credentials = Credentials { principal: principal.map(Arc::new), passed_on: None };
             ticket.asked_by(&credentials);
-            Ok(admitted(route, head, Admitted::Request(message), credentials, ticket).await)
+            Ok(admitted(route, head, Admitted::Request(message.to_owned()), credentials, ticket).await)
         }
-        Read::Other(..) => Err(anypod_proto::reject::Rejection::UnknownState.into()),
+        Read::Other(_) => Err(anypod_proto::reject::Rejection::UnknownState.into()),
     }
 }
 

@@ -45,9 +45,9 @@ pub(crate) struct Attempt<'a> {
 
 impl<'a> Attempt<'a> {
     /// What `principal` asks for with a request about what bears this name.
-    pub(crate) fn of(
+    pub(crate) fn of<B: AsRef<str>>(
         principal: Option<&'a Principal>,
-        request: &'a Request,
+        request: &'a Request<B>,
         method_name: &'a str,
         name: Option<&'a str>,
     ) -> Self {

@@ -111,6 +111,14 @@ pub struct Request<B = String> {
     pub(crate) params: ParamSpans,
 }
 
+impl Request<&str> {
+    /// The same, with a body of its own.
+    pub fn to_owned(&self) -> Request {
+        let Self { body, id, method, known, version, params } = *self;
+        Request { body: body.to_owned(), id, method, known, version, params }
+    }
+}
+
 impl<B: AsRef<str>> Request<B> {
     /// The whole message, as it came.
     pub fn body(&self) -> &str {

@@ -236,8 +236,14 @@ pub(crate) fn accepts_streams(headers: &HeaderMap) -> bool {
     accepted(headers).1
 }
 
+/// What clients of this protocol say, word for word.
+const BOTH: &str = "application/json, text/event-stream";
+
 /// JSON, and event streams.
 fn accepted(headers: &HeaderMap) -> (bool, bool) {
+    if headers.get(ACCEPT).is_some_and(|first| first == BOTH) {
+        return (true, true);
+    }
     let mut anything = true;
     let (mut json, mut streams) = (false, false);
     for value in headers.get_all(ACCEPT) {

@@ -23,7 +23,7 @@ pub(crate) struct Seen {
     /// What was asked.
     pub(crate) called: Called,
     /// The name of the tool or prompt, as the caller wrote it. Anything else that a name header may hold is passed over.
-    pub(crate) name: Option<Box<str>>,
+    pub(crate) name: Option<Arc<str>>,
     /// The era of the client.
     pub(crate) era: Option<Era>,
     /// The revision that it speaks.

@@ -16,7 +16,7 @@ const JSON: HeaderValue = HeaderValue::from_static("application/json");
 /// The answer, if it is kept and fresh. Where there is a policy, what is answered depends on more than is kept.
 pub(super) async fn kept(
     plan: &Plan,
-    message: &Message,
+    message: &Message<&str>,
     credentials: &Credentials,
     ticket: &mut Ticket,
 ) -> Option<Response<Body>> {

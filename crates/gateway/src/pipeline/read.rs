@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use anypod_proto::admit::{Admitted, Carrier, admit};
+use anypod_proto::admit::{Admitted, Carrier, admit, check, declared_version};
 use anypod_proto::capabilities::ClientCapabilities;
 use anypod_proto::method::Method;
 use anypod_proto::param_header::ParamHeaders;
 use anypod_proto::reject::Rejection;
 use anypod_proto::request::Request as Message;
+use anypod_proto::version::{Era, Version};
 use anypod_server::Accepts;
 use bytes::Bytes;
 use http::HeaderMap;
@@ -16,7 +17,6 @@ use http::request::Parts;
 use http_body_util::BodyExt as _;
 
 use super::Refused;
-use super::pinned::pins;
 use super::streamed::named;
 use crate::authenticate::Credentials;
 use crate::body::Ticket;
@@ -28,41 +28,50 @@ use crate::reach::Sender;
 use crate::route::Route;
 
 /// A message that was read.
-pub(super) enum Read {
+pub(super) enum Read<'a> {
     /// A modern request.
-    Modern(Message),
-    /// Something else, and its text where it may have to be sent on as it is.
-    Other(Admitted, Bytes),
+    Modern(Message<&'a str>),
+    /// Something else.
+    Other(Admitted),
 }
 
-/// Reads the message of a POST, once there is a place for it.
-pub(super) async fn read(
+/// Takes the text of a POST in, once there is a place for it.
+pub(super) async fn receive(
     route: &Route,
     plan: &Plan,
     head: &Parts,
     body: Inbound,
-    credentials: &Credentials,
     ticket: &mut Ticket,
-) -> Result<Read, Refused> {
+) -> Result<Bytes, Failure> {
     check_media_type(&head.headers)?;
     Accepts::of(&head.headers)?;
     ticket.permit = Some(route.server.enter_request()?);
-    let bytes = whole(plan, &head.headers, body).await?;
-    ticket.read(bytes.len());
-    let text = if pins(plan).is_some() { Bytes::copy_from_slice(&bytes) } else { Bytes::new() };
-    let admitted = match plan.mode {
-        Mode::Parse => {
-            let mirrored = Box::pin(mirrored(plan, &head.headers, credentials)).await;
-            let of = |name: &str| mirrored.as_ref().filter(|(tool, _)| tool == name).map(|(_, wanted)| &**wanted);
-            admit(Carrier::Http(&head.headers), bytes, of)
-        }
-        Mode::Verify | Mode::Trust => admit(Carrier::Http(&head.headers), bytes, |_| None),
+    let text = whole(plan, &head.headers, body).await?;
+    ticket.read(text.len());
+    Ok(text)
+}
+
+/// Reads the message of a POST.
+pub(super) async fn read<'a>(
+    plan: &Plan,
+    head: &Parts,
+    text: &'a Bytes,
+    credentials: &Credentials,
+) -> Result<Read<'a>, Refused> {
+    let mirrored = match plan.mode {
+        Mode::Parse => Box::pin(mirrored(plan, &head.headers, credentials)).await,
+        Mode::Verify | Mode::Trust => None,
     };
-    match admitted {
-        Ok(Admitted::Request(message)) => Ok(Read::Modern(message)),
-        Ok(other) => Ok(Read::Other(other, text)),
-        Err(refused) => Err(Refused { id: refused.id, failure: refused.rejection.into() }),
+    let of = |name: &str| mirrored.as_ref().filter(|(tool, _)| tool == name).map(|(_, wanted)| &**wanted);
+    let carrier = Carrier::Http(&head.headers);
+    let refused = |refused: anypod_proto::reject::Refused| Refused { id: refused.id, failure: refused.rejection.into() };
+    // Most go on as they came, and need no body of their own. What says that it is legacy is not read twice.
+    if declared_version(&head.headers).ok().flatten().map(Version::era) == Some(Era::Modern)
+        && let Some(message) = check(carrier, text, of).map_err(refused)?
+    {
+        return Ok(Read::Modern(message));
     }
+    admit(carrier, text.to_vec(), of).map(Read::Other).map_err(refused)
 }
 
 /// The tool that the headers name, and what it wants mirrored into further ones. None where its upstream does not say: what is
@@ -75,14 +84,14 @@ async fn mirrored(plan: &Plan, headers: &HeaderMap, credentials: &Credentials) -
 }
 
 /// A whole body, within its bounds.
-pub(super) async fn whole(plan: &Plan, headers: &HeaderMap, body: Inbound) -> Result<Vec<u8>, Failure> {
+pub(super) async fn whole(plan: &Plan, headers: &HeaderMap, body: Inbound) -> Result<Bytes, Failure> {
     let limit = plan.limits.body_bytes;
     let announced = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
     if announced.is_some_and(|length| length > limit) {
         return Err(Rejection::TooLarge(limit).into());
     }
     let mut body = match body {
-        Inbound::Whole(bytes) if bytes.len() <= limit => return Ok(bytes.into()),
+        Inbound::Whole(bytes) if bytes.len() <= limit => return Ok(bytes),
         other => other,
     };
     let mut whole = Vec::with_capacity(announced.unwrap_or_default());
@@ -97,7 +106,7 @@ pub(super) async fn whole(plan: &Plan, headers: &HeaderMap, body: Inbound) -> Re
         Ok(())
     };
     tokio::time::timeout(plan.limits.body_deadline.get(), collect).await.map_err(|_| Rejection::Truncated)??;
-    Ok(whole)
+    Ok(whole.into())
 }
 
 fn check_media_type(headers: &HeaderMap) -> Result<(), Rejection> {

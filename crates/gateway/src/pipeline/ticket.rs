@@ -9,14 +9,13 @@ use anypod_proto::method::Method;
 use anypod_proto::request::Request as Message;
 use anypod_proto::version::Era;
 use http::{HeaderMap, HeaderName, Response, StatusCode};
-use serde::Deserialize;
 use tokio::time::Instant;
 
 use crate::authenticate::Credentials;
 use crate::body::{Body, Ticket};
 use crate::desk::{Notes, subject};
 use crate::failure::Failure;
-use crate::observe::{Called, Leg, MetaTrace, Observer, Outcome, Seen, SentOn, Trace};
+use crate::observe::{Called, Leg, Met, MetaTrace, Observer, Outcome, Seen, SentOn, Trace};
 use crate::reach::Reach;
 use crate::route::Route;
 
@@ -86,18 +85,10 @@ impl Ticket {
     }
 
     /// It is a modern request.
-    pub(super) fn message(&mut self, message: &Message, headers: &HeaderMap) {
-        #[derive(Deserialize)]
-        struct Info<'a> {
-            #[serde(borrow, default)]
-            name: std::borrow::Cow<'a, str>,
-            #[serde(borrow, default)]
-            version: std::borrow::Cow<'a, str>,
-        }
+    pub(super) fn message(&mut self, message: &Message<&str>, headers: &HeaderMap, met: &Met) {
         let [parent, state, _] = message.trace_fields();
         let trace = self.observer.trace(headers, MetaTrace { parent: parent.as_deref(), state: state.as_deref() });
-        let info = message.client_info().and_then(|info| serde_json::from_str::<Info<'_>>(info).ok());
-        let client = info.map(|info| self.observer.client(&info.name, &info.version));
+        let client = message.client_info().and_then(|info| self.observer.client_again(info, met));
         if message.method() == Some(Method::SubscriptionsListen) {
             self.stream = Some(self.observer.totals().modern_streams.open());
         }
@@ -121,6 +112,11 @@ impl Ticket {
             seen.era = Some(Era::Modern);
             seen.trace = trace;
         });
+    }
+
+    /// What the request is about, where it has a name or URI.
+    pub(super) fn name(&self) -> Option<Arc<str>> {
+        self.seen.as_ref()?.name.clone()
     }
 
     /// It is something else.

@@ -1,5 +1,6 @@
 //! The state of a round in an answer that passes by: found, sealed and put back, the rest byte for byte as it came.
 
+use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
@@ -21,6 +22,7 @@ const STATE: &str = "requestState";
 static MENTIONED: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(STATE));
 static ASKED: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(r#""resultType":"input_required""#));
 static FAILED: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(r#""isError":true"#));
+static RESULT: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(r#""result""#));
 /// The `resultType` of results without one.
 const COMPLETE: &str = "complete";
 
@@ -30,9 +32,9 @@ pub(crate) struct Rewriter {
     pub(crate) sealer: Sealer,
     pub(crate) ttl: Duration,
     pub(crate) principal: Option<Arc<Principal>>,
-    pub(crate) method: Box<str>,
+    pub(crate) method: Cow<'static, str>,
     /// The name or URI as the client knows it.
-    pub(crate) name: Box<str>,
+    pub(crate) name: Option<Arc<str>>,
     pub(crate) owner: Owner,
 }
 
@@ -81,7 +83,7 @@ impl Rewriter {
         let of = Of {
             principal: self.principal.as_ref().map(|principal| principal.id()),
             method: &self.method,
-            name: &self.name,
+            name: self.name.as_deref().unwrap_or_default(),
         };
         let state = State { upstream: self.owner.reach.name().to_string(), held: None, inner: Some(inner.to_owned()) };
         Ok(of.seal(&self.sealer, self.ttl, &state)?)
@@ -99,7 +101,7 @@ pub(crate) fn came_to(text: &[u8]) -> Option<Outcome> {
 /// The code of a whole message that is an error, told by its words as well.
 pub(crate) fn error_code(text: &[u8]) -> Option<i32> {
     let after = |text: &'_ [u8], word: &str| memchr::memmem::find(text, word.as_bytes()).map(|at| at + word.len());
-    if after(text, r#""result""#).is_some() {
+    if RESULT.find(text).is_some() {
         return None;
     }
     let error = text.get(after(text, r#""error""#)?..)?;
@@ -234,7 +236,7 @@ mod tests {
             ttl: Duration::from_secs(60),
             principal: None,
             method: "tools/call".into(),
-            name: "x".into(),
+            name: Some("x".into()),
             owner: Owner::only(&reach()),
         }
     }

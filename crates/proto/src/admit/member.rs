@@ -97,7 +97,12 @@ impl Within {
             Self::Params => &PARAMS,
             Self::Meta => &META,
         };
-        known.iter().find(|(name, _)| key.is(name)).map(|(_, member)| *member)
+        // Hardly any key has escapes, and those without are told apart by their lengths.
+        let found = match key.is_escaped() {
+            false => known.iter().find(|(name, _)| *name == key.raw()),
+            true => known.iter().find(|(name, _)| key.is(name)),
+        };
+        found.map(|(_, member)| *member)
     }
 }
 

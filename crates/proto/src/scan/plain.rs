@@ -9,15 +9,17 @@ pub(crate) fn plain_prefix(bytes: &[u8]) -> usize {
         if special != 0 {
             return special.trailing_zeros() as usize / 8;
         }
+        return long_prefix(bytes, WORD);
     }
-    long_prefix(bytes)
+    long_prefix(bytes, 0)
 }
 
-fn long_prefix(bytes: &[u8]) -> usize {
-    const WORD: usize = size_of::<u64>();
+const WORD: usize = size_of::<u64>();
+
+/// The same of bytes whose first `at` need no attention.
+fn long_prefix(bytes: &[u8], mut at: usize) -> usize {
     const SHORT: usize = 4 * WORD;
     const BLOCK: usize = 32;
-    let mut at = 0;
     while at < SHORT
         && let Some(word) = bytes[at..].first_chunk::<WORD>()
     {

@@ -123,13 +123,13 @@ impl Usual {
         while self.written < total {
             let first = &self.out[self.written.min(self.out.len())..];
             let second = &apart[self.written.saturating_sub(self.out.len())..];
-            let pieces = [IoSlice::new(first), IoSlice::new(second)];
-            let pieces = match (first.is_empty(), second.is_empty()) {
-                (true, _) => &pieces[1..],
-                (false, true) => &pieces[..1],
-                (false, false) => &pieces[..],
+            let stream = Pin::new(&mut self.stream);
+            let written = match (first.is_empty(), second.is_empty()) {
+                (true, _) => stream.poll_write(cx, second),
+                (false, true) => stream.poll_write(cx, first),
+                (false, false) => stream.poll_write_vectored(cx, &[IoSlice::new(first), IoSlice::new(second)]),
             };
-            match ready!(Pin::new(&mut self.stream).poll_write_vectored(cx, pieces))? {
+            match ready!(written)? {
                 0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
                 written => self.written += written,
             }
