@@ -17,7 +17,7 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpListener;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tokio::time::Instant;
 
 use self::leaving::Leaving;
@@ -32,13 +32,12 @@ use crate::observe::{Observer, Open};
 use crate::pipeline;
 use crate::plan::Plan;
 use crate::reach::{Change, Reach, info};
+use crate::room::Room;
 use crate::route::Route;
 use crate::seal::Sealer;
 use crate::start_error::StartError;
 use crate::upstream::Upstream;
 
-/// How many bytes of bodies may be read before their requests are let in, on all connections together.
-const READ_AHEAD: usize = 64 << 20;
 /// How long connections may take to close at the end, at least.
 const CLOSE_DEADLINE: Duration = Duration::from_secs(1);
 /// How often pods and sessions are counted.
@@ -56,8 +55,8 @@ pub struct Gateway {
 pub(crate) struct Shared {
     pub(crate) observer: Arc<Observer>,
     outside: Outside,
-    /// For the bytes of bodies that are read before their requests are let in.
-    reading: Semaphore,
+    /// For requests that are read as a whole.
+    room: Room,
     replica: Replica,
     draining: AtomicBool,
     /// For connections of clients.
@@ -123,7 +122,7 @@ impl Gateway {
         let shared = Shared {
             observer,
             outside,
-            reading: Semaphore::new(READ_AHEAD),
+            room: Room::new(config.limits.read_ahead_bytes),
             replica,
             draining: AtomicBool::new(false),
             places: Places::new(config.limits.connections),
@@ -212,9 +211,9 @@ impl Gateway {
         self.config().limits.clone()
     }
 
-    /// The bytes that may be read of bodies before their requests are let in.
-    pub(crate) fn reading(&self) -> &Semaphore {
-        &self.shared.reading
+    /// The room for requests that are read as a whole.
+    pub(crate) fn room(&self) -> &Room {
+        &self.shared.room
     }
 
     /// The time of day, in seconds since 1970-01-01.
@@ -318,6 +317,7 @@ impl Shared {
         // From here on, nothing fails.
         changes.into_iter().for_each(Change::apply);
         self.places.bound(config.limits.connections);
+        self.room.bound(config.limits.read_ahead_bytes);
         for (route, plan) in replaced {
             route.server.replace_limits(limits(&config.limits));
             route.desk.replace(plan);

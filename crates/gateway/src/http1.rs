@@ -3,6 +3,7 @@
 //!
 //! RFC 9112, sections 5 and 6.
 
+use std::cell::RefCell;
 use std::ops::Range;
 
 use anypod_proto::header;
@@ -16,6 +17,9 @@ pub(crate) const FIELDS: usize = 64;
 pub(crate) const COPIED: usize = 4 << 10;
 /// How much is read at once, in bytes, where it is not known how much there is.
 pub(crate) const PIECE: usize = 8 << 10;
+/// How much more than is wanted there is room for: a read that fills its room says nothing of whether there is more, and
+/// the next one has to ask the system in vain.
+pub(crate) const SLACK: usize = 64;
 
 /// Where a part of a message stands.
 type Place = Range<usize>;
@@ -49,7 +53,8 @@ impl Fields {
 
     /// The fields themselves, with room for `more`; `None` if one cannot be.
     pub(crate) fn read(&self, text: &Bytes, more: usize) -> Option<HeaderMap> {
-        let mut headers = HeaderMap::with_capacity(self.count + more);
+        let mut headers = SPARE.with_borrow_mut(Vec::pop).unwrap_or_default();
+        headers.reserve(self.count + more);
         for at in self.places.get(..self.count)? {
             let [start, end, value_start, value_end] = at.map(|bound| bound as usize);
             let name = name(text.get(start..end)?)?;
@@ -58,6 +63,24 @@ impl Fields {
         }
         Some(headers)
     }
+}
+
+/// The most header maps that a thread keeps for reuse, and the most fields that one of them has room for.
+const SPARES: usize = 64;
+
+thread_local! {
+    /// Empty header maps: their memory is large and wanted again at once.
+    static SPARE: RefCell<Vec<HeaderMap>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Keeps the memory of header fields that nobody needs any more for the next ones.
+pub(crate) fn put_by(mut headers: HeaderMap) {
+    headers.clear();
+    SPARE.with_borrow_mut(|spare| {
+        if spare.len() < SPARES && (1..=FIELDS).contains(&headers.capacity()) {
+            spare.push(headers);
+        }
+    });
 }
 
 /// The names of ours that nearly every message has: another that the library does not know would be copied.

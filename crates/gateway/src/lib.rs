@@ -49,6 +49,7 @@ mod policy;
 mod rate;
 mod reach;
 mod relay;
+mod room;
 mod rounds;
 mod route;
 mod seal;

@@ -109,7 +109,7 @@ async fn stages(
         }
         return Ok(Box::pin(served(route, head, Bytes::new(), credentials, ticket)).await);
     }
-    if let Some(long) = long(&plan, &head, &credentials) {
+    if let Some(long) = long(&plan, &head, &body, &credentials) {
         return Box::pin(streamed(route, &plan, peer, head, body, long, credentials, ticket)).await;
     }
     let text = receive(route, &plan, &head, body, ticket).await?;
@@ -128,7 +128,7 @@ async fn stages(
             drop(name);
             let done = match lane {
                 Some(owner) => match relayed(route, &plan, owner, peer, head, &message, &text, credentials, ticket) {
-                    Ok(relay) => relay.run(ticket).await,
+                    Ok(mut relay) => relay.run(ticket).await,
                     Err(failure) => Err(failure),
                 },
                 None => {
@@ -246,8 +246,9 @@ fn relayed(
     let asks = Outward { route, plan, peer, method: message.method(), method_name: &method, name: name.as_deref() };
     let (head, rewriter, repeatable) = outward(&asks, &owner, head, &credentials, ticket);
     let (body, head) = owner.translated(message, text, head, ticket.sent_on())?;
-    let (reach, content, result_bytes) = (owner.reach, Outgoing::Whole(body), plan.limits.result_bytes);
-    Ok(Relay { reach, head, content, repeatable, rewriter, result_bytes, verdict: None })
+    let request = Request::from_parts(head, Outgoing::Whole(body));
+    let result_bytes = plan.limits.result_bytes;
+    Ok(Relay { reach: owner.reach, request, repeatable, rewriter, result_bytes, verdict: None })
 }
 
 /// What is not relayed, once it is admitted: the route's server answers, by the desk behind it.

@@ -10,7 +10,6 @@ mod upload;
 
 use std::sync::Arc;
 
-use http::request::Parts;
 use http::{Request, Response, StatusCode};
 
 pub(crate) use self::answer::{Relayed, pass};
@@ -21,16 +20,15 @@ use crate::body::Body;
 use crate::body::Ticket;
 use crate::config::Timeouts;
 use crate::failure::Failure;
+use crate::http1::put_by;
 use crate::reach::Reach;
 use crate::upstream::{Outgoing, Picked, SendError, Tried};
 
 /// A request on its way to an upstream.
 pub(crate) struct Relay {
     pub(crate) reach: Arc<Reach>,
-    /// The head as it goes out.
-    pub(crate) head: Parts,
-    /// The body: it can be sent again if it is there as a whole.
-    pub(crate) content: Outgoing,
+    /// As it goes out. It can be sent again if its body is there as a whole.
+    pub(crate) request: Request<Outgoing>,
     /// Whether it may run twice.
     pub(crate) repeatable: bool,
     /// What has to be done to the answer.
@@ -45,19 +43,19 @@ impl Relay {
     ///
     /// # Errors
     /// If no pod takes it, or the pod that took it does not answer.
-    pub(crate) async fn run(self, ticket: &mut Ticket) -> Result<Response<Body>, Failure> {
-        let Self { reach, head, content, repeatable, rewriter, result_bytes, verdict } = self;
+    pub(crate) async fn run(&mut self, ticket: &mut Ticket) -> Result<Response<Body>, Failure> {
+        // Stays where it is: what is moved into a future is copied.
+        let Self { reach, request, repeatable, rewriter, result_bytes, verdict } = self;
         let upstream = &*reach.upstream;
         let mut tried = Tried::default();
-        let mut request = Request::from_parts(head, content);
         // What is there as a whole is there again for another pod, if there is one besides the one that is tried.
         let is_whole = matches!(request.body(), Outgoing::Whole(_));
         let can_go_on = |tried: &Tried| is_whole && upstream.pods().len() > tried.len() + 1;
         let response = loop {
             let no_pod = || Failure::NoPod { upstream: upstream.name().to_string() };
             let picked = upstream.pick(&tried).ok_or_else(no_pod)?;
-            ticket.sent_to(&reach, picked.id());
-            match picked.send(&mut request).await {
+            ticket.sent_to(reach, picked.id());
+            match picked.send(request).await {
                 // Nothing of it has run: a pod that is full says so before it begins.
                 Ok(answer) if answer.status() == StatusCode::SERVICE_UNAVAILABLE && can_go_on(&tried) => {
                     picked.failed()
@@ -75,7 +73,7 @@ impl Relay {
                 Err(SendError::Broken(error)) => {
                     tracing::warn!(upstream = &**upstream.name(), pod = &**picked.id(), %error, "a pod broke off");
                     picked.failed();
-                    if !repeatable {
+                    if !*repeatable {
                         return Err(Failure::OutcomeUnknown { upstream: upstream.name().to_string() });
                     }
                     if !can_go_on(&tried) {
@@ -89,10 +87,11 @@ impl Relay {
             }
             tried.add(&picked);
         };
+        put_by(std::mem::take(request.headers_mut()));
         let (answer, picked) = response;
         ticket.answered();
         judge(&picked, answer.status());
-        answer::respond(answer, picked, upstream, rewriter, result_bytes, ticket).await
+        answer::respond(answer, picked, upstream, rewriter.take(), *result_bytes, ticket).await
     }
 }
 

@@ -213,6 +213,7 @@ impl<'a> Scanner<'a> {
     ///
     /// # Errors
     /// If no value starts here.
+    #[inline]
     pub fn peek(&mut self) -> Result<Kind, ScanError> {
         self.whitespace();
         match self.byte() {
@@ -254,6 +255,7 @@ impl<'a> Scanner<'a> {
     ///
     /// # Errors
     /// If the next value is not a well-formed string.
+    #[inline]
     pub fn string(&mut self) -> Result<Str<'a>, ScanError> {
         self.whitespace();
         self.expect(b'"', "a string")?;
@@ -297,6 +299,7 @@ impl<'a> Scanner<'a> {
     ///
     /// # Errors
     /// If the object is malformed here.
+    #[inline]
     pub fn member(&mut self, walk: &mut Walk) -> Result<Option<Str<'a>>, ScanError> {
         if !self.advance(walk, b'}', "`,` or `}`")? {
             return Ok(None);
@@ -324,6 +327,7 @@ impl<'a> Scanner<'a> {
         if self.at == self.text.len() { Ok(()) } else { Err(self.error(ScanErrorKind::Trailing)) }
     }
 
+    #[inline]
     fn enter(&mut self, open: u8, what: &'static str) -> Result<Walk, ScanError> {
         self.whitespace();
         if self.depth == MAX_DEPTH {
@@ -334,6 +338,7 @@ impl<'a> Scanner<'a> {
         Ok(Walk { first: true })
     }
 
+    #[inline]
     fn advance(&mut self, walk: &mut Walk, close: u8, what: &'static str) -> Result<bool, ScanError> {
         self.whitespace();
         match self.byte() {
@@ -352,6 +357,7 @@ impl<'a> Scanner<'a> {
         }
     }
 
+    #[inline]
     fn byte(&self) -> Option<u8> {
         self.text.as_bytes().get(self.at).copied()
     }
@@ -360,6 +366,7 @@ impl<'a> Scanner<'a> {
         ScanError { at: self.at, kind }
     }
 
+    #[inline]
     fn expect(&mut self, byte: u8, what: &'static str) -> Result<(), ScanError> {
         match self.byte() {
             Some(found) if found == byte => {
@@ -371,6 +378,7 @@ impl<'a> Scanner<'a> {
         }
     }
 
+    #[inline]
     fn whitespace(&mut self) {
         while let Some(b' ' | b'\n' | b'\r' | b'\t') = self.byte() {
             self.at += 1;

@@ -17,8 +17,12 @@ pub struct Limits {
     pub streams: usize,
     /// The longest body of a request, in bytes. Default 4 MiB.
     pub body_bytes: usize,
-    /// Up to this length, a body is read before it is passed on; longer ones are passed on as they come. Default 128 KiB.
+    /// Up to this length, a body is read before it is passed on, while there is room; longer ones are passed on as they come.
+    /// Default 2 MiB.
     pub whole_body_bytes: usize,
+    /// The room for bodies that are read before they are passed on, until they are answered, in bytes. Where there is none
+    /// left, bodies longer than 128 KiB are passed on as they come. Default 64 MiB.
+    pub read_ahead_bytes: usize,
     /// The longest result that is read as a whole, to be kept, merged or translated, in bytes. Default 16 MiB.
     pub result_bytes: usize,
     /// The longest header section, in bytes. Default 64 KiB.
@@ -52,7 +56,8 @@ impl Default for Limits {
             requests: 4096,
             streams: 16_384,
             body_bytes: 4 << 20,
-            whole_body_bytes: 128 << 10,
+            whole_body_bytes: 2 << 20,
+            read_ahead_bytes: 64 << 20,
             result_bytes: 16 << 20,
             header_bytes: 64 << 10,
             body_deadline: Time::from_secs(30),

@@ -14,7 +14,7 @@ use bytes::Bytes;
 use http::{Request, Response};
 use http_body::Body as _;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tokio::time::{Instant, timeout};
 
 use super::answer::{self, Date, Framing, Kept};
@@ -23,9 +23,10 @@ use super::wire::Wire;
 use super::{FIRST_REQUEST, Peer, Phase, reached};
 use crate::body::{Body, Broke};
 use crate::gateway::Gateway;
-use crate::http1::COPIED;
+use crate::http1::{COPIED, put_by};
 use crate::inbound::Inbound;
 use crate::patience::Patience;
+use crate::room::{Room, Taken};
 
 /// How long an end of a connection may take to be said.
 const FAREWELL: Duration = Duration::from_secs(1);
@@ -50,8 +51,9 @@ pub(super) struct Bounds {
 
 /// What a connection brings next.
 #[expect(clippy::large_enum_variant, reason = "nearly always the large one, and taken apart at once")]
-enum Next {
-    Request(Request<Bytes>),
+enum Next<'a> {
+    /// A request, and the room that it takes up where it did not come in one piece.
+    Request(Request<Bytes>, Option<Taken<'a>>),
     Unusual,
     Over,
 }
@@ -72,8 +74,8 @@ where
     let mut patience = Patience::default();
     let mut begun = false;
     loop {
-        let request = match next(&mut wire, bounds, &mut patience, begun, gateway.reading(), closing).await {
-            Next::Request(request) => request.map(Inbound::Whole),
+        let (request, _room) = match next(&mut wire, bounds, &mut patience, begun, gateway.room(), closing).await {
+            Next::Request(request, room) => (request.map(Inbound::Whole), room),
             Next::Unusual => return Ended::Unusual(wire),
             Next::Over => break,
         };
@@ -96,33 +98,32 @@ where
 
 /// The next request. A gateway that closes does not wait for one, unless it is the first and has been promised an answer,
 /// or has begun to come.
-async fn next<S>(
+async fn next<'a, S>(
     wire: &mut Wire<S>,
     bounds: Bounds,
     patience: &mut Patience,
     begun: bool,
-    reading: &Semaphore,
+    all: &'a Room,
     closing: &mut watch::Receiver<Phase>,
-) -> Next
+) -> Next<'a>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let mut wait = (Instant::now(), bounds.idle);
     let mut wanted = 0;
-    let mut _room = None;
+    let mut room = None;
     let mut last_call = false;
     let mut closes = pin!(reached(closing, Phase::Closing));
     loop {
         if wire.read.len() >= wanted.max(1) {
             match parse(&mut wire.read, bounds.longest) {
-                Parsed::Request(request) => return Next::Request(request),
+                Parsed::Request(request) => return Next::Request(request, room),
                 Parsed::Other => return Next::Unusual,
                 Parsed::Part(None) => {}
                 Parsed::Part(Some(whole)) => {
-                    // Nobody has been let in yet: what all may have read ahead together is bounded.
-                    let room = u32::try_from(whole).ok().and_then(|whole| reading.try_acquire_many(whole).ok());
-                    let Some(room) = room else { return Next::Unusual };
-                    (_room, wanted) = (Some(room), whole);
+                    // Nobody has been let in yet: what all may have read together is bounded.
+                    let Some(taken) = all.try_take(whole) else { return Next::Unusual };
+                    (room, wanted) = (Some(taken), whole);
                     wait = (Instant::now(), bounds.body);
                 }
             }
@@ -181,7 +182,7 @@ impl Writer {
         };
         let framing = Framing::of(head.status, length);
         answer::head(&mut self.out, &head, framing, kept, &mut self.date, now);
-        drop(head);
+        put_by(head.headers);
         if length == Some(first.len() as u64) {
             return self.last_piece(wire, framing, &first).await.map_err(Broke::upstream);
         }
@@ -209,6 +210,8 @@ impl Writer {
         loop {
             left = left.checked_sub(piece.len() as u64).ok_or_else(|| Broke::upstream("longer than it said"))?;
             self.piece(wire, framing, &piece).await.map_err(Broke::upstream)?;
+            // Whoever reads the next one may use its memory again.
+            drop(piece);
             let frame = wire.unless_gone(poll_fn(|cx| Pin::new(&mut body).poll_frame(cx))).await;
             piece = match frame.ok_or_else(|| Broke::upstream("the client went away"))? {
                 Some(frame) => frame?.into_data().unwrap_or_default(),

@@ -1,8 +1,10 @@
 //! Series that bear the same labels, found by the values of these without an allocation.
 
 use std::collections::BTreeMap;
-use std::hash::{BuildHasher, RandomState};
+use std::hash::BuildHasher as _;
 use std::sync::{Arc, PoisonError, RwLock};
+
+use foldhash::quality::RandomState;
 
 /// All series with the same `N` labels.
 #[derive(Debug)]
@@ -26,7 +28,7 @@ pub(crate) struct Row<const N: usize, S> {
 impl<const N: usize, S: Default> Family<N, S> {
     /// A family without series.
     pub(super) fn new() -> Self {
-        Self { hasher: RandomState::new(), rows: RwLock::default() }
+        Self { hasher: RandomState::default(), rows: RwLock::default() }
     }
 
     /// Does something with the series, if it is there.

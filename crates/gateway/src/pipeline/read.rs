@@ -64,7 +64,8 @@ pub(super) async fn read<'a>(
     };
     let of = |name: &str| mirrored.as_ref().filter(|(tool, _)| tool == name).map(|(_, wanted)| &**wanted);
     let carrier = Carrier::Http(&head.headers);
-    let refused = |refused: anypod_proto::reject::Refused| Refused { id: refused.id, failure: refused.rejection.into() };
+    let refused =
+        |refused: anypod_proto::reject::Refused| Refused { id: refused.id, failure: refused.rejection.into() };
     // Most go on as they came, and need no body of their own. What says that it is legacy is not read twice.
     if declared_version(&head.headers).ok().flatten().map(Version::era) == Some(Era::Modern)
         && let Some(message) = check(carrier, text, of).map_err(refused)?

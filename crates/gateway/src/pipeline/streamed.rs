@@ -12,7 +12,7 @@ use anypod_proto::verify::Verifier;
 use anypod_proto::version::{Era, Version};
 use http::header::CONTENT_LENGTH;
 use http::request::Parts;
-use http::{HeaderMap, HeaderName, Response};
+use http::{HeaderMap, HeaderName, Request, Response};
 use tokio::time::Instant;
 
 use super::{Outward, Refused, lane, outward};
@@ -44,11 +44,16 @@ pub(super) struct Long {
     verifier: Option<Verifier>,
 }
 
+/// The longest body that is read as a whole where it comes piece by piece, and no room was taken for it, in bytes.
+const SHORT: usize = 128 << 10;
+
 /// Whether a request is long, and can be relayed by its headers alone.
-pub(super) fn long(plan: &Plan, head: &Parts, credentials: &Credentials) -> Option<Long> {
+pub(super) fn long(plan: &Plan, head: &Parts, body: &Inbound, credentials: &Credentials) -> Option<Long> {
     let length = head.headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
-    let is_long = length.is_none_or(|length| length > plan.limits.whole_body_bytes);
-    if !is_long
+    let is_there = matches!(body, Inbound::Whole(_));
+    let is_short = length.is_some_and(|length| length <= plan.limits.whole_body_bytes.min(SHORT));
+    if is_there
+        || is_short
         || plan.mode == Mode::Parse
         || plan.policy.reads_arguments()
         || declared_version(&head.headers).ok()?.map(Version::era) != Some(Era::Modern)
@@ -118,11 +123,11 @@ pub(super) async fn streamed(
     owner.renames(&mut head)?;
     // What is replaced may change the length.
     head.headers.remove(CONTENT_LENGTH);
-    let content = Outgoing::stream(upload);
+    let request = Request::from_parts(head, Outgoing::stream(upload));
     let result_bytes = plan.limits.result_bytes;
     let reach = Arc::clone(&owner.reach);
     let kept = Some(verdict.clone());
-    let relay = Relay { reach, head, content, repeatable, rewriter, result_bytes, verdict: kept };
+    let mut relay = Relay { reach, request, repeatable, rewriter, result_bytes, verdict: kept };
     let relayed = relay.run(ticket).await;
     match verdict.take() {
         Some(refused) => Err(Refused { id: refused.id, failure: refused.rejection.into() }),

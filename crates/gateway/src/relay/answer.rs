@@ -35,6 +35,9 @@ enum Kind {
     Events(Box<Events>),
 }
 
+/// How much of either end of a long answer is looked at, in bytes.
+const ENDS: usize = 4 << 10;
+
 /// What an answer is made of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Form {
@@ -128,6 +131,14 @@ async fn json(
 }
 
 fn edited(headers: &mut HeaderMap, text: Bytes, rewriter: &Rewriter, ticket: &mut Ticket) -> Result<Kind, Failure> {
+    // Of a long one that is complete, its ends say enough: several searches cost more than all else that is done to it.
+    if text.len() > 2 * ENDS && !rewriter.reads_all() && beginning(&text[..ENDS]) == Beginning::Complete {
+        let ends = [&text[..ENDS], &text[text.len() - ENDS..]];
+        if let Some(outcome) = ends.into_iter().find_map(came_to) {
+            ticket.came_to(outcome);
+        }
+        return Ok(Kind::Plain(Some(text), None));
+    }
     if let Some(outcome) = came_to(&text) {
         ticket.came_to(outcome);
     }

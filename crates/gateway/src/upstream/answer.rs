@@ -1,6 +1,7 @@
 //! The body of a pod's answer, as it comes.
 
 use std::fmt;
+use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
@@ -39,9 +40,12 @@ enum Carrier {
 /// Why the body of an answer broke off.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum AnswerError {
-    /// The connection broke.
+    /// It broke, by what the library found.
     #[error(transparent)]
     Broken(#[from] hyper::Error),
+    /// It broke, by what the connection said.
+    #[error(transparent)]
+    Connection(#[from] io::Error),
     /// Nothing came for as long as it may take.
     #[error("the upstream was silent for {0:?}")]
     Silent(Duration),
@@ -99,13 +103,14 @@ impl Answer {
         patience.poll(cx, *self.waiting.get_or_insert_with(Instant::now), self.limit)
     }
 
-    fn poll_body(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+    fn poll_body(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, AnswerError>>> {
         if let Carrier::Http2(..) = self.carrier {
-            return Pin::new(&mut self.body).poll_frame(cx);
+            return Pin::new(&mut self.body).poll_frame(cx).map_err(AnswerError::from);
         }
         // Only driving brings more, so nobody has to be woken for it.
         let mut nobody = Context::from_waker(Waker::noop());
-        match Pin::new(&mut self.body).poll_frame(&mut nobody) {
+        let frame = match Pin::new(&mut self.body).poll_frame(&mut nobody) {
+            Poll::Ready(None) if self.left() > 0 => return self.poll_piece(cx),
             Poll::Ready(frame) => Poll::Ready(frame),
             Poll::Pending => {
                 self.drive();
@@ -115,7 +120,21 @@ impl Answer {
                 }
                 frame
             }
+        };
+        frame.map_err(AnswerError::from)
+    }
+
+    /// How much comes piece by piece, behind what was read with the head.
+    fn left(&self) -> usize {
+        match &self.carrier {
+            Carrier::Http1(_, live) => live.left(),
+            Carrier::Http2(..) | Carrier::None => 0,
         }
+    }
+
+    fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, AnswerError>>> {
+        let Carrier::Http1(_, live) = &mut self.carrier else { return Poll::Ready(None) };
+        live.poll_piece(cx).map(|piece| Some(piece.map(Frame::data).map_err(AnswerError::from)))
     }
 
     /// After the last piece: a connection that is not free by now, because the request is still being sent, is closed.
@@ -142,22 +161,25 @@ impl Body for Answer {
             Some(Ok(frame)) => {
                 this.bytes += frame.data_ref().map_or(0, |data| data.len() as u64);
                 // A body of known length is not polled again after its last byte.
-                if this.body.is_end_stream() {
+                if this.is_end_stream() {
                     this.finish();
                 }
             }
             Some(Err(_)) => this.carrier = Carrier::None,
             None => this.finish(),
         }
-        Poll::Ready(frame.map(|frame| frame.map_err(AnswerError::Broken)))
+        Poll::Ready(frame)
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        self.body.is_end_stream() && self.left() == 0
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+        match (self.body.size_hint().exact(), self.left()) {
+            (Some(here), left) if left > 0 => SizeHint::with_exact(here + left as u64),
+            _ => self.body.size_hint(),
+        }
     }
 }
 

@@ -16,6 +16,7 @@ use std::sync::{Mutex, PoisonError};
 use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
+use bytes::Bytes;
 use http::{Request, Response};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
@@ -171,6 +172,22 @@ impl Live {
                 Some(_) | None => Lost::Broken(Break::Http(error.into_error())),
             }),
             None => Err(Lost::TooSlow),
+        }
+    }
+
+    /// How much of the answer's body comes piece by piece, and is still to come.
+    pub(super) fn left(&self) -> usize {
+        match &self.carrier {
+            Carrier::Usual(usual) => usual.left(),
+            Carrier::Library(_) | Carrier::None => 0,
+        }
+    }
+
+    /// The next piece of it.
+    pub(super) fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Bytes>> {
+        match &mut self.carrier {
+            Carrier::Usual(usual) => usual.poll_piece(cx),
+            Carrier::Library(_) | Carrier::None => Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into())),
         }
     }
 

@@ -169,7 +169,7 @@ const TAKEN: &[(&str, &str)] = &[
 ];
 
 /// Lengths of the argument: a message that is read whole, one that is sent on as it comes, and one near the bound.
-const LENGTHS: [usize; 3] = [0, 200 << 10, (4 << 20) - 4096];
+const LENGTHS: [usize; 4] = [0, 200 << 10, 3 << 20, (4 << 20) - 4096];
 
 fn body(text: &str, length: usize) -> String {
     text.replace("META", &format!("\"_meta\":{}", meta()))
@@ -219,7 +219,7 @@ async fn nobody_takes_a_pod_out_by_contradicting_himself() {
     let fleet = Fleet::of(config([upstream])).await;
     // The fifth of each pod would be too many by far.
     for _ in 0..10 {
-        assert_eq!(sent(body(REFUSED[1].1, 200 << 10)).to(fleet.at(0)).await.refusal(), (400, -32020));
+        assert_eq!(sent(body(REFUSED[1].1, 3 << 20)).to(fleet.at(0)).await.refusal(), (400, -32020));
     }
     for _ in 0..8 {
         sent(body(TAKEN[0].1, 0)).to(fleet.at(0)).await.result();

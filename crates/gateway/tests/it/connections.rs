@@ -202,6 +202,25 @@ async fn an_answer_in_pieces_is_in_chunks_and_the_connection_goes_on() {
     assert_eq!(raw.said().await, "on");
 }
 
+/// Whatever room there is, each goes on: as a whole, or as it comes.
+#[tokio::test]
+async fn a_long_call_goes_on_with_and_without_room_to_read_it_first() {
+    for read_ahead_bytes in [64 << 20, 1 << 20, 0] {
+        let seen = Seen::default();
+        let pod = Pod::start(served(&seen)).await;
+        let mut config = config([modern([&pod])]);
+        config.limits.read_ahead_bytes = read_ahead_bytes;
+        let fleet = Fleet::of(config).await;
+        let mut raw = Raw::to(fleet.at(0)).await;
+        for length in [9 << 10, 100 << 10, 900 << 10, 1800 << 10, 3 << 20] {
+            let text = "x".repeat(length);
+            raw.write(&with_length("echo", &echo(&text))).await;
+            assert!(raw.said().await == text, "{length} bytes in {read_ahead_bytes}");
+        }
+        assert_eq!(seen.calls("echo"), 5);
+    }
+}
+
 #[tokio::test]
 async fn what_two_readers_could_take_for_different_messages_is_refused_and_ends_the_connection() {
     let (seen, _pod, fleet) = one().await;

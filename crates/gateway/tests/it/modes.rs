@@ -8,7 +8,7 @@ use crate::support::{Fleet, Sent, config, meta, token, upstream_at};
 
 const MODES: [Mode; 3] = [Mode::Verify, Mode::Trust, Mode::Parse];
 /// More than what is read before it is passed on.
-const LONG: usize = 200 << 10;
+const LONG: usize = 3 << 20;
 
 /// A pod with one tool, whose argument `city` is mirrored into a header.
 async fn weather(scope: &'static str) -> Server {

@@ -332,7 +332,7 @@ async fn a_line_is_logged_for_each_request_and_nothing_that_is_secret() {
     to(Sent::call("echo", json!({ "text": "swordfish" }))).await.result();
     to(Sent::modern("resources/read", json!({ "uri": "note://one" }))).await.result();
     to(Sent::modern("resources/read", json!({ "uri": "note://swordfish" }))).await;
-    to(Sent::call("echo", json!({ "text": "x".repeat(200 << 10) + "swordfish" }))).await.result();
+    to(Sent::call("echo", json!({ "text": "x".repeat(3 << 20) + "swordfish" }))).await.result();
     assert_eq!(Sent::call("echo", json!({})).bearing("swordfish").to(replica.address).await.status, 401);
     let opened = to(Sent::initialize()).await;
     let session = opened.header("mcp-session-id").unwrap().to_owned();

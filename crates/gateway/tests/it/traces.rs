@@ -99,7 +99,7 @@ async fn a_long_body_says_in_the_header_what_it_cannot_say_in_meta() {
     for in_meta in [None, Some((META, "from=meta"))] {
         let (collector, server) = (Collector::start().await, says().await);
         let replica = traced(&[&server], Some(&collector)).await;
-        call(200 << 10, in_meta, Some((HEADER, "from=header"))).to(replica.address).await.result();
+        call(3 << 20, in_meta, Some((HEADER, "from=header"))).to(replica.address).await.result();
         let spans = collector.spans(2).await;
         let (of_server, of_client) = pair(&spans);
         assert!(HEADER.contains(of_server.text("traceId")), "{of_server:?}");
@@ -119,7 +119,7 @@ async fn without_a_collector_or_when_the_caller_does_not_record_it_all_goes_on_a
     for (recording, meta, header) in
         [(None, META, HEADER), (Some(&collector), unsampled.0.as_str(), unsampled.1.as_str())]
     {
-        for length in [0, 200 << 10] {
+        for length in [0, 3 << 20] {
             for in_header in [None, Some((header, "from=header"))] {
                 let server = says().await;
                 let replica = traced(&[&server], recording).await;

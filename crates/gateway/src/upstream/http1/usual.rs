@@ -1,4 +1,5 @@
-//! One usual exchange on a connection: a request that is there as a whole, and an answer of a known length that is short.
+//! One usual exchange on a connection: a request that is there as a whole, and an answer of a known length. A short one is
+//! read as a whole, of a long one the rest comes piece by piece.
 //!
 //! An answer that is not usual, or in doubt, is left to a library that knows all of HTTP, with every byte of it.
 //!
@@ -18,10 +19,11 @@ use tokio::time::Instant;
 use super::super::body::Outgoing;
 use super::super::stream::Stream;
 use super::HEAD_BYTES;
-use crate::http1::{self, COPIED, FIELDS, Fields, PIECE, put_back, write_fields};
+use crate::http1::{self, COPIED, FIELDS, Fields, PIECE, SLACK, put_back, write_fields};
 
-/// The longest body of a usual answer, in bytes.
+/// The longest body of an answer that is read as a whole, and the longest piece of another, in bytes.
 const LONGEST: usize = 128 << 10;
+
 /// A connection on which nothing is under way between two exchanges.
 pub(super) struct Usual {
     pub(super) stream: Stream,
@@ -32,6 +34,8 @@ pub(super) struct Usual {
     written: usize,
     /// How much has to be read before there is a whole answer, as far as that is known.
     wanted: usize,
+    /// How much of the answer's body comes piece by piece, and has not been handed on.
+    left: usize,
     /// Whether this is the last exchange.
     closes: bool,
     /// When something was last read of an answer whose head is there.
@@ -40,7 +44,7 @@ pub(super) struct Usual {
 
 /// How far an exchange has come.
 pub(super) enum Step {
-    /// This is the answer.
+    /// This is the answer, or the beginning of it: see [`Usual::left`].
     Answer(Response<Bytes>),
     /// What has been read is the beginning of an answer that is not usual.
     Unusual,
@@ -48,12 +52,39 @@ pub(super) enum Step {
 
 impl Usual {
     pub(super) fn new(stream: Stream) -> Self {
-        Self { stream, read: BytesMut::new(), out: Vec::new(), written: 0, wanted: 0, closes: false, read_since: None }
+        Self {
+            stream,
+            read: BytesMut::new(),
+            out: Vec::new(),
+            written: 0,
+            wanted: 0,
+            left: 0,
+            closes: false,
+            read_since: None,
+        }
     }
 
     /// Whether another exchange may follow.
     pub(super) fn is_free(&self) -> bool {
-        !self.closes && self.read.is_empty()
+        !self.closes && self.read.is_empty() && self.left == 0
+    }
+
+    /// How much of the answer's body is still to come.
+    pub(super) const fn left(&self) -> usize {
+        self.left
+    }
+
+    /// The next piece of the body that is still to come.
+    pub(super) fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Bytes>> {
+        if self.read.is_empty() {
+            self.read.reserve(self.left.min(LONGEST) + SLACK);
+            if ready!(pin!(self.stream.read_buf(&mut self.read)).poll(cx))? == 0 {
+                return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into()));
+            }
+        }
+        let length = self.read.len().min(self.left);
+        self.left -= length;
+        Poll::Ready(Ok(self.read.split_to(length).freeze()))
     }
 
     /// Whether the pod has left the connection as it should be between two exchanges: open, and silent.
@@ -86,7 +117,7 @@ impl Usual {
         let sent = self.poll_send(cx, body);
         loop {
             if self.read.len() >= self.wanted.max(1) {
-                match take(&mut self.read, &mut self.closes) {
+                match take(&mut self.read, &mut self.closes, &mut self.left) {
                     Taken::Answer(answer) if matches!(sent, Poll::Ready(Ok(()))) => {
                         return Poll::Ready(Ok(Step::Answer(answer)));
                     }
@@ -138,7 +169,7 @@ impl Usual {
     }
 
     fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        self.read.reserve(self.wanted.saturating_sub(self.read.len()).max(PIECE));
+        self.read.reserve((self.wanted.saturating_sub(self.read.len()) + SLACK).max(PIECE));
         pin!(self.stream.read_buf(&mut self.read)).poll(cx)
     }
 }
@@ -158,15 +189,15 @@ fn write_head(out: &mut Vec<u8>, request: &Request<Outgoing>, length: usize) {
 
 /// What the bytes of an answer are so far.
 enum Taken {
-    /// A usual one, taken out of them.
+    /// A usual one, taken out of them, or the beginning of a long one.
     Answer(Response<Bytes>),
-    /// The beginning of one, and how many bytes all of it has, once that is known.
+    /// The beginning of a short one, and how many bytes all of it has, once that is known.
     Part(Option<usize>),
     /// Something else, left where it is.
     Unusual,
 }
 
-fn take(read: &mut BytesMut, closes: &mut bool) -> Taken {
+fn take(read: &mut BytesMut, closes: &mut bool, left: &mut usize) -> Taken {
     let mut fields = [const { MaybeUninit::uninit() }; FIELDS];
     let mut answer = httparse::Response::new(&mut []);
     let parsed = httparse::ParserConfig::default().parse_response_with_uninit_headers(&mut answer, read, &mut fields);
@@ -177,22 +208,20 @@ fn take(read: &mut BytesMut, closes: &mut bool) -> Taken {
     };
     let Some(Framed { status, length, kept }) = framed(&answer) else { return Taken::Unusual };
     let total = head + length;
-    if length > LONGEST {
-        return Taken::Unusual;
-    }
-    if read.len() < total {
-        return Taken::Part(Some(total));
+    let here = if length > LONGEST { total.min(read.len()) } else { total };
+    if read.len() < here {
+        return Taken::Part(Some(here));
     }
     let mut fields = Fields::default();
     if fields.note(read, answer.headers).is_none() {
         return Taken::Unusual;
     }
-    let whole = read.split_to(total).freeze();
+    let whole = read.split_to(here).freeze();
     let Some(headers) = fields.read(&whole, 1) else {
         put_back(read, whole);
         return Taken::Unusual;
     };
-    *closes = !kept;
+    (*closes, *left) = (!kept, total - here);
     let mut answer = Response::new(whole.slice(head..));
     *answer.status_mut() = status;
     *answer.headers_mut() = headers;

@@ -90,6 +90,37 @@ async fn a_large_answer_comes_in_pieces_and_is_counted() {
 }
 
 #[tokio::test]
+async fn a_long_answer_that_breaks_off_says_so_and_closes_its_connection() {
+    let server = Running::raw(async |mut stream: TcpStream| {
+        read_head(&mut stream).await;
+        stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 300000\r\n\r\nbegun").await.unwrap();
+    })
+    .await;
+    let pod = pod_at(&server.url());
+    let response = send(&pod, "").await.unwrap();
+    assert_eq!(response.body().size_hint().exact(), Some(300_000));
+    let error = read(response).await.unwrap_err();
+    assert!(matches!(error, AnswerError::Connection(_)), "{error}");
+    assert_eq!((pod.idle(), pod.connections()), (0, 0));
+}
+
+#[tokio::test]
+async fn what_comes_unasked_behind_a_long_answer_closes_its_connection() {
+    let server = Running::raw(async |mut stream: TcpStream| {
+        read_head(&mut stream).await;
+        stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 300000\r\n\r\n").await.unwrap();
+        stream.write_all(&vec![b'x'; 300_001]).await.unwrap();
+        let _ = stream.read_to_end(&mut Vec::new()).await;
+    })
+    .await;
+    let pod = pod_at(&server.url());
+    let answer = read(send(&pod, "").await.unwrap()).await.unwrap();
+    assert_eq!(answer.len(), 300_000);
+    read(send(&pod, "").await.unwrap()).await.unwrap();
+    assert_eq!(server.count(), 2);
+}
+
+#[tokio::test]
 async fn an_answer_of_unknown_length_gives_its_connection_back_at_its_end() {
     let server = Running::raw(async |mut stream: TcpStream| {
         loop {
