@@ -30,7 +30,7 @@ use crate::listen::tls::Acceptor;
 use crate::listen::{Door, Peer, Phase, Places, reached};
 use crate::observe::{Observer, Open};
 use crate::pipeline;
-use crate::plan::Plan;
+use crate::plan::{Before, Plan};
 use crate::reach::{Change, Reach, info};
 use crate::route::Route;
 use crate::seal::Sealer;
@@ -314,7 +314,7 @@ impl Shared {
     fn take(&self, config: Config, ring: Ring) -> Result<(), StartError> {
         let config = Arc::new(config);
         let (reaches, changes) = self.reaches(&config)?;
-        let (routes, replaced) = self.routes(&config, &reaches, &ring)?;
+        let (routes, replaced) = self.routes(&config, &reaches, &changes, &ring)?;
         // From here on, nothing fails.
         changes.into_iter().for_each(Change::apply);
         self.places.bound(config.limits.connections);
@@ -334,7 +334,13 @@ impl Shared {
     }
 
     /// The routes of a configuration, and the plans of those among them that are there already.
-    fn routes(&self, config: &Config, reaches: &Reaches, ring: &Ring) -> Result<Routes, StartError> {
+    fn routes(
+        &self,
+        config: &Config,
+        reaches: &Reaches,
+        changes: &[Change],
+        ring: &Ring,
+    ) -> Result<Routes, StartError> {
         let mut routes = Vec::new();
         let mut replaced = Vec::new();
         for wanted in &config.route {
@@ -342,8 +348,10 @@ impl Shared {
             if behind.len() != wanted.upstreams.len() {
                 return Err(StartError::route(&wanted.path, "it names an upstream that is none"));
             }
-            let plan = Arc::new(Plan::new(wanted, &config.limits, behind)?);
             let known = self.read().routes.iter().find(|route| *route.path == *wanted.path).cloned();
+            let moved = behind.iter().any(|reach| changes.iter().any(|change| change.moves(reach)));
+            let before = known.as_ref().map(|route| Before { plan: route.desk.plan(), moved });
+            let plan = Arc::new(Plan::new(wanted, &config.limits, behind, before.as_ref())?);
             match known {
                 Some(route) => {
                     replaced.push((Arc::clone(&route), plan));

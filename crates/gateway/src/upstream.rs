@@ -184,6 +184,11 @@ impl Upstream {
         found().map(Some).map_err(|fault| StartError { name: config.name.clone(), fault })
     }
 
+    /// Whether any of its pods is among these.
+    pub(crate) fn keeps_any(&self, found: &Found) -> bool {
+        found.targets.iter().any(|target| self.pods.pod(target.id()).is_some())
+    }
+
     /// Has these pods from now on. Those that are there already stay as they are; those that are gone finish what they have.
     pub(crate) fn take(&self, found: Found) {
         if let Some(tls) = found.tls {
