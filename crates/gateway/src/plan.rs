@@ -10,6 +10,7 @@ use crate::authenticate::Authentication;
 use crate::catalogue::Catalogue;
 use crate::config::{self, Mode, Prefix};
 use crate::federate::{Naming, Upstreams};
+use crate::glob::Glob;
 use crate::policy::Policy;
 use crate::rate::Rates;
 use crate::reach::Reach;
@@ -27,6 +28,8 @@ pub(crate) struct Plan {
     pub(crate) rates: Rates,
     pub(crate) reaches: Box<[Arc<Reach>]>,
     pub(crate) naming: Naming,
+    /// Which upstream methods of extensions are for, as far as that is configured, in the order in which they are looked at.
+    methods: Box<[(Glob, usize)]>,
     /// Whether anything is answered from memory.
     pub(crate) caches: bool,
     pub(crate) limits: config::Limits,
@@ -79,6 +82,7 @@ impl Plan {
             policy: Policy::new(&route.rule),
             rates: Rates::new(&route.rate, before.map(|before| &before.plan.rates)),
             naming: Naming::new(&upstreams, &names),
+            methods: methods(route),
             catalogue: before
                 .filter(|before| !before.moved && before.plan.lists_alike(route, &reaches))
                 .map_or_else(|| Arc::new(Catalogue::new(&route.cache)), |before| Arc::clone(&before.plan.catalogue)),
@@ -95,6 +99,11 @@ impl Plan {
         let same_upstreams = self.reaches.len() == reaches.len()
             && self.reaches.iter().zip(reaches).all(|(one, other)| Arc::ptr_eq(one, other));
         same_upstreams && *names == route.names && *cache == route.cache && *rule == route.rule
+    }
+
+    /// The place of the upstream that a method of an extension is configured to be for.
+    pub(crate) fn configured_for(&self, method: &str) -> Option<usize> {
+        self.methods.iter().find(|(glob, _)| glob.fits(method)).map(|(_, place)| *place)
     }
 
     /// Whether several upstreams are behind the route.
@@ -116,4 +125,12 @@ impl Plan {
     pub(crate) fn param_headers(&self, tool: &str) -> Option<Arc<ParamHeaders>> {
         self.catalogue.param_headers(self, tool)
     }
+}
+
+/// Which upstream methods are for: those that are written out first, then by the length of their globs.
+fn methods(route: &config::Route) -> Box<[(Glob, usize)]> {
+    let mut methods: Vec<_> = route.methods.iter().collect();
+    methods.sort_by_key(|(method, _)| (method.contains('*'), std::cmp::Reverse(method.len())));
+    let place = |upstream: &String| route.upstreams.iter().position(|name| name == upstream);
+    methods.into_iter().filter_map(|(method, upstream)| Some((Glob::new(method), place(upstream)?))).collect()
 }

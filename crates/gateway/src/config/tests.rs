@@ -267,6 +267,11 @@ fn trust_leaves_nothing_to_headers_that_nobody_checks() {
 #[test]
 fn names_can_be_told_apart() {
     in_route("[route.names]\ndelimiter = \"\"\n", 5, "cannot stand in a name");
+    in_route("[route.methods]\n\"x y\" = \"a\"\n", 5, "fits no method: write one such as \"com.example/*\"");
+    in_route("[route.methods]\n\"{x}/*\" = \"a\"\n", 5, "has braces");
+    in_route("[route.methods]\n\"tools/call\" = \"a\"\n", 5, "`methods` is for extensions");
+    in_route("[route.methods]\n\"tasks/get\" = \"a\"\n", 5, "`methods` is for extensions");
+    in_route("[route.methods]\n\"x/*\" = \"b\"\n", 5, "is no upstream of the route \"/mcp\": write one of a");
     in_route("[route.names]\ndelimiter = \" / \"\n", 5, "cannot stand in a name");
     in_route("[route.names]\nlonge = 64\n", 5, "did you mean");
     in_route("[route.names]\nlongest = 15\n", 5, "`longest` is at least 16");

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use anypod_client::Call;
 use anypod_proto::discover::DiscoverResult;
 use anypod_proto::method::Method;
 use anypod_proto::reject::Rejection;
@@ -14,12 +13,11 @@ use bytes::Bytes;
 use futures_util::future::join_all;
 
 use super::{Desk, Notes, sender};
-use crate::cache::Subject;
 use crate::catalogue::unavailable;
 use crate::failure::Failure;
 use crate::federate::{ListKind, PageSize, Position, discover};
 use crate::plan::Plan;
-use crate::reach::{Sender, info};
+use crate::reach::info;
 
 /// The bounds of a page of a merged list.
 const PAGE: PageSize = PageSize { items: 500, bytes: 1 << 20 };
@@ -77,10 +75,10 @@ impl Desk {
         let sender = sender(caller);
         if let [reach] = &*plan.reaches {
             Notes::answered_by(caller, reach);
-            return self.about_one(plan, 0, &sender).await;
+            return plan.catalogue.about(reach, &sender).await;
         }
         let sender = sender.apart();
-        let each = join_all((0..plan.reaches.len()).map(|place| self.about_one(plan, place, &sender))).await;
+        let each = join_all(plan.reaches.iter().map(|reach| plan.catalogue.about(reach, &sender))).await;
         let said: Vec<_> = each
             .iter()
             .map(|said| match said {
@@ -89,15 +87,6 @@ impl Desk {
             })
             .collect();
         Ok(discover::merge(plan.naming.upstreams(), &said, &Version::MODERN, &server_info()).into())
-    }
-
-    async fn about_one(&self, plan: &Plan, place: usize, sender: &Sender) -> Result<Bytes, Failure> {
-        let reach = &plan.reaches[place];
-        let method = Method::Discover;
-        let apart = sender.credentials.kept_apart_by();
-        let subject = Subject { upstream: reach.name(), method: method.as_str(), detail: "", apart };
-        let ask = || async { reach.ask(&Call::new(method), sender).await };
-        Ok(plan.catalogue.cache.fetch(subject, ask).await?.result())
     }
 
     /// Begins to listen for a client.
