@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use anypod_proto::seal::Ring;
-use anypod_server::{Bus as _, Outside, Server, ServerBuilder, Tokens};
+use anypod_server::{Outside, Server, ServerBuilder, Tokens};
 use futures_util::future::join_all;
 use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
@@ -395,8 +395,8 @@ impl Shared {
         let hub = Hub::new();
         let desk = Desk::new(plan, sealer, self.replica.clone(), Arc::clone(&hub));
         // Before all listeners, so that nobody who is told of a change is given what was kept before.
-        let receiver: std::sync::Weak<Desk> = Arc::downgrade(&desk);
-        hub.attach(receiver);
+        let keeper: std::sync::Weak<Desk> = Arc::downgrade(&desk);
+        hub.first_tells(keeper);
         let server = server(config, &path)
             .tokens(Arc::clone(&tokens))
             .outside(self.outside.clone())

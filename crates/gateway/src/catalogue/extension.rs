@@ -37,7 +37,8 @@ mod tests {
     fn a_method_is_for_who_declares_its_extension_or_the_only_one_that_declares_any() {
         const CRM: &[&str] = &["com.example/crm"];
         const REVIEWS: &[&str] = &["com.example/reviews", "org.other/crm"];
-        let rows: &[(&str, &[&[&str]], &[usize])] = &[
+        type Row = (&'static str, &'static [&'static [&'static str]], &'static [usize]);
+        let rows: &[Row] = &[
             ("crm/find", &[&[], CRM, &["com.example/reviews"]], &[1]),
             ("reviews/start", &[CRM, REVIEWS], &[1]),
             ("com.example/crm/find", &[CRM, REVIEWS], &[0]),

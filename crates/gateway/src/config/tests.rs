@@ -315,6 +315,7 @@ fn no_bound_stops_everything() {
     below("[limits]\nbody-bytes = 9223372036854775807\n", 2, "write a number from 1 to 1099511627776");
     below("[limits]\nheader-bytes = 1024\n", 2, "write a number from 8192 to");
     below("connections = 0\n", 1, "`connections` is 0");
+    below("authorization-file = \"own\"\nheaders.Authorization = \"x\"\n", 1, "keep one of the two");
     below("[upstream.health]\nfailures = 0\n", 2, "no pod would ever be well");
     below("[upstream.health]\npause = \"1h\"\n", 1, "`longest-pause` is 30s, which is less than `pause`, 1h");
     below("[upstream.timeouts]\nhead = \"0s\"\n", 2, "nothing would ever be in time");

@@ -62,6 +62,7 @@ impl Change {
             reach.forget_gone();
             reach.sessions.leave(|key| reach.upstream.pod(&key.pod).is_none());
         }
+        reach.upstream.authorize(settings.authorization().cloned());
         let mut ways = reach.ways_mut();
         if ways.settings != settings {
             ways.settings = settings;
