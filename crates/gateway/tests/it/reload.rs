@@ -430,6 +430,68 @@ async fn around_refused(replica: &Replica) {
     Sent::modern("tools/list", json!({})).to(replica.address).await.result();
 }
 
+/// A server on stdio that says its process id. Asked to wait, it says so by one pipe and waits for how to end by another.
+const PROGRAM: &str = r#"next() { read -r line || exit 0; id=${line#*\"id\":}; id=${id%%,*}; }
+answer() { printf '{"jsonrpc":"2.0","id":%s,"result":%s}\n' "$id" "$1"; }
+while next; do case $line in
+*'"notifications/'*) continue ;;
+*'"initialize"'*) answer '{"protocolVersion":"2025-06-18","capabilities":{"tools":{}},"serverInfo":{"name":"old","version":"1"}}'; continue ;;
+*'"wait"'*) echo > "$BEGAN"; read -r how < "$GO"; [ "$how" = well ] || exit 1 ;;
+esac; answer "{\"resultType\":\"complete\",\"content\":[{\"type\":\"text\",\"text\":\"$$\"}]}"; done"#;
+
+/// The process that answers a call.
+async fn process(answer: impl Future<Output = crate::support::Answered>) -> u32 {
+    soon(answer).await.result()["content"][0]["text"].as_str().unwrap().parse().unwrap()
+}
+
+/// Whether a process is there, be it one that has ended and that nobody has asked about since.
+fn is_there(process: u32) -> bool {
+    std::path::Path::new("/proc").join(process.to_string()).exists()
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_program_that_is_configured_anew_sees_its_call_through_and_ends() {
+    for (era, how) in [EraChoice::Modern, EraChoice::Legacy].into_iter().flat_map(|era| [(era, "well"), (era, "badly")])
+    {
+        let scratch = crate::support::Scratch::new();
+        let pipes = ["began", "go"].map(|name| scratch.path(name));
+        assert!(std::process::Command::new("mkfifo").args(&pipes).status().unwrap().success());
+        let [began, go] = pipes;
+        let mut upstream = Upstream { era, ..Upstream::new("program") };
+        upstream.command = ["sh", "-c", PROGRAM].map(str::to_owned).into();
+        let pipe = |name: &str, path: &std::path::Path| (name.to_owned(), path.display().to_string());
+        upstream.environment = [pipe("BEGAN", &began), pipe("GO", &go)].into();
+        let mut replica = observed(config([upstream])).await;
+        let at = replica.address;
+        let before = process(Sent::call("who", json!({})).to(at)).await;
+        let call = tokio::spawn(Sent::call("wait", json!({})).to(at));
+        soon(tokio::task::spawn_blocking(move || std::fs::read(began))).await.unwrap().unwrap();
+        changed(&replica, |config| drop(config.upstream[0].environment.insert("MORE".to_owned(), "1".to_owned())));
+        let after = process(Sent::call("who", json!({})).to(at)).await;
+        assert!(before != after && is_there(before), "{era:?} {how}");
+        soon(tokio::task::spawn_blocking(move || std::fs::write(go, format!("{how}\n")))).await.unwrap().unwrap();
+        if how == "well" {
+            assert_eq!(process(async { call.await.unwrap() }).await, before, "{era:?}");
+        } else {
+            let answer = soon(call).await.unwrap();
+            assert_eq!(answer.status, StatusCode::BAD_GATEWAY, "{era:?}: {answer:?}");
+            let message = answer.json()["error"]["message"].as_str().unwrap().to_owned();
+            assert!(message.contains("`program` broke off; nobody knows whether the request ran"), "{message}");
+        }
+        let gone = async |process| {
+            while is_there(process) {
+                tokio::task::yield_now().await;
+            }
+        };
+        soon(gone(before)).await;
+        assert_eq!(process(Sent::call("who", json!({})).to(at)).await, after, "{era:?} {how}");
+        replica.stop();
+        replica.stopped().await;
+        soon(gone(after)).await;
+    }
+}
+
 /// Clients that call without a pause, and count what they are not given.
 struct Load {
     clients: JoinSet<()>,
