@@ -4,8 +4,10 @@
 //! stream for each pod, however many listeners there are. A stream that is lost is opened again, and listeners are told
 //! that everything they asked for may have changed, so that nothing is missed in silence.
 //!
-//! That stream is the gateway's own, with the credential that is configured for it, and for those whom the gateway knows. Whoever shows a credential that is passed on to upstreams is listened for with it, apart
-//! from all who have shown another; and so is each listener to tasks, of which more is told than that they changed.
+//! That stream shows no credential. Where one is configured for the gateway itself, it follows changes with that, for what is
+//! kept and for those whom it knows by tokens. Whoever shows a credential that is passed on to upstreams is listened for with
+//! it, apart from all who have shown another; and so is each listener to tasks, of which more is told than that they
+//! changed.
 //!
 //! Listeners are promised what the upstreams have acknowledged, and no more.
 //!
@@ -36,15 +38,24 @@ use crate::reach::Sender;
 pub(crate) struct Hub {
     keeper: Keeper,
     common: Arc<Circle>,
+    own: Arc<Circle>,
     /// Those with credentials of their own, as long as somebody listens.
     apart: Mutex<Apart>,
-    /// What is wanted as long as the route is there.
-    kept: Mutex<Vec<Want>>,
+    followed: Mutex<Followed>,
+}
+
+/// What is wanted as long as the route is there.
+#[derive(Default)]
+struct Followed {
+    filter: Option<SubscriptionFilter>,
+    wants: Vec<Want>,
+    /// Whether it is listened to with the gateway's own credential.
+    as_own: bool,
 }
 
 #[derive(Default)]
 struct Apart {
-    by_credential: HashMap<Option<[u8; 32]>, Weak<Circle>>,
+    by_credential: HashMap<[u8; 32], Weak<Circle>>,
     /// Each of one listener.
     single: Vec<Weak<Circle>>,
 }
@@ -61,11 +72,17 @@ pub(crate) struct Heard {
     pub(crate) wants: Vec<Want>,
 }
 
+impl Followed {
+    fn begin(&mut self, filter: &SubscriptionFilter, as_own: bool) {
+        (self.filter, self.as_own) = (Some(filter.clone()), as_own);
+    }
+}
+
 impl Hub {
     pub(crate) fn new() -> Arc<Self> {
         let keeper = Keeper::default();
-        let common = Circle::common(Arc::clone(&keeper));
-        Arc::new(Self { keeper, common, apart: Mutex::default(), kept: Mutex::default() })
+        let (common, own) = (Circle::common(Arc::clone(&keeper)), Circle::own(Arc::clone(&keeper)));
+        Arc::new(Self { keeper, common, own, apart: Mutex::default(), followed: Mutex::default() })
     }
 
     /// Tells this one of every change before all others. Once.
@@ -108,8 +125,12 @@ impl Hub {
 
     /// Goes on listening for the gateway itself, as long as the route is there.
     pub(crate) async fn follow(&self, plan: &Plan, filter: &SubscriptionFilter) {
-        let (want, _) = self.common.want(plan, filter).await;
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner).push(want);
+        let as_own = has_own(plan);
+        let circle = if as_own { &self.own } else { &self.common };
+        // Before the wait, in which another plan may bring a credential.
+        self.followed().begin(filter, as_own);
+        let (want, _) = circle.want(plan, filter).await;
+        self.followed().wants.push(want);
     }
 
     /// Listens to the upstreams of another plan from now on. Whoever listens is told, once those are heard, that anything may
@@ -120,15 +141,21 @@ impl Hub {
             apart.by_credential.values().chain(&apart.single).filter_map(Weak::upgrade).collect()
         };
         self.common.replace(plan);
+        self.own.replace(plan);
+        let mut followed = self.followed();
+        if let Some(filter) = followed.filter.clone().filter(|_| has_own(plan) && !followed.as_own) {
+            followed.as_own = true;
+            followed.wants.push(self.own.begin(plan, &filter));
+        }
         apart.iter().for_each(|circle| circle.replace(plan));
     }
 
-    /// Where those listen who have shown this credential; none for those who may hear what the gateway hears: it knows them
-    /// itself, or hears no more than anybody.
+    /// Where those listen who have shown this credential, or whom the gateway knows, where it has a credential for them; none
+    /// for all others, who hear what anybody may hear.
     fn circle(&self, plan: &Plan, from: &Credentials) -> Option<Arc<Circle>> {
         let key = match (&from.principal, &from.passed_on) {
-            (None, Some(_)) => from.kept_apart_by(),
-            (None, None) if plan.reaches.iter().any(|reach| reach.upstream.authorization().is_some()) => None,
+            (None, Some(_)) => from.kept_apart_by()?,
+            (Some(_), _) if has_own(plan) => return Some(Arc::clone(&self.own)),
             (Some(_), _) | (None, None) => return None,
         };
         let mut apart = self.apart();
@@ -149,6 +176,10 @@ impl Hub {
         circle
     }
 
+    fn followed(&self) -> MutexGuard<'_, Followed> {
+        self.followed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Without those that nobody listens in any more.
     fn apart(&self) -> MutexGuard<'_, Apart> {
         let mut apart = self.apart.lock().unwrap_or_else(PoisonError::into_inner);
@@ -156,6 +187,11 @@ impl Hub {
         apart.single.retain(|circle| circle.strong_count() > 0);
         apart
     }
+}
+
+/// Whether the gateway has a credential of its own for an upstream of the route.
+fn has_own(plan: &Plan) -> bool {
+    plan.reaches.iter().any(|reach| reach.upstream.authorization().is_some())
 }
 
 fn interest(filter: &SubscriptionFilter, of_tasks: &SubscriptionFilter) -> Interest {

@@ -392,7 +392,7 @@ impl Reach {
 
     /// The credential that goes along, and what keeps apart what is asked with it.
     fn credential(&self, from: &Sender) -> (Option<HeaderValue>, Option<[u8; 32]>) {
-        match self.upstream.authorization().filter(|_| from.is_own) {
+        match from.is_own.then(|| self.upstream.authorization()).flatten() {
             Some(own) => (Some(own), Some(digest(&[b"gateway"]))),
             None => (from.credentials.passed_on.clone(), from.credentials.kept_apart_by()),
         }

@@ -12,6 +12,7 @@ use anypod_proto::version::{Era, Version};
 use anypod_server::{Answered, Asked, Binding, Caller, Listened, Principal};
 use bytes::Bytes;
 use futures_util::future::join_all;
+use tokio::time::Instant;
 
 use super::{Desk, Notes, sender};
 use crate::authenticate::Credentials;
@@ -100,6 +101,10 @@ impl Desk {
             return Err(tasks::not_declared().into());
         }
         let wanted = permitted(&plan, &caller, wanted)?;
+        if caller.version.era() == Era::Modern {
+            let method = Method::SubscriptionsListen.as_str();
+            plan.rates.take(caller.principal.as_ref(), method, None, Instant::now())?;
+        }
         let about = self.about(&plan, &caller).await?;
         let has_tasks = tasks::is_declared(about.capabilities.extensions.as_ref());
         let (tools, prompts, resources) = (

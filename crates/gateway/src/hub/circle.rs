@@ -30,6 +30,8 @@ pub(crate) struct Circle {
     watches: Mutex<Vec<Arc<Watch>>>,
     /// As whom upstreams are listened to.
     from: Sender,
+    /// Whether it is the gateway that listens, and what is kept follows what is heard, gaps included.
+    is_followed: bool,
     /// The mailboxes of those who are told of nothing else; none where these are not all that there is.
     members: Option<Mutex<Vec<Weak<Mailbox>>>>,
 }
@@ -45,17 +47,30 @@ pub(super) struct Taken {
 impl Circle {
     /// All who have shown no credential that would be an upstream's.
     pub(super) fn common(keeper: Keeper) -> Arc<Self> {
-        Self::new(keeper, Sender::own(), None)
+        Arc::new(Self { is_followed: true, members: None, ..Self::new(keeper, Sender::gateway(<_>::default())) })
+    }
+
+    /// The gateway, and those who may hear what it hears.
+    pub(super) fn own(keeper: Keeper) -> Arc<Self> {
+        Arc::new(Self { is_followed: true, ..Self::new(keeper, Sender::own()) })
     }
 
     /// Those who have shown the same credential.
     pub(super) fn of(keeper: Keeper, from: Sender) -> Arc<Self> {
-        Self::new(keeper, from, Some(Mutex::default()))
+        Arc::new(Self::new(keeper, from))
     }
 
-    fn new(keeper: Keeper, from: Sender, members: Option<Mutex<Vec<Weak<Mailbox>>>>) -> Arc<Self> {
+    fn new(keeper: Keeper, from: Sender) -> Self {
         let (bus, wants, watches) = (InProcess::default(), Arc::default(), Mutex::default());
-        Arc::new(Self { bus, keeper, wants, watches, from, members })
+        Self { bus, keeper, wants, watches, from, is_followed: false, members: Some(Mutex::default()) }
+    }
+
+    /// Wants to hear of something until the want is dropped, from whenever the upstreams are listened to. Nobody knows what
+    /// was announced until then.
+    pub(super) fn begin(self: &Arc<Self>, plan: &Plan, filter: &SubscriptionFilter) -> Want {
+        let want = Wants::add(&self.wants, filter);
+        self.watches(plan, true);
+        want
     }
 
     pub(super) const fn bus(&self) -> &InProcess {
@@ -132,8 +147,8 @@ impl Circle {
 
     /// Anything may have changed.
     pub(super) fn gap(&self) {
-        // What is kept is followed by the common stream. Others empty it by what they hear only, not by breaking off.
-        if self.members.is_none()
+        // Others than the gateway empty what is kept by what they hear only, not by breaking off.
+        if self.is_followed
             && let Some(keeper) = self.keeper.get().and_then(Weak::upgrade)
         {
             keeper.gap();

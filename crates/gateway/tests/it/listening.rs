@@ -98,10 +98,11 @@ fn asked(received: &Received) -> Value {
 }
 
 async fn serve(listens: impl Fn(&Received) -> Reply + Send + Sync + 'static) -> Server {
+    let listed = json!({ "resultType": "complete", "tools": [], "ttlMs": 60_000, "cacheScope": "public" });
     Script::new()
         .always(Expect::method("server/discover"), discovered())
         .always(Expect::method("subscriptions/listen"), listens)
-        .always(Expect::method("tools/list"), Reply::result(&json!({ "resultType": "complete", "tools": [] })))
+        .always(Expect::method("tools/list"), Reply::result(&listed))
         .serve()
         .await
         .unwrap()
@@ -294,6 +295,20 @@ async fn the_gateway_listens_with_a_credential_of_its_own_for_those_whom_it_know
     // What clients ask does not bear it.
     Sent::modern("tools/list", json!({})).bearing("tester").to(replica.address).await.result();
     assert_eq!(last("tools/list").unwrap().header("authorization"), None);
+    // Whoever keeps something follows it, with what there is by then.
+    let kept = Replica::alone(before(&[("server", &server)])).await;
+    Sent::modern("tools/list", json!({})).to(kept.address).await.result();
+    let heard = || server.received().iter().filter(|one| one.header("authorization") == Some("Bearer changed")).count();
+    let so_far = heard();
+    let mut reloaded = (*kept.gateway.config()).clone();
+    reloaded.upstream[0].authorization_file.clone_from(&config.upstream[0].authorization_file);
+    kept.gateway.reload(reloaded, None).unwrap();
+    soon(async {
+        while heard() == so_far {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
     // Nor does it let anybody listen whom the gateway does not know.
     config.route[0].token.clear();
     let replica = Replica::alone(config).await;
