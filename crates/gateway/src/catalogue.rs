@@ -5,12 +5,13 @@
 //! name that is not in it has the lists fetched anew.
 
 mod derived;
+mod extension;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use anypod_client::Call;
-use anypod_proto::method::Method;
+use anypod_proto::method::{Method, TaskMethod};
 use anypod_proto::param_header::ParamHeaders;
 use anypod_proto::reject::Rejection;
 use anypod_proto::request::Request;
@@ -152,7 +153,47 @@ impl Catalogue {
                 | Method::ResourceTemplatesList
                 | Method::SubscriptionsListen,
             ) => Err(crate::desk::unknown_method(request).into()),
-            None => by_task(plan, request),
+            None => self.of_extension(plan, request, sender).await,
+        }
+    }
+
+    /// What an upstream says that it is: the result of its `server/discover`.
+    pub(crate) async fn about(&self, reach: &Arc<Reach>, sender: &Sender) -> Result<Bytes, Failure> {
+        let method = Method::Discover;
+        let apart = sender.credentials.kept_apart_by();
+        let subject = Subject { upstream: reach.name(), method: method.as_str(), detail: "", apart };
+        let ask = || async { reach.ask(&Call::new(method), sender).await };
+        Ok(self.cache.fetch(subject, ask).await?.result())
+    }
+
+    /// The upstream that a request of an extension is for: as its task says, as is configured, or by what the upstreams declare.
+    async fn of_extension(&self, plan: &Plan, request: &Request, sender: &Sender) -> Result<Owner, Failure> {
+        let method = request.method_name();
+        if TaskMethod::parse(&method).is_some() {
+            return by_task(plan, request).ok_or_else(|| crate::desk::unknown_method(request).into());
+        }
+        if let Some(owner) = plan.configured_for(&method).map(|place| Owner::one_of(plan, place, None)) {
+            return Ok(owner);
+        }
+        // Extensions of tasks may have requests about them as well.
+        if let Some(owner) = by_task(plan, request) {
+            return Ok(owner);
+        }
+        let sender = sender.apart();
+        let each = join_all(plan.reaches.iter().map(|reach| self.about(reach, &sender))).await;
+        let declared: Vec<_> =
+            each.iter().map(|said| extension::declared(said.as_deref().unwrap_or_default())).collect();
+        match &*extension::whose(&method, &declared) {
+            [place] => Ok(Owner::one_of(plan, *place, None)),
+            // One that does not say what it has may have it.
+            [] => Err(each
+                .into_iter()
+                .find_map(|said| said.err().filter(|failure| !failure.is_unknown_method()))
+                .unwrap_or_else(|| crate::desk::unknown_method(request).into())),
+            several => {
+                let upstreams = several.iter().map(|place| plan.reaches[*place].name().to_string()).collect();
+                Err(Failure::Ambiguous { method: method.chars().take(256).collect(), upstreams })
+            }
         }
     }
 
@@ -274,6 +315,7 @@ pub(crate) const fn unavailable(failure: &Failure) -> Unavailable {
         Failure::Rejected(_)
         | Failure::Unauthorized
         | Failure::UpstreamUnauthorized(_)
+        | Failure::Ambiguous { .. }
         | Failure::HolderGone
         | Failure::Answered { .. } => Unavailable::Failed,
     }
@@ -294,8 +336,8 @@ fn by_uri(plan: &Plan, uri: &str) -> Result<Owner, Failure> {
     }
 }
 
-/// Requests about a task bear the upstream in front of its id; other methods of extensions are nobody's among several.
-fn by_task(plan: &Plan, request: &Request) -> Result<Owner, Failure> {
+/// Requests about a task bear the upstream in front of its id.
+fn by_task(plan: &Plan, request: &Request) -> Option<Owner> {
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase")]
     struct Params<'a> {
@@ -303,10 +345,7 @@ fn by_task(plan: &Plan, request: &Request) -> Result<Owner, Failure> {
         task_id: Option<std::borrow::Cow<'a, str>>,
     }
     let params: Option<Params<'_>> = serde_json::from_str(request.params()).ok();
-    let id = params.and_then(|params| params.task_id);
-    let owner = id.and_then(|id| {
-        let (upstream, own) = id.split_once('+')?;
-        Some(Owner::one_of(plan, plan.naming.upstreams().place(upstream)?, Some(own.to_owned())))
-    });
-    owner.ok_or_else(|| crate::desk::unknown_method(request).into())
+    let id = params?.task_id?;
+    let (upstream, own) = id.split_once('+')?;
+    Some(Owner::one_of(plan, plan.naming.upstreams().place(upstream)?, Some(own.to_owned())))
 }

@@ -96,8 +96,7 @@ impl Desk {
             ..SubscriptionFilter::default()
         };
         tokio::spawn(async move {
-            let want = hub.want(&plan, &filter).await;
-            hub.keep(want);
+            hub.follow(&plan, &filter).await;
         });
     }
 
@@ -212,11 +211,5 @@ fn refused(notes: &Notes, failure: Failure) -> Refusal {
 pub(crate) fn sender(caller: &Caller) -> Sender {
     let name = caller.info.clone().unwrap_or_else(info);
     let credentials = caller.extensions.get::<Credentials>().cloned().unwrap_or_default();
-    let spelled = serde_json::to_string(&caller.capabilities).unwrap_or_default();
-    Sender {
-        identity: Arc::new(Identity::new(name, caller.capabilities.clone())),
-        spelled: spelled.into(),
-        credentials,
-        notes: notes(caller),
-    }
+    Sender::client(Identity::new(name, caller.capabilities.clone()), credentials, notes(caller))
 }

@@ -23,6 +23,16 @@ pub(crate) enum Failure {
     #[error("a bearer token is needed")]
     Unauthorized,
 
+    /// The method of an extension may be for several upstreams, and nothing says for which.
+    #[error("`{method}` may be for any of {}, and the gateway is not told for which: \
+             methods = {{ \"{method}\" = \"{}\" }} in its [[route]] says so", upstreams.join(", "), upstreams.first().map_or("", String::as_str))]
+    Ambiguous {
+        /// The method.
+        method: String,
+        /// The upstreams.
+        upstreams: Vec<String>,
+    },
+
     /// The replica that holds the call is gone, or does not hold it any more.
     #[error("the call that asked is gone; start the request again, without `requestState`")]
     HolderGone,
@@ -82,6 +92,8 @@ impl Failure {
             Self::UpstreamUnauthorized(Some(challenge)) => challenge.status,
             Self::Unauthorized | Self::UpstreamUnauthorized(None) => StatusCode::UNAUTHORIZED,
             Self::HolderGone => StatusCode::BAD_REQUEST,
+            // As for a method that nobody has.
+            Self::Ambiguous { .. } => StatusCode::NOT_FOUND,
             Self::NoPod { .. } => StatusCode::SERVICE_UNAVAILABLE,
             Self::OutcomeUnknown { .. } | Self::Lost { .. } | Self::Broken { .. } => StatusCode::BAD_GATEWAY,
             Self::TimedOut { .. } => StatusCode::GATEWAY_TIMEOUT,
@@ -95,6 +107,7 @@ impl Failure {
         match self {
             Self::Rejected(rejection) => rejection.code().number(),
             Self::Unauthorized | Self::UpstreamUnauthorized(_) => Code::InvalidRequest.number(),
+            Self::Ambiguous { .. } => Code::MethodNotFound.number(),
             Self::HolderGone => Code::InvalidParams.number(),
             Self::NoPod { .. }
             | Self::OutcomeUnknown { .. }
@@ -109,6 +122,7 @@ impl Failure {
     pub(crate) fn data(&self) -> Option<Value> {
         match self {
             Self::Rejected(rejection) => rejection.data(),
+            Self::Ambiguous { upstreams, .. } => Some(json!({ "upstreams": upstreams })),
             Self::HolderGone => Some(json!({ "field": "params.requestState" })),
             Self::NoPod { .. } => Some(json!({ "retryAfterMs": u64::from(RETRY_AFTER_SECS) * 1000 })),
             Self::Answered { data, .. } => data.clone(),
@@ -131,6 +145,7 @@ impl Failure {
             }
             Self::UpstreamUnauthorized(None)
             | Self::Rejected(_)
+            | Self::Ambiguous { .. }
             | Self::HolderGone
             | Self::NoPod { .. }
             | Self::OutcomeUnknown { .. }
@@ -148,6 +163,7 @@ impl Failure {
             Self::NoPod { .. } => Some(RETRY_AFTER_SECS),
             Self::Unauthorized
             | Self::UpstreamUnauthorized(_)
+            | Self::Ambiguous { .. }
             | Self::HolderGone
             | Self::OutcomeUnknown { .. }
             | Self::Lost { .. }
@@ -173,6 +189,7 @@ impl Failure {
             Self::NoPod { .. } | Self::OutcomeUnknown { .. } | Self::Lost { .. } | Self::TimedOut { .. } => true,
             Self::Rejected(_)
             | Self::Unauthorized
+            | Self::Ambiguous { .. }
             | Self::HolderGone
             | Self::Broken { .. }
             | Self::UpstreamUnauthorized(_)
@@ -192,6 +209,7 @@ impl Failure {
                 _ => Outcome::Refused("malformed"),
             },
             Self::Unauthorized => Outcome::Refused("unauthorized"),
+            Self::Ambiguous { .. } => Outcome::Refused("ambiguous"),
             Self::HolderGone => Outcome::Refused("holder_gone"),
             Self::NoPod { .. } => Outcome::Failed("no_pod"),
             Self::OutcomeUnknown { .. } => Outcome::Failed("outcome_unknown"),

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use anypod_proto::seal::Ring;
-use anypod_server::{Bus as _, Outside, Server, ServerBuilder, Tokens};
+use anypod_server::{Outside, Server, ServerBuilder, Tokens};
 use futures_util::future::join_all;
 use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
@@ -30,7 +30,7 @@ use crate::listen::tls::Acceptor;
 use crate::listen::{Door, Peer, Phase, Places, reached};
 use crate::observe::{Observer, Open};
 use crate::pipeline;
-use crate::plan::Plan;
+use crate::plan::{Before, Plan};
 use crate::reach::{Change, Reach, info};
 use crate::room::Room;
 use crate::route::Route;
@@ -313,7 +313,7 @@ impl Shared {
     fn take(&self, config: Config, ring: Ring) -> Result<(), StartError> {
         let config = Arc::new(config);
         let (reaches, changes) = self.reaches(&config)?;
-        let (routes, replaced) = self.routes(&config, &reaches, &ring)?;
+        let (routes, replaced) = self.routes(&config, &reaches, &changes, &ring)?;
         // From here on, nothing fails.
         changes.into_iter().for_each(Change::apply);
         self.places.bound(config.limits.connections);
@@ -334,7 +334,13 @@ impl Shared {
     }
 
     /// The routes of a configuration, and the plans of those among them that are there already.
-    fn routes(&self, config: &Config, reaches: &Reaches, ring: &Ring) -> Result<Routes, StartError> {
+    fn routes(
+        &self,
+        config: &Config,
+        reaches: &Reaches,
+        changes: &[Change],
+        ring: &Ring,
+    ) -> Result<Routes, StartError> {
         let mut routes = Vec::new();
         let mut replaced = Vec::new();
         for wanted in &config.route {
@@ -342,8 +348,10 @@ impl Shared {
             if behind.len() != wanted.upstreams.len() {
                 return Err(StartError::route(&wanted.path, "it names an upstream that is none"));
             }
-            let plan = Arc::new(Plan::new(wanted, &config.limits, behind)?);
             let known = self.read().routes.iter().find(|route| *route.path == *wanted.path).cloned();
+            let moved = behind.iter().any(|reach| changes.iter().any(|change| change.moves(reach)));
+            let before = known.as_ref().map(|route| Before { plan: route.desk.plan(), moved });
+            let plan = Arc::new(Plan::new(wanted, &config.limits, behind, before.as_ref())?);
             match known {
                 Some(route) => {
                     replaced.push((Arc::clone(&route), plan));
@@ -387,8 +395,8 @@ impl Shared {
         let hub = Hub::new();
         let desk = Desk::new(plan, sealer, self.replica.clone(), Arc::clone(&hub));
         // Before all listeners, so that nobody who is told of a change is given what was kept before.
-        let receiver: std::sync::Weak<Desk> = Arc::downgrade(&desk);
-        hub.attach(receiver);
+        let keeper: std::sync::Weak<Desk> = Arc::downgrade(&desk);
+        hub.first_tells(keeper);
         let server = server(config, &path)
             .tokens(Arc::clone(&tokens))
             .outside(self.outside.clone())

@@ -55,6 +55,12 @@ impl Owner {
         Self { reach: Arc::clone(&plan.reaches[place]), own: Some(own) }
     }
 
+    /// One of several, at its place among them, or the only one; for what no request asked for.
+    pub(crate) fn at(reach: &Arc<Reach>, place: Option<(Upstreams, usize)>) -> Self {
+        let own = place.map(|(upstreams, place)| Own { upstreams, place, subject: None });
+        Self { reach: Arc::clone(reach), own }
+    }
+
     /// Whether answers have to be read, because there may be something in them to be written anew.
     pub(crate) const fn translates(&self) -> bool {
         self.own.is_some()

@@ -1,8 +1,11 @@
 //! How often something may be called: a bucket of tokens for each principal, each name, or both.
+//!
+//! A rule that stays when the route is configured anew keeps its buckets: it is the same limiter, which the requests of both
+//! configurations take from, so that nobody is given a second burst by a reload.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher as _, Hash, RandomState};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anypod_proto::method::Method;
@@ -24,11 +27,12 @@ const COUNTED: [Method; 4] = [Method::ToolsCall, Method::PromptsGet, Method::Res
 
 /// The rates of a route.
 #[derive(Debug, Default)]
-pub(crate) struct Rates(Box<[Limiter]>);
+pub(crate) struct Rates(Box<[Arc<Limiter>]>);
 
 #[derive(Debug)]
 struct Limiter {
-    each: Each,
+    /// As it is configured: what tells whether it stays.
+    rule: Rate,
     methods: Box<[Glob]>,
     names: Box<[Glob]>,
     per_second: f64,
@@ -52,8 +56,15 @@ struct Bucket {
 }
 
 impl Rates {
-    pub(crate) fn new(rates: &[Rate]) -> Self {
-        Self(rates.iter().map(Limiter::new).collect())
+    /// Those of `before` that are wanted still go on with their buckets; the others begin with full ones.
+    pub(crate) fn new(rates: &[Rate], before: Option<&Self>) -> Self {
+        let mut left: Vec<_> = before.into_iter().flat_map(|before| before.0.iter()).collect();
+        // Of two rules alike, each has buckets of its own.
+        let limiter = |rate: &Rate| match left.iter().position(|known| known.rule == *rate) {
+            Some(at) => Arc::clone(left.remove(at)),
+            None => Arc::new(Limiter::new(rate)),
+        };
+        Self(rates.iter().map(limiter).collect())
     }
 
     /// Takes a token from each bucket that the request counts in.
@@ -78,7 +89,7 @@ impl Limiter {
             false => all_of(&rate.methods),
         };
         Self {
-            each: rate.each,
+            rule: rate.clone(),
             methods,
             names: all_of(&rate.names),
             per_second: rate.per_second,
@@ -116,7 +127,7 @@ impl Limiter {
     /// bring it about.
     fn key(&self, principal: Option<&Principal>, name: Option<&str>) -> u64 {
         let principal = principal.map(|principal| (&principal.id().iss, &principal.id().sub));
-        match self.each {
+        match self.rule.each {
             Each::Principal => self.hash(principal),
             Each::Name => self.hash(name),
             Each::PrincipalAndName => self.hash((principal, name)),
@@ -151,7 +162,11 @@ mod tests {
     use super::*;
 
     fn rates(each: Each, per_second: f64, burst: Option<u32>) -> Rates {
-        Rates::new(&[Rate { per_second, burst, each, methods: vec![], names: vec![] }])
+        Rates::new(&[rule(each, per_second, burst)], None)
+    }
+
+    fn rule(each: Each, per_second: f64, burst: Option<u32>) -> Rate {
+        Rate { per_second, burst, each, methods: vec![], names: vec![] }
     }
 
     fn principal(sub: &str) -> Option<Principal> {
@@ -185,6 +200,32 @@ mod tests {
         for _ in 0..10 {
             assert_eq!(rates.take(None, "tools/list", None, Instant::now()), Ok(()));
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_rule_that_stays_keeps_its_buckets_and_one_that_is_changed_begins_anew() {
+        let (stays, changes) = (rule(Each::Principal, 0.5, Some(2)), rule(Each::Name, 0.5, Some(3)));
+        let before = Rates::new(&[stays.clone(), changes.clone()], None);
+        let take = |rates: &Rates| rates.take(None, "tools/call", Some("x"), Instant::now());
+        assert_eq!([take(&before), take(&before)], [Ok(()), Ok(())]);
+        // Wherever it stands now, and whatever stands beside it.
+        let after = Rates::new(&[Rate { per_second: 1.0, ..changes }, stays.clone()], Some(&before));
+        assert_eq!(take(&after), Err(Rejection::RateLimited { retry_after_secs: 2 }));
+        tokio::time::advance(Duration::from_secs(2)).await;
+        assert_eq!(take(&after), Ok(()));
+        // A request that goes on by the configuration before takes from the same bucket.
+        assert!(take(&before).is_err());
+        let alone = Rates::new(&[Rate { burst: Some(1), ..stays }], Some(&after));
+        assert_eq!(take(&alone), Ok(()));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn of_two_rules_alike_each_keeps_its_own_buckets() {
+        let twice = [rule(Each::Principal, 1.0, Some(2)), rule(Each::Principal, 1.0, Some(2))];
+        let before = Rates::new(&twice, None);
+        let after = Rates::new(&twice, Some(&before));
+        assert!(!Arc::ptr_eq(&after.0[0], &after.0[1]));
+        assert!(after.0.iter().zip(&before.0).all(|(after, before)| Arc::ptr_eq(after, before)));
     }
 
     #[tokio::test(start_paused = true)]

@@ -16,9 +16,11 @@ use anypod_client::{
 };
 use anypod_proto::capabilities::ClientCapabilities;
 use anypod_proto::implementation::Implementation;
+use anypod_proto::seal::digest;
 use anypod_proto::version::Era;
 use bytes::Bytes;
-use http::{HeaderMap, StatusCode};
+use http::header::AUTHORIZATION;
+use http::{HeaderMap, HeaderValue, StatusCode};
 
 pub(crate) use self::change::Change;
 
@@ -63,6 +65,8 @@ pub(crate) struct Sender {
     /// The client's capabilities as JSON of one spelling: part of what tells sessions apart.
     pub(crate) spelled: Arc<str>,
     pub(crate) credentials: Credentials,
+    /// Whether it is the gateway itself, which has a credential of its own where one is configured.
+    is_own: bool,
     /// Of the request that the call is for: the trace that goes along, and where is noted what becomes of it.
     pub(crate) notes: Notes,
 }
@@ -185,7 +189,7 @@ impl Reach {
         let mut tried = Tried::default();
         let mut last = None;
         while let Ok(next) = self.next(&tried) {
-            last = Some(match next.endpoint.probe(&self.own, &from.with_credential(), None).await {
+            last = Some(match next.endpoint.probe(&self.own, &self.headers(from), None).await {
                 Probed::Speaks(era) => {
                     self.upstream.settle_era(era);
                     return Ok(era);
@@ -364,7 +368,7 @@ impl Reach {
     ) -> Result<(Exchange, Option<Arc<Session>>), Attempt> {
         match era {
             Era::Modern => {
-                let (modern, headers) = (next.endpoint.modern(), from.with_credential());
+                let (modern, headers) = (next.endpoint.modern(), self.headers(from));
                 let sent = self.in_time(modern.send(call, &from.identity, &headers)).await;
                 match sent.map_err(|error| self.failed(call, from, error))? {
                     Sent::Exchange(exchange) => Ok((exchange, None)),
@@ -372,20 +376,34 @@ impl Reach {
                 }
             }
             Era::Legacy => {
-                let key = Key {
-                    pod: Arc::clone(&next.pod),
-                    apart: from.credentials.kept_apart_by(),
-                    capabilities: Arc::clone(&from.spelled),
-                };
+                let (credential, apart) = self.credential(from);
+                let (pod, capabilities) = (Arc::clone(&next.pod), Arc::clone(&from.spelled));
+                let key = Key { pod, apart, capabilities };
                 let session = self
                     .sessions
-                    .of(&key, &next.endpoint, from.identity.capabilities(), from.credentials.passed_on.as_ref())
+                    .of(&key, &next.endpoint, from.identity.capabilities(), credential.as_ref())
                     .map_err(|rejection| Attempt::Failed(rejection.into()))?;
                 let exchange =
                     self.in_time(session.upstream.send(call)).await.map_err(|error| self.failed(call, from, error))?;
                 Ok((exchange, Some(session)))
             }
         }
+    }
+
+    /// The credential that goes along, and what keeps apart what is asked with it.
+    fn credential(&self, from: &Sender) -> (Option<HeaderValue>, Option<[u8; 32]>) {
+        match from.is_own.then(|| self.upstream.authorization()).flatten() {
+            Some(own) => (Some(own), Some(digest(&[b"gateway"]))),
+            None => (from.credentials.passed_on.clone(), from.credentials.kept_apart_by()),
+        }
+    }
+
+    fn headers(&self, from: &Sender) -> HeaderMap {
+        let mut headers = from.notes.headers();
+        if let (Some(credential), _) = self.credential(from) {
+            headers.insert(AUTHORIZATION, credential);
+        }
+        headers
     }
 
     /// How long an upstream may say nothing.
@@ -477,7 +495,23 @@ impl Sender {
     pub(crate) fn gateway(capabilities: ClientCapabilities) -> Self {
         let spelled = serde_json::to_string(&capabilities).unwrap_or_default().into();
         let identity = Arc::new(Identity::new(info(), capabilities));
-        Self { identity, spelled, credentials: Credentials::default(), notes: Notes::default() }
+        Self { identity, spelled, credentials: Credentials::default(), is_own: false, notes: Notes::default() }
+    }
+
+    /// The gateway itself, for what nobody has asked for.
+    pub(crate) fn own() -> Self {
+        Self { is_own: true, ..Self::gateway(ClientCapabilities::default()) }
+    }
+
+    /// The gateway, with the credentials of somebody for whom it asks.
+    pub(crate) fn with(credentials: &Credentials, capabilities: ClientCapabilities) -> Self {
+        Self { credentials: credentials.clone(), ..Self::gateway(capabilities) }
+    }
+
+    /// A client, with its own.
+    pub(crate) fn client(identity: Identity, credentials: Credentials, notes: Notes) -> Self {
+        let spelled = serde_json::to_string(identity.capabilities()).unwrap_or_default().into();
+        Self { identity: Arc::new(identity), spelled, credentials, is_own: false, notes }
     }
 
     /// The same, for what is asked besides the request that it is for.
@@ -497,14 +531,6 @@ impl Sender {
     /// Whether credentials are between the client and the upstream, because the gateway knows nobody by tokens of its own.
     const fn is_passed_on(&self) -> bool {
         self.credentials.principal.is_none()
-    }
-
-    fn with_credential(&self) -> HeaderMap {
-        let mut headers = self.notes.headers();
-        if let Some(credential) = &self.credentials.passed_on {
-            headers.insert(http::header::AUTHORIZATION, credential.clone());
-        }
-        headers
     }
 }
 

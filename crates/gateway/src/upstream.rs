@@ -21,8 +21,8 @@ mod target;
 mod tests;
 mod tls;
 
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use anypod_proto::version::Era;
@@ -57,6 +57,8 @@ pub(crate) struct Upstream {
     config: config::Upstream,
     /// The headers that every request carries, without `Host`.
     headers: Box<[(HeaderName, HeaderValue)]>,
+    /// What the gateway shows for itself.
+    authorization: Arc<RwLock<Option<HeaderValue>>>,
     pods: Arc<Pods>,
     watchers: JoinSet<()>,
 }
@@ -81,6 +83,8 @@ enum Fault {
     Header(String),
     #[error(transparent)]
     Tls(#[from] TlsError),
+    #[error("{0}")]
+    Authorization(String),
 }
 
 /// Pods that an upstream is to have.
@@ -129,8 +133,9 @@ impl Upstream {
             EraChoice::Legacy => Some(Era::Legacy),
         };
         let pods = Arc::new(Pods::new(Arc::new(terms), config.balance, era, outside));
-        let mut upstream =
-            Self { name: config.name.as_str().into(), config: config.clone(), headers, pods, watchers: JoinSet::new() };
+        let authorization = Arc::new(RwLock::new(config.authorization().map_err(Fault::Authorization)?));
+        let (name, config_of, watchers) = (config.name.as_str().into(), config.clone(), JoinSet::new());
+        let mut upstream = Self { name, config: config_of, headers, authorization, pods, watchers };
         upstream.watch(source, outside);
         // Pods that speak TLS may come later.
         if !files.is_empty() {
@@ -158,7 +163,8 @@ impl Upstream {
         let health = &self.config.health;
         if !health.every.get().is_zero() {
             let pods = Arc::clone(&self.pods);
-            let prober = Prober::new(pods, health.every.get(), health.timeout.get(), &self.headers);
+            let own = (&*self.headers, Arc::clone(&self.authorization));
+            let prober = Prober::new(pods, health.every.get(), health.timeout.get(), own);
             watchers.spawn(Arc::new(prober).run(outside.clone()));
         }
     }
@@ -184,6 +190,11 @@ impl Upstream {
         found().map(Some).map_err(|fault| StartError { name: config.name.clone(), fault })
     }
 
+    /// Whether any of its pods is among these.
+    pub(crate) fn keeps_any(&self, found: &Found) -> bool {
+        found.targets.iter().any(|target| self.pods.pod(target.id()).is_some())
+    }
+
     /// Has these pods from now on. Those that are there already stay as they are; those that are gone finish what they have.
     pub(crate) fn take(&self, found: Found) {
         if let Some(tls) = found.tls {
@@ -205,6 +216,16 @@ impl Upstream {
     /// The headers that every request to it carries. `Host` is not among them: the pods know it.
     pub(crate) fn headers(&self) -> &[(HeaderName, HeaderValue)] {
         &self.headers
+    }
+
+    /// What the gateway shows to it for itself.
+    pub(crate) fn authorization(&self) -> Option<HeaderValue> {
+        self.authorization.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Shows this from now on.
+    pub(crate) fn authorize(&self, own: Option<HeaderValue>) {
+        *self.authorization.write().unwrap_or_else(PoisonError::into_inner) = own;
     }
 
     #[cfg(test)]

@@ -29,6 +29,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
+use crate::bus::Mailbox;
 use crate::cx::{Client, LegacyClient};
 use crate::outbox::{Kind, Outbox};
 use crate::principal::Principal;
@@ -50,7 +51,7 @@ pub trait Backend: Send + Sync + 'static {
     /// cancels it.
     fn answer(self: Arc<Self>, asked: Asked) -> BoxFuture<'static, Answered>;
 
-    /// Begins to hear of changes, which then come over the server's [`Bus`](crate::Bus). Done when nothing that happens
+    /// Begins to hear of changes, which then come over the server's [`Bus`](crate::Bus), or into [`Listened::own`]. Done when nothing that happens
     /// from now on is missed, as far as that can be had.
     fn listen(
         self: Arc<Self>,
@@ -266,6 +267,9 @@ impl From<Rejection> for Refusal {
 pub struct Listened {
     /// The part of the filter that is honoured.
     pub honoured: SubscriptionFilter,
+    /// Where the changes come in that are for this listener and no other. Without one they come over the server's
+    /// [`Bus`](crate::Bus).
+    pub own: Option<Arc<Mailbox>>,
     /// Dropped when the listener has gone, maybe under a lock: its `Drop` neither blocks nor calls the server.
     pub keep: Box<dyn Any + Send>,
 }

@@ -5,14 +5,21 @@
 //! mark per thing its listener asked for, so it is bounded by what was asked, a slow listener costs no
 //! memory, and nothing it asked for is missed. A bus that may have lost events says so with
 //! [`Receiver::gap`], which marks everything.
+//!
+//! What is told of a task says what it has become, for those who may know. That is no event for a bus: whoever has it puts it
+//! into the mailbox of a listener ([`Mailbox::put_task`]), which keeps the newest of each task.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::task::{Context, Poll, Waker};
 
 use serde::{Deserialize, Serialize};
+use tokio::sync::Notify;
+
+/// What a mailbox may hold of tasks, in bytes, before whoever puts more into it waits until the listener has read.
+const TASK_BYTES: usize = 1 << 20;
 
 /// Something that every pod should hear of.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -176,6 +183,8 @@ pub struct Interest {
     pub resources: bool,
     /// Changes of these resources.
     pub uris: BTreeSet<String>,
+    /// Changes of these tasks.
+    pub tasks: BTreeSet<String>,
 }
 
 /// What a listener has not heard of yet.
@@ -189,18 +198,25 @@ pub enum Change {
     Resources,
     /// The resource of this URI changed.
     Resource(String),
+    /// A task changed: the parameters of the notification, an object as JSON.
+    Task(String),
 }
 
 /// Holds what one listener has not heard of yet.
 #[derive(Debug)]
 pub struct Mailbox {
     state: Mutex<State>,
+    /// Whether there is room for more of tasks, for the one who waits for it.
+    room: Notify,
 }
 
 #[derive(Debug)]
 struct State {
     interest: Interest,
+    /// Without tasks, of which more is held than a mark.
     marked: Interest,
+    /// What tasks have become, by their ids.
+    tasks: BTreeMap<String, String>,
     session: Option<u64>,
     max_uris: usize,
     /// Whether the session has changed what it wants.
@@ -222,8 +238,42 @@ impl Mailbox {
 
     fn with(interest: Interest, session: Option<u64>, max_uris: usize) -> Arc<Self> {
         let marked = Interest::default();
-        let state = State { interest, marked, session, max_uris, changed: false, reader: None, over: false };
-        Arc::new(Self { state: Mutex::new(state) })
+        let tasks = BTreeMap::new();
+        let state = State { interest, marked, tasks, session, max_uris, changed: false, reader: None, over: false };
+        Arc::new(Self { state: Mutex::new(state), room: Notify::new() })
+    }
+
+    /// Puts in what a task has become, if the listener asked for it: `params` is the object of the notification, as JSON. It
+    /// takes the place of what was there of that task.
+    pub fn put_task(&self, id: &str, params: String) {
+        let mut state = self.lock();
+        if !state.interest.tasks.contains(id) {
+            return;
+        }
+        state.tasks.insert(id.to_owned(), params);
+        if let Some(reader) = state.reader.take() {
+            reader.wake();
+        }
+    }
+
+    /// Waits until the listener has read so much that there is room for another task.
+    pub async fn has_room(&self) {
+        loop {
+            let made = self.room.notified();
+            if self.lock().tasks.values().map(String::len).sum::<usize>() < TASK_BYTES {
+                return;
+            }
+            made.await;
+        }
+    }
+
+    /// Ends the listener's stream: nothing more will come. What is in it is still read.
+    pub fn close(&self) {
+        let mut state = self.lock();
+        state.over = true;
+        if let Some(reader) = state.reader.take() {
+            reader.wake();
+        }
     }
 
     /// The next change; pending while there is none.
@@ -242,6 +292,10 @@ impl Mailbox {
         if let Some(uri) = marked.uris.pop_first() {
             return Poll::Ready(Change::Resource(uri));
         }
+        if let Some((_, params)) = state.tasks.pop_first() {
+            self.room.notify_one();
+            return Poll::Ready(Change::Task(params));
+        }
         state.reader = Some(cx.waker().clone());
         Poll::Pending
     }
@@ -254,7 +308,16 @@ impl Mailbox {
         state.marked.prompts &= interest.prompts;
         state.marked.resources &= interest.resources;
         state.marked.uris.retain(|uri| interest.uris.contains(uri));
+        state.tasks.retain(|id, _| interest.tasks.contains(id));
         state.interest = interest;
+    }
+
+    /// Changes of lists come from elsewhere.
+    pub(crate) fn leave_lists(&self) {
+        let state = &mut *self.lock();
+        for of in [&mut state.interest, &mut state.marked] {
+            (of.tools, of.prompts, of.resources) = (false, false, false);
+        }
     }
 
     /// The resources that the listener's session wants to hear of, if that has changed since it was asked for last.
@@ -263,7 +326,7 @@ impl Mailbox {
         std::mem::take(&mut state.changed).then(|| state.interest.uris.clone())
     }
 
-    /// Whether the listener's session has ended.
+    /// Whether nothing more will come, such as because the listener's session has ended.
     pub(crate) fn is_over(&self) -> bool {
         self.lock().over
     }
@@ -316,7 +379,8 @@ impl Receiver for Mailbox {
     /// Events may have been lost: everything the listener asked for may have changed.
     fn gap(&self) {
         let mut state = self.lock();
-        state.marked = state.interest.clone();
+        // What has become of a task only its server can say.
+        state.marked = Interest { tasks: BTreeSet::new(), ..state.interest.clone() };
         if let Some(reader) = state.reader.take() {
             reader.wake();
         }
@@ -368,6 +432,26 @@ mod tests {
         let mailbox = Mailbox::new(Interest { prompts: true, uris: ["a".to_owned()].into(), ..Interest::default() });
         mailbox.gap();
         assert_eq!(drain(&mailbox), [Change::Prompts, Change::Resource("a".to_owned())]);
+    }
+
+    #[tokio::test]
+    async fn the_newest_of_each_task_is_kept_and_whoever_has_more_waits() {
+        let interest = || Interest { tasks: ["a".to_owned(), "b".to_owned()].into(), ..Interest::default() };
+        let mailbox = Mailbox::new(interest());
+        for (id, params) in [("a", "1"), ("b", "2"), ("a", "3"), ("c", "4")] {
+            mailbox.put_task(id, params.to_owned());
+        }
+        mailbox.gap();
+        assert_eq!(drain(&mailbox), ["3", "2"].map(|params| Change::Task(params.to_owned())));
+        mailbox.has_room().await;
+        mailbox.put_task("a", " ".repeat(TASK_BYTES));
+        let mut waits = std::pin::pin!(mailbox.has_room());
+        assert!(waits.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+        assert_eq!(drain(&mailbox).len(), 1);
+        waits.await;
+        mailbox.put_task("a", "5".to_owned());
+        mailbox.narrow(Interest { tasks: ["b".to_owned()].into(), ..interest() });
+        assert_eq!(drain(&mailbox), []);
     }
 
     #[tokio::test]

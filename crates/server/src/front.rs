@@ -330,7 +330,8 @@ impl Caller {
     /// Lets the backend listen to a resource.
     async fn listen(&self, backend: Arc<dyn Backend>, uri: &str) -> Result<Box<dyn Any + Send>, Failure> {
         let deadline = self.server.inner.limits().backend_deadline;
-        let Listened { honoured, keep } =
+        // That it listens is noted here; what it hears is for the session's stream.
+        let Listened { honoured, own: _, keep } =
             backend::listen(backend, self.described(), feed::resource(uri.to_owned()), deadline).await?;
         match honoured.resource_subscriptions.iter().flatten().any(|honoured| honoured == uri) {
             true => Ok(keep),

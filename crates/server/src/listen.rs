@@ -69,15 +69,16 @@ impl Listening {
         // Attached before it is acknowledged, so that no change in between is missed.
         let receiver = Arc::downgrade(&mailbox);
         server.inner.bus.attach(receiver);
-        let (honoured, keep) = match &server.inner.backend {
-            None => (asked, None),
+        let (honoured, mailbox, keep) = match &server.inner.backend {
+            None => (asked, mailbox, None),
             Some(backend) => {
                 let principal = extensions.get().cloned();
                 let caller = Caller::of(&Client::Modern, request, principal, extensions);
                 let deadline = server.inner.limits().backend_deadline;
                 let listened = backend::listen(Arc::clone(backend), caller, asked, deadline).await?;
+                let mailbox = listened.own.unwrap_or(mailbox);
                 mailbox.narrow(interest(&listened.honoured));
-                (listened.honoured, Some(listened.keep))
+                (listened.honoured, mailbox, Some(listened.keep))
             }
         };
         let id = RawValue::from_string(request.id().to_owned()).map_err(|_| Rejection::Internal)?;
@@ -111,13 +112,14 @@ impl Listening {
                 Change::Prompts => self.message::<()>(Notification::PromptsListChanged, None),
                 Change::Resources => self.message::<()>(Notification::ResourcesListChanged, None),
                 Change::Resource(uri) => self.message(Notification::ResourceUpdated, Some(("uri", &uri))),
+                Change::Task(params) => self.task(&params),
             };
             match message {
                 Ok(message) => return Poll::Ready(Some(message)),
                 Err(rejection) => tracing::error!(%rejection, "a notification is not JSON"),
             }
         }
-        if self.drained.as_mut().poll(cx).is_ready() {
+        if self.mailbox.is_over() || self.drained.as_mut().poll(cx).is_ready() {
             return Poll::Ready(Some(self.end()));
         }
         Poll::Pending
@@ -145,6 +147,17 @@ impl Listening {
         notification(method, &params).map_err(|_| Rejection::Internal)
     }
 
+    /// A notification of this subscription that says what a task has become. Whoever told of it has put its own
+    /// subscription into `_meta`.
+    fn task(&self, params: &str) -> Result<String, Rejection> {
+        let mut params: serde_json::Map<_, _> = serde_json::from_str(params).map_err(|_| Rejection::Internal)?;
+        let id: serde_json::Value = serde_json::from_str(self.id.get()).map_err(|_| Rejection::Internal)?;
+        let meta = params.entry("_meta").or_insert_with(|| serde_json::json!({}));
+        let meta = meta.as_object_mut().ok_or(Rejection::Internal)?;
+        meta.insert(meta::SUBSCRIPTION_ID.to_owned(), id);
+        notification(Notification::TaskStatus, &params).map_err(|_| Rejection::Internal)
+    }
+
     /// The response that ends the stream on purpose.
     fn result(&self) -> String {
         let (id, key, info) = (self.id.get(), meta::SUBSCRIPTION_ID, &self.server_info);
@@ -162,10 +175,12 @@ fn wanted(server: &Server, request: &Request) -> Result<SubscriptionFilter, Reje
     };
     let params: Params = serde_json::from_str(request.params()).map_err(|error| malformed(error.to_string()))?;
     let wanted = params.notifications;
-    let named = wanted.resource_subscriptions.as_ref().map_or(0, Vec::len);
     let limit = server.inner.limits().listen_resources;
-    if named > limit {
-        return Err(malformed(format!("{named} resources, at most {limit} can be named")));
+    for (what, named) in [("resources", &wanted.resource_subscriptions), ("tasks", &wanted.task_ids)] {
+        let named = named.as_ref().map_or(0, Vec::len);
+        if named > limit {
+            return Err(malformed(format!("{named} {what}, at most {limit} can be named")));
+        }
     }
     Ok(wanted)
 }
@@ -189,6 +204,7 @@ pub(crate) fn interest(filter: &SubscriptionFilter) -> Interest {
         prompts: filter.prompts_list_changed == Some(true),
         resources: filter.resources_list_changed == Some(true),
         uris: filter.resource_subscriptions.iter().flatten().cloned().collect(),
+        tasks: filter.task_ids.iter().flatten().cloned().collect(),
     }
 }
 

@@ -13,7 +13,7 @@ const LONGEST: u64 = 1 << 20;
 pub(super) const STANDARD_OUTPUT: &str = "-";
 
 impl Config {
-    /// The files whose content counts: key ring, certificates and lists of pods. For who watches them, beside the
+    /// The files whose content counts: key ring, certificates, credentials and lists of pods. For who watches them, beside the
     /// configuration itself.
     pub fn files(&self) -> Vec<PathBuf> {
         let mut config = self.clone();
@@ -37,6 +37,7 @@ pub(super) fn for_each_path(config: &mut Config, mut visit: impl FnMut(&mut Path
     for upstream in &mut config.upstream {
         upstream.pods_file.as_mut().map(&mut visit);
         upstream.authorities.as_mut().map(&mut visit);
+        upstream.authorization_file.as_mut().map(&mut visit);
         if let Some(identity) = &mut upstream.identity {
             visit(&mut identity.certificate);
             visit(&mut identity.key);

@@ -28,6 +28,9 @@ read it; [anypod.schema.json](anypod.schema.json) is the same for editors, and [
   wait. Bounds of connections and of sessions are those with which they began.
 - When the list `pods` changes, pods that stay keep their connections, their sessions and what is known of their health. When
   anything else of an upstream changes, it is begun anew.
+- A `[[route.rate]]` that stands there as it was keeps its buckets, so that nobody gets a second burst. What a route was told
+  by its upstreams and may keep, it keeps as long as these, its `names`, its `cache` and its rules are as they were, and one
+  of the pods in `pods` stays. What is changed begins anew.
 ";
 
 /// The page that says what every key means, as Markdown.

@@ -41,6 +41,11 @@ pub struct Route {
     /// How names of several upstreams are kept apart.
     #[serde(default)]
     pub names: Names,
+    /// Which of several upstreams methods of extensions are for, as globs, such as `{ "com.example/*" = "crm" }`. One without
+    /// `*` goes before others, and of those the longest that fits. Default: the upstream that declares an extension of which
+    /// the method is by its name, such as `reviews/start` of `com.example/reviews`; else the only one that declares any.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub methods: BTreeMap<String, String>,
     /// What is answered from memory.
     #[serde(default)]
     pub cache: Cache,
@@ -60,6 +65,7 @@ impl Route {
             rule: Vec::new(),
             rate: Vec::new(),
             names: Names::default(),
+            methods: BTreeMap::new(),
             cache: Cache::default(),
         }
     }

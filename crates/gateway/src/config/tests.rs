@@ -267,6 +267,11 @@ fn trust_leaves_nothing_to_headers_that_nobody_checks() {
 #[test]
 fn names_can_be_told_apart() {
     in_route("[route.names]\ndelimiter = \"\"\n", 5, "cannot stand in a name");
+    in_route("[route.methods]\n\"x y\" = \"a\"\n", 5, "fits no method: write one such as \"com.example/*\"");
+    in_route("[route.methods]\n\"{x}/*\" = \"a\"\n", 5, "has braces");
+    in_route("[route.methods]\n\"tools/call\" = \"a\"\n", 5, "`methods` is for extensions");
+    in_route("[route.methods]\n\"tasks/get\" = \"a\"\n", 5, "`methods` is for extensions");
+    in_route("[route.methods]\n\"x/*\" = \"b\"\n", 5, "is no upstream of the route \"/mcp\": write one of a");
     in_route("[route.names]\ndelimiter = \" / \"\n", 5, "cannot stand in a name");
     in_route("[route.names]\nlonge = 64\n", 5, "did you mean");
     in_route("[route.names]\nlongest = 15\n", 5, "`longest` is at least 16");
@@ -312,6 +317,7 @@ fn no_bound_stops_everything() {
     below("[limits]\nbody-bytes = 9223372036854775807\n", 2, "write a number from 1 to 1099511627776");
     below("[limits]\nheader-bytes = 1024\n", 2, "write a number from 8192 to");
     below("connections = 0\n", 1, "`connections` is 0");
+    below("authorization-file = \"own\"\nheaders.Authorization = \"x\"\n", 1, "keep one of the two");
     below("[upstream.health]\nfailures = 0\n", 2, "no pod would ever be well");
     below("[upstream.health]\npause = \"1h\"\n", 1, "`longest-pause` is 30s, which is less than `pause`, 1h");
     below("[upstream.timeouts]\nhead = \"0s\"\n", 2, "nothing would ever be in time");

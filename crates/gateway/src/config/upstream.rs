@@ -5,10 +5,11 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use http::HeaderValue;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::Time;
+use super::{Time, files};
 
 /// One server, run by any number of pods.
 #[derive(Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
@@ -60,6 +61,11 @@ pub struct Upstream {
     /// Headers that every request to it carries, such as `authorization`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub headers: BTreeMap<String, String>,
+    /// A file with the value of `Authorization`, such as `Bearer …`, for what the gateway asks without being asked: how pods
+    /// are, and what changes. Read again when it changes. Requests of clients do not carry it. Default: none, so that of an
+    /// upstream that wants one, no changes are heard but those that clients listen to with credentials of their own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub authorization_file: Option<PathBuf>,
     /// Tools that may be called again on another pod when nobody knows whether a call ran, as globs. Default none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub idempotent: Vec<String>,
@@ -90,10 +96,30 @@ impl Upstream {
             connections: connections(),
             http2: false,
             headers: BTreeMap::new(),
+            authorization_file: None,
             idempotent: Vec::new(),
             authorities: None,
             identity: None,
         }
+    }
+}
+
+impl Upstream {
+    /// What stands in the file with the gateway's own credential.
+    ///
+    /// # Errors
+    /// If it cannot be read, or is no value of a header. The text does not repeat what stands there.
+    pub(crate) fn authorization(&self) -> Result<Option<HeaderValue>, String> {
+        let Some(path) = &self.authorization_file else { return Ok(None) };
+        let text = files::text(path)?;
+        let wrong = |what| format!("{} {what}: write one line such as `Bearer TOKEN`", path.display());
+        let line = text.trim();
+        if line.is_empty() {
+            return Err(wrong("is empty"));
+        }
+        let mut value = HeaderValue::from_str(line).map_err(|_| wrong("has more in it than a header may have"))?;
+        value.set_sensitive(true);
+        Ok(Some(value))
     }
 }
 

@@ -2,24 +2,27 @@
 
 use std::sync::Arc;
 
-use anypod_client::Call;
 use anypod_proto::discover::DiscoverResult;
-use anypod_proto::method::Method;
+use anypod_proto::method::{Method, TaskMethod};
 use anypod_proto::reject::Rejection;
 use anypod_proto::seal::Purpose;
 use anypod_proto::subscriptions::SubscriptionFilter;
-use anypod_proto::version::Version;
+use anypod_proto::tasks;
+use anypod_proto::version::{Era, Version};
 use anypod_server::{Answered, Asked, Binding, Caller, Listened, Principal};
 use bytes::Bytes;
 use futures_util::future::join_all;
+use tokio::time::Instant;
 
 use super::{Desk, Notes, sender};
-use crate::cache::Subject;
+use crate::authenticate::Credentials;
 use crate::catalogue::unavailable;
 use crate::failure::Failure;
 use crate::federate::{ListKind, PageSize, Position, discover};
+use crate::hub::Heard;
 use crate::plan::Plan;
-use crate::reach::{Sender, info};
+use crate::policy::Attempt;
+use crate::reach::info;
 
 /// The bounds of a page of a merged list.
 const PAGE: PageSize = PageSize { items: 500, bytes: 1 << 20 };
@@ -77,10 +80,10 @@ impl Desk {
         let sender = sender(caller);
         if let [reach] = &*plan.reaches {
             Notes::answered_by(caller, reach);
-            return self.about_one(plan, 0, &sender).await;
+            return plan.catalogue.about(reach, &sender).await;
         }
         let sender = sender.apart();
-        let each = join_all((0..plan.reaches.len()).map(|place| self.about_one(plan, place, &sender))).await;
+        let each = join_all(plan.reaches.iter().map(|reach| plan.catalogue.about(reach, &sender))).await;
         let said: Vec<_> = each
             .iter()
             .map(|said| match said {
@@ -91,19 +94,19 @@ impl Desk {
         Ok(discover::merge(plan.naming.upstreams(), &said, &Version::MODERN, &server_info()).into())
     }
 
-    async fn about_one(&self, plan: &Plan, place: usize, sender: &Sender) -> Result<Bytes, Failure> {
-        let reach = &plan.reaches[place];
-        let method = Method::Discover;
-        let apart = sender.credentials.kept_apart_by();
-        let subject = Subject { upstream: reach.name(), method: method.as_str(), detail: "", apart };
-        let ask = || async { reach.ask(&Call::new(method), sender).await };
-        Ok(plan.catalogue.cache.fetch(subject, ask).await?.result())
-    }
-
     /// Begins to listen for a client.
     pub(super) async fn listened(&self, caller: Caller, wanted: SubscriptionFilter) -> Result<Listened, Failure> {
         let plan = self.plan();
+        if wanted.task_ids.is_some() && !tasks::is_declared(caller.capabilities.extensions.as_ref()) {
+            return Err(tasks::not_declared().into());
+        }
+        let wanted = permitted(&plan, &caller, wanted)?;
+        if caller.version.era() == Era::Modern {
+            let method = Method::SubscriptionsListen.as_str();
+            plan.rates.take(caller.principal.as_ref(), method, None, Instant::now())?;
+        }
         let about = self.about(&plan, &caller).await?;
+        let has_tasks = tasks::is_declared(about.capabilities.extensions.as_ref());
         let (tools, prompts, resources) = (
             about.capabilities.tools.as_ref(),
             about.capabilities.prompts.as_ref(),
@@ -120,10 +123,18 @@ impl Desk {
             resource_subscriptions: wanted
                 .resource_subscriptions
                 .filter(|_| resources.and_then(|resources| resources.subscribe) == Some(true)),
-            task_ids: None,
+            task_ids: wanted.task_ids.filter(|_| has_tasks),
         };
-        let want = self.hub.want(&plan, &honoured).await;
-        Ok(Listened { honoured, keep: Box::new(want) })
+        if honoured == SubscriptionFilter::default() {
+            return Ok(Listened { honoured, own: None, keep: Box::new(()) });
+        }
+        let credentials = caller.extensions.get::<Credentials>().cloned().unwrap_or_default();
+        let Heard { honoured, own, denied, wants } = self.hub.listen(&plan, honoured, &credentials).await;
+        match denied {
+            // Whoever has shown a credential, or none, is told which is wanted.
+            Some(denied) if !plan.is_federated() && credentials.principal.is_none() => Err(denied),
+            Some(_) | None => Ok(Listened { honoured, own, keep: Box::new(wants) }),
+        }
     }
 
     fn open_cursor(&self, kind: ListKind, principal: Option<&Principal>, cursor: &str) -> Result<Position, Failure> {
@@ -149,6 +160,35 @@ impl Desk {
             Rejection::Internal.into()
         })
     }
+}
+
+/// The part of a filter that the rules of a route let through: nobody hears of what he may not read.
+///
+/// # Errors
+/// If they let nobody listen. Legacy clients, who do not ask for that, hear nothing.
+fn permitted(plan: &Plan, caller: &Caller, wanted: SubscriptionFilter) -> Result<SubscriptionFilter, Failure> {
+    let principal = caller.principal.as_ref();
+    let attempt = |method: &'static str, name: Option<&str>| {
+        plan.policy.check(&Attempt {
+            principal,
+            method: Method::parse(method),
+            method_name: method,
+            name,
+            message: None,
+        })
+    };
+    match attempt(Method::SubscriptionsListen.as_str(), None) {
+        Ok(()) => {}
+        Err(_) if caller.version.era() == Era::Legacy => return Ok(SubscriptionFilter::default()),
+        Err(refused) => return Err(refused.into()),
+    }
+    let readable = |uri: &String| plan.policy.shows(principal, Method::ResourcesRead, uri);
+    let known = |id: &String| attempt(TaskMethod::Get.as_str(), Some(id.as_str())).is_ok();
+    Ok(SubscriptionFilter {
+        resource_subscriptions: wanted.resource_subscriptions.map(|uris| uris.into_iter().filter(readable).collect()),
+        task_ids: wanted.task_ids.map(|ids| ids.into_iter().filter(known).collect()),
+        ..wanted
+    })
 }
 
 fn cursor_context(kind: ListKind) -> [&'static [u8]; 2] {

@@ -6,6 +6,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use anypod_proto::subscriptions::SubscriptionFilter;
 use tokio::sync::watch;
 
+use super::circle::Circle;
+
 /// Counts, so that what one listener drops stays wanted by others.
 #[derive(Debug)]
 pub(super) struct Wants {
@@ -19,6 +21,7 @@ struct Counts {
     prompts: usize,
     resources: usize,
     uris: BTreeMap<String, usize>,
+    tasks: BTreeMap<String, usize>,
 }
 
 /// What one listener wants, until it is dropped.
@@ -26,6 +29,8 @@ struct Counts {
 pub(crate) struct Want {
     wants: Arc<Wants>,
     filter: SubscriptionFilter,
+    /// What listens for it, where nobody else holds that.
+    circle: Option<Arc<Circle>>,
 }
 
 impl Default for Wants {
@@ -38,7 +43,7 @@ impl Wants {
     pub(super) fn add(wants: &Arc<Self>, filter: &SubscriptionFilter) -> Want {
         wants.lock().count(filter, |count| *count += 1);
         wants.changed.send_replace(());
-        Want { wants: Arc::clone(wants), filter: filter.clone() }
+        Want { wants: Arc::clone(wants), filter: filter.clone(), circle: None }
     }
 
     /// Tells when something else is wanted than before.
@@ -46,17 +51,23 @@ impl Wants {
         self.changed.subscribe()
     }
 
-    /// What is wanted of an upstream that knows its resources by `own` URIs; none is another upstream's.
-    pub(super) fn filter(&self, own: impl Fn(&str) -> Option<String>) -> SubscriptionFilter {
+    /// What is wanted of an upstream that knows its resources and tasks by URIs and ids of its own; none is another
+    /// upstream's.
+    pub(super) fn filter(
+        &self,
+        own: impl Fn(&str) -> Option<String>,
+        own_task: impl Fn(&str) -> Option<String>,
+    ) -> SubscriptionFilter {
         let counts = self.lock();
         let any = |count: usize| (count > 0).then_some(true);
         let uris: Vec<String> = counts.uris.keys().filter_map(|uri| own(uri)).collect();
+        let tasks: Vec<String> = counts.tasks.keys().filter_map(|id| own_task(id)).collect();
         SubscriptionFilter {
             tools_list_changed: any(counts.tools),
             prompts_list_changed: any(counts.prompts),
             resources_list_changed: any(counts.resources),
             resource_subscriptions: (!uris.is_empty()).then_some(uris),
-            task_ids: None,
+            task_ids: (!tasks.is_empty()).then_some(tasks),
         }
     }
 
@@ -80,7 +91,20 @@ impl Counts {
         for uri in filter.resource_subscriptions.iter().flatten() {
             act(self.uris.entry(uri.clone()).or_default());
         }
+        for id in filter.task_ids.iter().flatten() {
+            act(self.tasks.entry(id.clone()).or_default());
+        }
         self.uris.retain(|_, count| *count > 0);
+        self.tasks.retain(|_, count| *count > 0);
+    }
+}
+
+impl Want {
+    /// The same, which also holds what listens for it.
+    pub(super) fn holding(self, circle: &Arc<Circle>) -> Self {
+        let mut want = self;
+        want.circle = Some(Arc::clone(circle));
+        want
     }
 }
 
@@ -110,11 +134,11 @@ mod tests {
         let own = |uri: &str| Some(uri.to_owned());
         let first = Wants::add(&wants, &filter(true, &["a", "b"]));
         let second = Wants::add(&wants, &filter(false, &["b"]));
-        assert_eq!(wants.filter(own), filter(true, &["a", "b"]));
+        assert_eq!(wants.filter(own, |_| None), filter(true, &["a", "b"]));
         drop(first);
-        assert_eq!(wants.filter(own), filter(false, &["b"]));
+        assert_eq!(wants.filter(own, |_| None), filter(false, &["b"]));
         drop(second);
-        assert_eq!(wants.filter(own), filter(false, &[]));
+        assert_eq!(wants.filter(own, |_| None), filter(false, &[]));
         assert!(wants.lock().uris.is_empty());
     }
 
@@ -123,6 +147,9 @@ mod tests {
         let wants = Arc::<Wants>::default();
         let _want = Wants::add(&wants, &filter(false, &["db+x", "files+y"]));
         let own = |uri: &str| uri.strip_prefix("db+").map(str::to_owned);
-        assert_eq!(wants.filter(own), filter(false, &["x"]));
+        assert_eq!(wants.filter(own, |_| None), filter(false, &["x"]));
+        let tasks = ["db+1", "files+2"].map(str::to_owned).into();
+        let _task = Wants::add(&wants, &SubscriptionFilter { task_ids: Some(tasks), ..SubscriptionFilter::default() });
+        assert_eq!(wants.filter(|_| None, own).task_ids, Some(vec!["1".to_owned()]));
     }
 }

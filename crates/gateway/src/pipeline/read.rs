@@ -79,7 +79,7 @@ pub(super) async fn read<'a>(
 /// not known is not checked.
 async fn mirrored(plan: &Plan, headers: &HeaderMap, credentials: &Credentials) -> Option<(String, Arc<ParamHeaders>)> {
     let (_, tool) = named(headers).filter(|(method, _)| *method == Method::ToolsCall)?;
-    let sender = Sender { credentials: credentials.clone(), ..Sender::gateway(ClientCapabilities::default()) };
+    let sender = Sender::with(credentials, ClientCapabilities::default());
     let wanted = plan.catalogue.wanted(plan, &tool, &sender).await.ok()??;
     Some((tool, wanted))
 }

@@ -48,6 +48,11 @@ impl Change {
         &self.reach
     }
 
+    /// Whether it takes this upstream elsewhere: none of its pods stays. Those that come may run another version of it.
+    pub(crate) fn moves(&self, reach: &Arc<Reach>) -> bool {
+        Arc::ptr_eq(&self.reach, reach) && self.pods.as_ref().is_some_and(|pods| !reach.upstream.keeps_any(pods))
+    }
+
     /// Does it.
     pub(crate) fn apply(self) {
         let Self { reach, pods, settings, bounds } = self;
@@ -57,6 +62,7 @@ impl Change {
             reach.forget_gone();
             reach.sessions.leave(|key| reach.upstream.pod(&key.pod).is_none());
         }
+        reach.upstream.authorize(settings.authorization().cloned());
         let mut ways = reach.ways_mut();
         if ways.settings != settings {
             ways.settings = settings;

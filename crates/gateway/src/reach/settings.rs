@@ -20,6 +20,8 @@ pub(super) struct Settings {
     authorities: Option<Vec<u8>>,
     /// As whom to appear: chain and key, as PEM.
     identity: Option<Vec<u8>>,
+    /// What the gateway shows for itself. Not for clients: each call says whose it is.
+    authorization: Option<HeaderValue>,
 }
 
 impl Settings {
@@ -36,11 +38,16 @@ impl Settings {
             None => None,
         };
         let authorities = config.authorities.as_deref().map(read).transpose()?;
-        Ok(Self { limits, version, headers: headers(config)?, authorities, identity })
+        let authorization = config.authorization().map_err(|what| StartError::upstream(&config.name, what))?;
+        Ok(Self { limits, version, headers: headers(config)?, authorities, identity, authorization })
     }
 
     pub(super) const fn limits(&self) -> &Limits {
         &self.limits
+    }
+
+    pub(super) const fn authorization(&self) -> Option<&HeaderValue> {
+        self.authorization.as_ref()
     }
 
     fn tls(&self) -> Tls {

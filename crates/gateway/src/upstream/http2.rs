@@ -29,7 +29,9 @@ const STREAMS: usize = 100;
 /// streams as are allowed may stall before they stop the others.
 const STREAM_WINDOW: u32 = 256 << 10;
 const CONNECTION_WINDOW: u32 = 32 << 20;
-/// How often a pod with requests under way is asked whether it is still there, and how long it may take to say so.
+/// How often a pod is asked whether it is still there, and how long it may take to say so. Unused connections are asked as
+/// well: one that leads nowhere any more, because a machine or something in between has gone without a word, would be found
+/// out by the next request only, at its cost.
 const PING_INTERVAL: Duration = Duration::from_secs(20);
 const PING_DEADLINE: Duration = Duration::from_secs(20);
 
@@ -69,6 +71,7 @@ impl Shared {
             .initial_connection_window_size(CONNECTION_WINDOW)
             .keep_alive_interval(PING_INTERVAL)
             .keep_alive_timeout(PING_DEADLINE)
+            .keep_alive_while_idle(true)
             .max_header_list_size(HEAD_BYTES as u32);
         let (sender, connection) = builder.handshake(TokioIo::new(stream)).await.map_err(io::Error::other)?;
         // What ends the connection reaches the requests that are on it.

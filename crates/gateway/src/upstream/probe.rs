@@ -6,7 +6,7 @@
 //!
 //! Spec: server/discover; basic/transports/streamable-http, "Backward Compatibility".
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use anypod_client::era::{self, Verdict};
@@ -45,16 +45,26 @@ pub(super) struct Prober {
     every: Duration,
     timeout: Duration,
     headers: HeaderMap,
+    authorization: Authorization,
     body: Bytes,
 }
 
+/// What the gateway shows for itself, as it is now.
+type Authorization = Arc<RwLock<Option<HeaderValue>>>;
+
 impl Prober {
     /// Asks each of `pods` once in `every`, and takes for an answer what comes within `timeout`. `own` are the headers
-    /// that every request to the upstream carries.
-    pub(super) fn new(pods: Arc<Pods>, every: Duration, timeout: Duration, own: &[(HeaderName, HeaderValue)]) -> Self {
+    /// that every request to the upstream carries, and what the gateway shows for itself.
+    pub(super) fn new(
+        pods: Arc<Pods>,
+        every: Duration,
+        timeout: Duration,
+        own: (&[(HeaderName, HeaderValue)], Authorization),
+    ) -> Self {
         // One question at a time and pod.
         let timeout = timeout.min(every);
-        Self { pods, every, timeout, headers: headers(own), body: body() }
+        let (own, authorization) = own;
+        Self { pods, every, timeout, headers: headers(own), authorization, body: body() }
     }
 
     /// Asks all of them for as long as it is polled: at first at once, then one after the other.
@@ -102,6 +112,9 @@ impl Prober {
         let mut request = Request::new(Outgoing::Whole(self.body.clone()));
         *request.method_mut() = http::Method::POST;
         *request.headers_mut() = self.headers.clone();
+        if let Some(own) = &*self.authorization.read().unwrap_or_else(PoisonError::into_inner) {
+            request.headers_mut().insert(header::AUTHORIZATION, own.clone());
+        }
         if pod.era() == Some(Era::Legacy) {
             request.headers_mut().insert(SESSION_ID, NO_SESSION);
         }

@@ -9,6 +9,7 @@ use anypod_client::proto::completion::{
 use anypod_client::proto::version::Era;
 use anypod_gateway::config::{EraChoice, Upstream};
 use anypod_server::{Limits, Resource, Server, ServerBuilder, Tool};
+use anypod_testkit::script::{self, Expect, Reply, Script};
 use serde_json::{Value, json};
 use tokio::net::TcpSocket;
 
@@ -210,4 +211,77 @@ async fn a_cursor_opens_on_every_replica_and_for_its_list_only() {
         let answer = Sent::modern(method, json!({ "cursor": cursor })).to(fleet.at(0)).await;
         assert_eq!(answer.refusal(), (400, -32602), "{method} {cursor}");
     }
+}
+
+/// A server that declares these extensions, and answers whatever else it is asked with its name.
+async fn extended(name: &'static str, extensions: &[&str]) -> script::Server {
+    let extensions: serde_json::Map<_, _> = extensions.iter().map(|id| ((*id).to_owned(), json!({}))).collect();
+    let discovered = json!({
+        "resultType": "complete", "supportedVersions": ["2026-07-28"], "ttlMs": 60_000, "cacheScope": "public",
+        "capabilities": { "extensions": extensions },
+    });
+    Script::new()
+        .always(Expect::method("server/discover"), Reply::result(&discovered))
+        .always(Expect::any(), Reply::result(&json!({ "resultType": "complete", "by": name })))
+        .serve()
+        .await
+        .unwrap()
+}
+
+#[tokio::test]
+async fn methods_of_extensions_go_to_the_server_that_has_the_extension_or_where_it_is_configured() {
+    let servers = [
+        extended("plain", &["io.modelcontextprotocol/tasks"]).await,
+        extended("crm", &["com.example/crm", "com.example/notes"]).await,
+        extended("shop", &["org.other/shop", "org.other/notes"]).await,
+    ];
+    let upstreams = ["plain", "crm", "shop"].into_iter().zip(&servers);
+    let upstreams = upstreams.map(|(name, server)| upstream_at(name, EraChoice::Modern, &[server.url()]));
+    let mut config = config(upstreams);
+    let asks = |method: &'static str| Sent::modern(method, json!({ "q": "tasks" }));
+    let fleet = Fleet::of(config.clone()).await;
+    for (method, server) in [("crm/find", "crm"), ("shop/cart/add", "shop"), ("org.other/notes/list", "shop")] {
+        assert_eq!(asks(method).to(fleet.at(1)).await.result()["by"], server, "{method}");
+    }
+    for method in ["notes/list", "find"] {
+        let answer = asks(method).to(fleet.at(0)).await;
+        assert_eq!(answer.refusal(), (404, -32601), "{method}");
+        let error = &answer.json()["error"];
+        let how = format!("methods = {{ \"{method}\" = \"crm\" }} in its [[route]]");
+        assert!(error["message"].as_str().unwrap().contains(&how), "{error}");
+        assert_eq!(error["data"]["upstreams"], json!(["crm", "shop"]));
+    }
+    let configured = [("notes/*", "plain"), ("notes/li*", "crm"), ("notes/last", "shop"), ("crm/*", "shop")];
+    config.route[0].methods = configured.map(|(method, name)| (method.to_owned(), name.to_owned())).into();
+    let fleet = Fleet::of(config.clone()).await;
+    for (method, server) in [
+        ("notes/add", "plain"),
+        ("notes/list", "crm"),
+        ("notes/last", "shop"),
+        ("crm/find", "shop"),
+        ("shop/x", "shop"),
+    ] {
+        assert_eq!(asks(method).to(fleet.at(0)).await.result()["by"], server, "{method}");
+    }
+    // Of two that declare something, the only one that does; of none, nobody.
+    config.route[0].methods.clear();
+    config.route[0].upstreams = vec!["plain".to_owned(), "crm".to_owned()];
+    let fleet = Fleet::of(config.clone()).await;
+    assert_eq!(asks("find").to(fleet.at(0)).await.result()["by"], "crm");
+    config.upstream[1].pods = config.upstream[0].pods.clone();
+    let fleet = Fleet::of(config).await;
+    assert_eq!(asks("find").to(fleet.at(0)).await.refusal(), (404, -32601));
+    // A task is its server's, whoever declares what.
+    assert_eq!(
+        Sent::modern("tasks/get", json!({ "taskId": "x" })).with("mcp-name", "x").to(fleet.at(0)).await.refusal(),
+        (404, -32601)
+    );
+}
+
+#[tokio::test]
+async fn a_server_that_cannot_be_asked_may_have_the_extension() {
+    let server = extended("plain", &[]).await;
+    let (dead, _socket) = dead();
+    let fleet = Fleet::of(config([upstream_at("plain", EraChoice::Modern, &[server.url()]), dead])).await;
+    assert_eq!(Sent::modern("crm/find", json!({})).to(fleet.at(0)).await.status, 503);
 }

@@ -10,6 +10,7 @@ mod connections;
 mod federation;
 mod lifecycle;
 mod listeners;
+mod listening;
 mod modes;
 mod observing;
 mod pinned;

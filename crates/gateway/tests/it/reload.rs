@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Instant;
 
 use anypod_client::proto::elicitation::ElicitResult;
 use anypod_client::proto::version::Era;
 use anypod_client::{Client, ClientBuilder};
 use anypod_gateway::Config;
-use anypod_gateway::config::{EraChoice, Listener, Time, Upstream};
+use anypod_gateway::config::{Each, Effect, EraChoice, Listener, Rate, Rule, Time, Upstream};
 use anypod_testkit::script::{Expect, Reply, Script};
 use http::{Method, StatusCode};
 use serde_json::json;
@@ -333,6 +334,162 @@ async fn what_needs_a_restart_waits_for_it_and_the_rest_is_taken() {
     assert_eq!(echo().to(replica.address).await.status, StatusCode::UNAUTHORIZED);
     echo().bearing("alice").to(replica.address).await.result();
     replica.metrics(|_| true).await;
+}
+
+/// Reads what may be kept, and says how often its server was asked for it so far.
+async fn kept(replica: &Replica, seen: &Seen, uri: &str) -> usize {
+    Sent::modern("resources/read", json!({ "uri": uri })).bearing("alice").to(replica.address).await.result();
+    seen.calls("kept")
+}
+
+#[tokio::test]
+async fn what_is_kept_is_kept_as_long_as_what_it_depends_on_is_configured_as_it_was() {
+    type Asked = (&'static str, bool, fn(&mut Config, &[String]));
+    let changes: [Asked; 10] = [
+        ("nothing", false, |_, _| {}),
+        ("a bound", false, |config, _| config.limits.result_bytes = 1 << 20),
+        ("another token", false, |config, _| config.route[0].token.push(token("bob"))),
+        ("a rate", false, |config, _| config.route[0].rate.push(rate(100.0, 100))),
+        ("a pod more", false, |config, urls| config.upstream[0].pods = urls[..2].to_vec()),
+        ("no pod but that one", false, |config, urls| config.upstream[0].pods = urls[1..2].to_vec()),
+        ("no pod that was there before", true, |config, urls| config.upstream[0].pods = urls[..1].to_vec()),
+        ("a rule", true, |config, _| {
+            let (effect, names) = (Effect::Deny, vec!["note://one".to_owned()]);
+            let (principals, methods, arguments) = (Vec::new(), Vec::new(), std::collections::BTreeMap::new());
+            config.route[0].rule.push(Rule { effect, principals, methods, names, arguments });
+        }),
+        ("an upstream begun anew", true, |config, _| config.upstream[0].timeouts.silence = Time::from_secs(299)),
+        ("what is kept for how long", true, |config, _| config.route[0].cache.longest = Time::from_secs(30)),
+    ];
+    for others in [&[][..], &["other"]] {
+        let seen = Seen::default();
+        let pods = [Pod::start(served(&seen)).await, Pod::start(served(&seen)).await];
+        let urls = pods.each_ref().map(Pod::url);
+        let other = others.iter().map(|name| upstream_at(name, EraChoice::Modern, &urls[..1]));
+        let mut config = config([quick(EraChoice::Modern, &urls[..1])].into_iter().chain(other));
+        config.route[0].token = vec![token("alice")];
+        let replica = observed(config).await;
+        let uri = if others.is_empty() { "note://kept" } else { "server+note://kept" };
+        assert_eq!([kept(&replica, &seen, uri).await, kept(&replica, &seen, uri).await], [1, 1]);
+        let mut asked = 1;
+        for (what, anew, change) in changes {
+            changed(&replica, |config| change(config, &urls));
+            asked += usize::from(anew);
+            assert_eq!(kept(&replica, &seen, uri).await, asked, "{what} {others:?}");
+            assert_eq!(kept(&replica, &seen, uri).await, asked, "{what} {others:?}");
+        }
+    }
+}
+
+fn rate(per_second: f64, burst: u32) -> Rate {
+    Rate { per_second, burst: Some(burst), each: Each::Principal, methods: Vec::new(), names: Vec::new() }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nobody_is_let_through_more_often_because_configurations_change() {
+    const BURST: usize = 10;
+    let all = three().await;
+    let urls = all.each_ref().map(Pod::url);
+    let mut config = config([quick(EraChoice::Modern, &urls[..2])]);
+    config.route[0].rate = vec![rate(0.5, BURST as u32)];
+    let replica = Arc::new(observed(config).await);
+    let (over, passed) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
+    let (begun, mut callers) = (Instant::now(), JoinSet::new());
+    for _ in 0..4 {
+        let (replica, over, passed) = (Arc::clone(&replica), Arc::clone(&over), Arc::clone(&passed));
+        callers.spawn(async move {
+            while !over.load(Ordering::Relaxed) {
+                match echo().to(replica.address).await.status {
+                    StatusCode::OK => drop(passed.fetch_add(1, Ordering::Relaxed)),
+                    status => assert_eq!(status, StatusCode::TOO_MANY_REQUESTS),
+                }
+            }
+        });
+    }
+    for round in 0..40_usize {
+        changed(&replica, |config| {
+            config.upstream[0].pods = [urls[round % 3].clone(), urls[(round + 1) % 3].clone()].into();
+            config.upstream[0].timeouts.silence = Time::from_secs(200 + round as u64 / 2);
+            // A rule that comes and goes beside it, in front of it or behind.
+            config.route[0].rate = vec![rate(0.5, BURST as u32)];
+            config.route[0].rate.insert(round % 2, rate(1e6, 1_000_000));
+        });
+        around_refused(&replica).await;
+    }
+    over.store(true, Ordering::Relaxed);
+    while let Some(ended) = soon(callers.join_next()).await {
+        ended.unwrap();
+    }
+    let most = BURST + (begun.elapsed().as_secs_f64() * 0.5).ceil() as usize;
+    let passed = passed.load(Ordering::Relaxed);
+    assert!((BURST / 2..=most).contains(&passed), "{passed} of at most {most}");
+}
+
+/// Asks for what does not count, so that a configuration has been used before the next one.
+async fn around_refused(replica: &Replica) {
+    Sent::modern("tools/list", json!({})).to(replica.address).await.result();
+}
+
+/// A server on stdio that says its process id. Asked to wait, it says so by one pipe and waits for how to end by another.
+const PROGRAM: &str = r#"next() { read -r line || exit 0; id=${line#*\"id\":}; id=${id%%,*}; }
+answer() { printf '{"jsonrpc":"2.0","id":%s,"result":%s}\n' "$id" "$1"; }
+while next; do case $line in
+*'"notifications/'*) continue ;;
+*'"initialize"'*) answer '{"protocolVersion":"2025-06-18","capabilities":{"tools":{}},"serverInfo":{"name":"old","version":"1"}}'; continue ;;
+*'"wait"'*) echo > "$BEGAN"; read -r how < "$GO"; [ "$how" = well ] || exit 1 ;;
+esac; answer "{\"resultType\":\"complete\",\"content\":[{\"type\":\"text\",\"text\":\"$$\"}]}"; done"#;
+
+/// The process that answers a call.
+async fn process(answer: impl Future<Output = crate::support::Answered>) -> u32 {
+    soon(answer).await.result()["content"][0]["text"].as_str().unwrap().parse().unwrap()
+}
+
+/// Whether a process is there, be it one that has ended and that nobody has asked about since.
+fn is_there(process: u32) -> bool {
+    std::path::Path::new("/proc").join(process.to_string()).exists()
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_program_that_is_configured_anew_sees_its_call_through_and_ends() {
+    for (era, how) in [EraChoice::Modern, EraChoice::Legacy].into_iter().flat_map(|era| [(era, "well"), (era, "badly")])
+    {
+        let scratch = crate::support::Scratch::new();
+        let pipes = ["began", "go"].map(|name| scratch.path(name));
+        assert!(std::process::Command::new("mkfifo").args(&pipes).status().unwrap().success());
+        let [began, go] = pipes;
+        let mut upstream = Upstream { era, ..Upstream::new("program") };
+        upstream.command = ["sh", "-c", PROGRAM].map(str::to_owned).into();
+        let pipe = |name: &str, path: &std::path::Path| (name.to_owned(), path.display().to_string());
+        upstream.environment = [pipe("BEGAN", &began), pipe("GO", &go)].into();
+        let mut replica = observed(config([upstream])).await;
+        let at = replica.address;
+        let before = process(Sent::call("who", json!({})).to(at)).await;
+        let call = tokio::spawn(Sent::call("wait", json!({})).to(at));
+        soon(tokio::task::spawn_blocking(move || std::fs::read(began))).await.unwrap().unwrap();
+        changed(&replica, |config| drop(config.upstream[0].environment.insert("MORE".to_owned(), "1".to_owned())));
+        let after = process(Sent::call("who", json!({})).to(at)).await;
+        assert!(before != after && is_there(before), "{era:?} {how}");
+        soon(tokio::task::spawn_blocking(move || std::fs::write(go, format!("{how}\n")))).await.unwrap().unwrap();
+        if how == "well" {
+            assert_eq!(process(async { call.await.unwrap() }).await, before, "{era:?}");
+        } else {
+            let answer = soon(call).await.unwrap();
+            assert_eq!(answer.status, StatusCode::BAD_GATEWAY, "{era:?}: {answer:?}");
+            let message = answer.json()["error"]["message"].as_str().unwrap().to_owned();
+            assert!(message.contains("`program` broke off; nobody knows whether the request ran"), "{message}");
+        }
+        let gone = async |process| {
+            while is_there(process) {
+                tokio::task::yield_now().await;
+            }
+        };
+        soon(gone(before)).await;
+        assert_eq!(process(Sent::call("who", json!({})).to(at)).await, after, "{era:?} {how}");
+        replica.stop();
+        replica.stopped().await;
+        soon(gone(after)).await;
+    }
 }
 
 /// Clients that call without a pause, and count what they are not given.

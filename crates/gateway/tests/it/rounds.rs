@@ -1,11 +1,17 @@
 //! Questions in the middle of a request: which replica answers the next round, and for whom a state opens.
 
+use anypod_client::proto::version::Era;
 use anypod_gateway::config::{EraChoice, Token};
+use anypod_server::{Cx, Resource, form};
 use anypod_testkit::script::{Expect, Received, Reply, Script, Server};
 use http::StatusCode;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::support::{Answered, Fleet, Pod, Seen, Sent, config, legacy, served, token, upstream_at};
+use crate::support::{
+    Answered, Fleet, Pod, Seen, Sent, config, fixture, legacy, person, served, soon, token, upstream, upstream_at,
+};
 
 /// The next round of a call: the same, with answers and the state.
 fn answered(tool: &str, asked: &Value, answer: &Value) -> Sent {
@@ -183,4 +189,57 @@ async fn nobody_without_the_ring_makes_a_hop() {
         assert_eq!(hop.to(fleet.at(0)).await.refusal(), (400, -32602), "{forged}");
     }
     assert_eq!(seen.calls("ask"), 0);
+}
+
+#[derive(Serialize, Deserialize, JsonSchema)]
+struct Name {
+    name: String,
+}
+
+/// A resource that is for whoever says his name.
+async fn letter(cx: Cx) -> anypod_server::Result<String> {
+    let name = cx.ask("name", form::<Name>("For whom?")).await?.into_accepted();
+    Ok(format!("Dear {},", name.map_or_else(|| "nobody".to_owned(), |Name { name }| name)))
+}
+
+#[tokio::test]
+async fn resources_of_several_servers_ask_by_way_of_any_replica() {
+    let mut pods = Vec::new();
+    for name in ["new", "old"] {
+        let server = fixture(name, &Seen::default());
+        let server = ["letter://one", "letter://two"]
+            .into_iter()
+            .fold(server, |server, uri| server.resource(Resource::new(uri, uri, letter)));
+        pods.push(Pod::start(server.build().unwrap()).await);
+    }
+    let upstreams = [upstream("new", EraChoice::Modern, [&pods[0]]), upstream("old", EraChoice::Legacy, [&pods[1]])];
+    let fleet = Fleet::of(config(upstreams)).await;
+    let read = |uri: &str, asked: Option<&Value>, name: &str| {
+        let mut params = json!({ "uri": uri });
+        if let Some(asked) = asked {
+            let keys = asked["inputRequests"].as_object().unwrap().keys();
+            let responses = keys.map(|key| (key.clone(), accepts(name))).collect::<serde_json::Map<_, _>>();
+            params["inputResponses"] = json!(responses);
+            params["requestState"] = asked["requestState"].clone();
+        }
+        Sent::modern("resources/read", params)
+    };
+    for server in ["new", "old"] {
+        let uri = format!("{server}+letter://one");
+        let asked = asks(&read(&uri, None, "").to(fleet.at(0)).await);
+        // The state is for this resource of this server.
+        for other in [format!("{server}+letter://two"), "new+note://one".to_owned(), "old+note://one".to_owned()] {
+            let answer = read(&other, Some(&asked), "Bea").to(fleet.at(1)).await;
+            assert_eq!(answer.refusal(), (400, -32602), "{other} {answer:?}");
+        }
+        let answer = read(&uri, Some(&asked), "Bea").to(fleet.at(1)).await.result();
+        assert_eq!((&answer["contents"][0]["uri"], &answer["contents"][0]["text"]), (&json!(uri), &json!("Dear Bea,")));
+        // What was asked is kept for nobody.
+        asks(&read(&uri, None, "").to(fleet.at(1)).await);
+        for era in [Era::Modern, Era::Legacy] {
+            let client = fleet.client_of(person("Ann"), era);
+            let letter = serde_json::to_value(soon(client.read(&uri).into_future()).await.unwrap()).unwrap();
+            assert_eq!(letter["contents"][0]["text"], "Dear Ann,", "{server} {era:?}");
+        }
+    }
 }

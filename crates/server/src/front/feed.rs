@@ -39,7 +39,11 @@ struct Source {
 /// How far the backend is with one wish.
 enum Listening {
     Begins(BoxFuture<'static, Result<Listened, Failure>>),
-    Goes { _keep: Box<dyn Any + Send> },
+    Goes {
+        /// What is heard for this caller alone.
+        own: Option<Arc<Mailbox>>,
+        _keep: Box<dyn Any + Send>,
+    },
     Refused(Failure),
 }
 
@@ -83,13 +87,18 @@ impl Feed {
     /// The next change; pending while there is none.
     pub(crate) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Change> {
         let next = self.mailbox.poll_next(cx);
-        if let Some(source) = &mut self.source {
-            // After the mailbox knows whom to wake, so that no change of what is wanted is missed.
-            source.follow(&self.mailbox);
-            // Whether all is heard of by now or not, there is nothing to do but to wait.
-            let _ = source.poll(cx);
+        let Some(source) = &mut self.source else { return next };
+        // After the mailbox knows whom to wake, so that no change of what is wanted is missed.
+        source.follow(&self.mailbox);
+        // Whether all is heard of by now or not, there is nothing to do but to wait.
+        let _ = source.poll(cx);
+        if source.lists.own().is_some() {
+            self.mailbox.leave_lists();
         }
-        next
+        match next {
+            Poll::Ready(change) => Poll::Ready(change),
+            Poll::Pending => source.poll_own(cx),
+        }
     }
 }
 
@@ -112,7 +121,12 @@ impl Source {
         for listening in std::iter::once(&mut self.lists).chain(self.resources.values_mut()) {
             let Listening::Begins(begins) = listening else { continue };
             match begins.as_mut().poll(cx) {
-                Poll::Ready(Ok(Listened { honoured: _, keep })) => *listening = Listening::Goes { _keep: keep },
+                Poll::Ready(Ok(Listened { honoured, own, keep })) => {
+                    if let Some(own) = &own {
+                        own.narrow(interest(&honoured));
+                    }
+                    *listening = Listening::Goes { own, _keep: keep };
+                }
                 Poll::Ready(Err(failure)) => {
                     tracing::warn!(code = failure.code(), "the backend does not listen for a legacy client");
                     *listening = Listening::Refused(failure);
@@ -121,6 +135,25 @@ impl Source {
             }
         }
         all
+    }
+
+    /// The next change of those that are heard for this caller alone.
+    fn poll_own(&self, cx: &Context<'_>) -> Poll<Change> {
+        let all = std::iter::once(&self.lists).chain(self.resources.values());
+        let ready = |own: &Arc<Mailbox>| match own.poll_next(cx) {
+            Poll::Ready(change) => Some(change),
+            Poll::Pending => None,
+        };
+        all.filter_map(Listening::own).find_map(ready).map_or(Poll::Pending, Poll::Ready)
+    }
+}
+
+impl Listening {
+    const fn own(&self) -> Option<&Arc<Mailbox>> {
+        match self {
+            Self::Goes { own, .. } => own.as_ref(),
+            Self::Begins(_) | Self::Refused(_) => None,
+        }
     }
 }
 
@@ -142,7 +175,7 @@ pub(super) fn resource(uri: String) -> SubscriptionFilter {
 
 fn begin(backend: &Arc<dyn Backend>, caller: &Caller, wanted: SubscriptionFilter, deadline: Duration) -> Listening {
     if wanted == SubscriptionFilter::default() {
-        return Listening::Goes { _keep: Box::new(()) };
+        return Listening::Goes { own: None, _keep: Box::new(()) };
     }
     Listening::Begins(Box::pin(backend::listen(Arc::clone(backend), caller.clone(), wanted, deadline)))
 }

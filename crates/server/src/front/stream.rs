@@ -81,6 +81,8 @@ pub(crate) fn message(change: Change) -> serde_json::Result<String> {
         Change::Prompts => (Notification::PromptsListChanged, json!({})),
         Change::Resources => (Notification::ResourcesListChanged, json!({})),
         Change::Resource(uri) => (Notification::ResourceUpdated, json!({ "uri": uri })),
+        // No session asks for it.
+        Change::Task(params) => (Notification::TaskStatus, serde_json::from_str(&params)?),
     };
     notification(method, &params)
 }

@@ -31,6 +31,7 @@ pub(super) fn check(config: &Config, found: &mut Findings<'_>) {
         if let Some(path) = &upstream.authorities {
             note(authorities(path), &here.name("authorities"), found);
         }
+        note(upstream.authorization().map(drop), &here.name("authorization-file"), found);
         if let Some(identity_of) = &upstream.identity {
             identity(&identity_of.certificate, &identity_of.key, &here.name("identity"), found);
         }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use anypod_proto::method::{Method, TaskMethod};
 use anypod_server::Server;
 
 use super::{Findings, arguments, bounds, key, repeated};
@@ -30,6 +31,7 @@ pub(super) fn check(config: &Config, found: &mut Findings<'_>) {
         rules(route, &here.name("rule"), found);
         rates(&route.rate, &here.name("rate"), found);
         names(route, &here.name("names"), found);
+        extensions(route, &here.name("methods"), found);
         bounds::cache(&route.cache, &here.name("cache"), found);
     }
     let paths: Vec<_> = config.route.iter().map(|route| &route.path).collect();
@@ -226,30 +228,59 @@ fn names(route: &Route, here: &Key, found: &mut Findings<'_>) {
     }
 }
 
+/// Whose methods of extensions are. Those of the protocol, and of tasks, say so themselves.
+fn extensions(route: &Route, here: &Key, found: &mut Findings<'_>) {
+    for (method, upstream) in &route.methods {
+        let here = here.name(method);
+        if is_method(method) {
+            glob(method, &here, found);
+        } else {
+            found.add(&here, format!("{} fits no method: write one such as \"com.example/*\"", quoted(method)));
+        }
+        if Method::parse(method).is_some() || TaskMethod::parse(method).is_some() {
+            found.add(
+                &here,
+                format!("{} goes where what it names is: leave it out, `methods` is for extensions", quoted(method)),
+            );
+        }
+        if !route.upstreams.contains(upstream) {
+            let names = route.upstreams.join(", ");
+            found.add(
+                &here,
+                format!("{} is no upstream of the route {:?}: write one of {names}", quoted(upstream), route.path),
+            );
+        }
+    }
+}
+
 fn methods(list: &[String], here: &Key, found: &mut Findings<'_>) {
     globs(list, here, found);
-    let allowed = |char: char| char.is_ascii_alphanumeric() || "/*_-.$".contains(char);
     for (at, glob) in list.iter().enumerate() {
-        if !glob.is_empty() && !glob.chars().all(|char| allowed(char) || "{}[]".contains(char)) {
+        if !glob.is_empty() && !is_method(glob) {
             found.add(&here.index(at), format!("{} fits no method: write one such as \"tools/*\"", quoted(glob)));
         }
     }
 }
 
+/// Whether a method can look like this; what globs cannot have is for [`glob`] to say.
+fn is_method(glob: &str) -> bool {
+    glob.chars().all(|char| char.is_ascii_alphanumeric() || "/*_-.$".contains(char) || "{}[]".contains(char))
+}
+
 /// Globs know `*`, which stands for any characters, and nothing else.
 pub(super) fn globs(list: &[String], here: &Key, found: &mut Findings<'_>) {
-    for (at, glob) in list.iter().enumerate() {
-        let here = here.index(at);
-        if glob.is_empty() || glob.len() > LONGEST_GLOB || glob.chars().any(char::is_control) {
-            found.add(
-                &here,
-                format!("{} fits nothing: a glob has 1 to {LONGEST_GLOB} visible characters", quoted(glob)),
-            );
-        } else if glob.contains(['{', '}']) {
-            found.add(
-                &here,
-                format!("{} has braces, and no name has: `*` stands for any characters; list the others", quoted(glob)),
-            );
-        }
+    for (at, one) in list.iter().enumerate() {
+        glob(one, &here.index(at), found);
+    }
+}
+
+fn glob(glob: &str, here: &Key, found: &mut Findings<'_>) {
+    if glob.is_empty() || glob.len() > LONGEST_GLOB || glob.chars().any(char::is_control) {
+        found.add(here, format!("{} fits nothing: a glob has 1 to {LONGEST_GLOB} visible characters", quoted(glob)));
+    } else if glob.contains(['{', '}']) {
+        found.add(
+            here,
+            format!("{} has braces, and no name has: `*` stands for any characters; list the others", quoted(glob)),
+        );
     }
 }

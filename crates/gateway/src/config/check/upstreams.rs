@@ -1,7 +1,9 @@
 //! Servers and their pods.
 
 use anypod_proto::header::{HOP, LAST_EVENT_ID, METHOD, NAME, PARAM_PREFIX, PROTOCOL_VERSION, SESSION_ID};
-use http::header::{ACCEPT, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HOST, TE, TRANSFER_ENCODING, UPGRADE};
+use http::header::{
+    ACCEPT, AUTHORIZATION, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HOST, TE, TRANSFER_ENCODING, UPGRADE,
+};
 use http::{HeaderName, HeaderValue, Uri};
 
 use super::{Findings, bounds, key, repeated, routes, urls};
@@ -152,6 +154,7 @@ fn command(upstream: &Upstream, here: &Key, found: &mut Findings<'_>) {
     let for_connections = [
         ("headers", !upstream.headers.is_empty()),
         ("authorities", upstream.authorities.is_some()),
+        ("authorization-file", upstream.authorization_file.is_some()),
         ("identity", upstream.identity.is_some()),
         ("http2", upstream.http2),
     ];
@@ -184,6 +187,12 @@ fn headers(upstream: &Upstream, here: &Key, found: &mut Findings<'_>) {
         }
         if HeaderValue::from_str(value).is_err() {
             found.add(&place, format!("the value of {name:?} has characters that no header may have"));
+        }
+        if parsed == AUTHORIZATION && upstream.authorization_file.is_some() {
+            found.add(
+                &here.name("authorization-file"),
+                "every request carries the `authorization` of `headers`, the gateway's own as well: keep one of the two",
+            );
         }
     }
 }

@@ -171,3 +171,53 @@ async fn an_answer_that_falls_silent_is_given_up_in_time() {
     let (silent, limit) = (begun.elapsed(), config.timeouts.silence.get());
     assert!(silent >= limit && silent < limit + Duration::from_secs(1), "{silent:?}");
 }
+
+/// Answers the first request of each connection, and reads what comes after it as long as `reads` says so. The connection
+/// stays open, as one whose other end has lost its power.
+async fn answers_once(stream: TcpStream, reads: bool) {
+    let mut connection = h2::server::handshake(stream).await.unwrap();
+    let (_, mut respond) = connection.accept().await.unwrap().unwrap();
+    respond.send_response(Response::new(()), true).unwrap();
+    // What is to be written is written while more is waited for.
+    let _ = timeout(Duration::from_secs(1), connection.accept()).await;
+    while reads && connection.accept().await.is_some() {}
+    std::future::pending::<()>().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_unused_connection_that_leads_nowhere_is_found_out_before_a_request_is_sent_on_it() {
+    let servers = [
+        Running::raw(|stream| answers_once(stream, true)).await,
+        Running::raw(|stream| answers_once(stream, false)).await,
+    ];
+    for (server, left) in servers.iter().zip([1, 0]) {
+        let pod = pod(&http2(server));
+        assert_eq!(super::echo(&pod, "").await, "");
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        pod.sweep();
+        assert_eq!(pod.connections(), left);
+        if left == 0 {
+            assert_eq!(super::echo(&pod, "").await, "");
+            assert_eq!(server.count(), 2);
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pod_that_is_gone_without_a_word_is_found_out_while_a_request_waits() {
+    let server = Running::raw(async |stream: TcpStream| {
+        let mut connection = h2::server::handshake(stream).await.unwrap();
+        let _request = connection.accept().await;
+        std::future::pending::<()>().await;
+    })
+    .await;
+    let config = http2(&server);
+    let begun = tokio::time::Instant::now();
+    let error = send(&pod(&config), "").await.map(|_| ()).unwrap_err();
+    assert!(matches!(error, SendError::Broken(_)), "{error}");
+    assert!(
+        begun.elapsed() < Duration::from_secs(60) && begun.elapsed() < config.timeouts.head.get(),
+        "{:?}",
+        begun.elapsed()
+    );
+}
