@@ -101,6 +101,7 @@ impl Desk {
         });
     }
 
+    // What is rarer than a call has a future of its own: all requests would pay for the largest.
     async fn answered(&self, asked: Asked) -> Result<Answered, Failure> {
         let plan = self.plan();
         let request = Arc::clone(&asked.request);
@@ -121,8 +122,8 @@ impl Desk {
                 | Method::PromptsList
                 | Method::ResourcesList
                 | Method::ResourceTemplatesList),
-            ) => self.list(&plan, &asked, method).await,
-            Some(Method::Discover) => self.discovered(&plan, &asked.caller).await,
+            ) => Box::pin(self.list(&plan, &asked, method)).await,
+            Some(Method::Discover) => Box::pin(self.discovered(&plan, &asked.caller)).await,
             Some(Method::ToolsCall | Method::PromptsGet | Method::ResourcesRead | Method::Complete) | None => {
                 self.forward(&plan, asked).await
             }
