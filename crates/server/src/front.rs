@@ -37,13 +37,12 @@ use http::header::ALLOW;
 use http::request::Parts;
 use http::{Extensions, HeaderMap, HeaderValue, Response, StatusCode};
 use serde::Deserialize;
-use serde_json::Map;
 use serde_json::value::RawValue;
 use tokio::sync::Semaphore;
 use tokio::task::JoinError;
 use tracing::Instrument as _;
 
-use self::call::{LegacyCall, refusal, success};
+use self::call::{LegacyCall, NOTHING, refusal, success};
 use self::hop::Holder;
 use self::initialize::Opened;
 use self::memory::Memory;
@@ -242,7 +241,7 @@ async fn initialize(server: &Server, head: &Parts, request: &Request) -> Respons
     });
     match opened {
         Ok((id, result)) => {
-            let mut answer = json(success(request.id(), result));
+            let mut answer = json(success(request.id(), &result));
             answer.headers_mut().insert(header::SESSION_ID, id);
             answer
         }
@@ -306,7 +305,7 @@ impl Caller {
         let method = LegacyMethod::parse(&request.method_name())?;
         // In a box as well: most requests set nothing.
         Some(match Box::pin(self.set(method, request)).await {
-            Ok(()) => success(request.id(), Map::new()),
+            Ok(()) => success(request.id(), NOTHING),
             Err(failure) => refusal(request.id(), &failure),
         })
     }

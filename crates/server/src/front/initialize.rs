@@ -10,7 +10,6 @@ use anypod_proto::reject::Rejection;
 use anypod_proto::request::Request;
 use anypod_proto::version::Version;
 use http::Extensions;
-use serde_json::{Map, Value};
 
 use super::session::Session;
 use crate::backend::{self, Caller};
@@ -25,7 +24,7 @@ pub(crate) struct Opened {
     /// What the server, or its backend, can do.
     pub(crate) capabilities: ServerCapabilities,
     /// What tells the client so.
-    pub(crate) result: Map<String, Value>,
+    pub(crate) result: String,
 }
 
 /// Opens a session.
@@ -65,9 +64,9 @@ pub(crate) async fn open(
     let mut result =
         InitializeResult::new(session.version, legacy::ServerCapabilities::from(capabilities.clone()), info);
     result.instructions = instructions;
-    match serde_json::to_value(result) {
-        Ok(Value::Object(result)) => Ok(Opened { session, capabilities, result }),
-        Ok(_) | Err(_) => Err(Rejection::Internal.into()),
+    match serde_json::to_string(&result) {
+        Ok(result) => Ok(Opened { session, capabilities, result }),
+        Err(_) => Err(Rejection::Internal.into()),
     }
 }
 

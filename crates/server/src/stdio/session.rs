@@ -18,7 +18,7 @@ use anypod_proto::reject::Rejection;
 use anypod_proto::request::{Answer, Request};
 use http::Extensions;
 use serde_json::value::RawValue;
-use serde_json::{Map, Value, json};
+use serde_json::json;
 use tokio::sync::{mpsc, watch};
 use tokio::task::{AbortHandle, JoinSet};
 
@@ -49,7 +49,7 @@ pub(super) struct Session {
 
 impl Session {
     /// Answers `initialize`: the session, and the result that opens it.
-    pub(super) async fn open(server: &Server, request: &Request) -> Result<(Self, Map<String, Value>), Failure> {
+    pub(super) async fn open(server: &Server, request: &Request) -> Result<(Self, String), Failure> {
         let Opened { session: settled, capabilities, result } =
             initialize::open(server, request, None, Extensions::new()).await?;
         // A session over HTTP keeps what fits into its id; here the client is known in full.
