@@ -156,7 +156,8 @@ impl LegacyCall {
             if questions.is_empty() {
                 sleep(AGAIN).await;
             }
-            let responses = timeout(limits.answer_deadline, self.ask(questions, asker)).await;
+            // In a box, so that calls that ask nothing do not carry the room for it.
+            let responses = Box::pin(timeout(limits.answer_deadline, self.ask(questions, asker))).await;
             self.permit.iter_mut().for_each(Permit::resume);
             let responses = responses
                 .map_err(|_| unanswered(format_args!("{} s are over", limits.answer_deadline.as_secs())))??;

@@ -17,8 +17,8 @@ use anypod_proto::logging::LoggingLevel;
 use anypod_proto::reject::Rejection;
 use anypod_proto::request::{Answer, Request};
 use http::Extensions;
-use serde_json::value::RawValue;
 use serde_json::json;
+use serde_json::value::RawValue;
 use tokio::sync::{mpsc, watch};
 use tokio::task::{AbortHandle, JoinSet};
 
