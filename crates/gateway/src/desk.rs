@@ -211,13 +211,22 @@ fn refused(notes: &Notes, failure: Failure) -> Refusal {
 
 /// Who the caller is towards upstreams.
 pub(crate) fn sender(caller: &Caller) -> Sender {
-    let name = caller.info.clone().unwrap_or_else(info);
+    let Named { identity, spelled } = caller.kept.remember(|| Named::of(caller));
     let credentials = caller.extensions.get::<Credentials>().cloned().unwrap_or_default();
-    let spelled = serde_json::to_string(&caller.capabilities).unwrap_or_default();
-    Sender {
-        identity: Arc::new(Identity::new(name, caller.capabilities.clone())),
-        spelled: spelled.into(),
-        credentials,
-        notes: notes(caller),
+    Sender { identity, spelled, credentials, notes: notes(caller) }
+}
+
+/// What upstreams are told of a client.
+#[derive(Clone)]
+struct Named {
+    identity: Arc<Identity>,
+    spelled: Arc<str>,
+}
+
+impl Named {
+    fn of(caller: &Caller) -> Self {
+        let name = caller.info.as_deref().cloned().unwrap_or_else(info);
+        let spelled = serde_json::to_string(&*caller.capabilities).unwrap_or_default().into();
+        Self { identity: Arc::new(Identity::new(name, (*caller.capabilities).clone())), spelled }
     }
 }

@@ -100,7 +100,7 @@ where
     }
     match head.method {
         http::Method::POST => post(server, head, body).await.unwrap_or_else(|rejection| failure(&rejection)),
-        http::Method::GET => front::get(server, &head).await.unwrap_or_else(|rejection| failure(&rejection)),
+        http::Method::GET => front::get(server, head).await.unwrap_or_else(|rejection| failure(&rejection)),
         http::Method::DELETE => front::delete(server, &head).await.unwrap_or_else(|rejection| failure(&rejection)),
         _ => failure(&Rejection::HttpMethod(ALLOWED)),
     }
@@ -136,9 +136,9 @@ async fn message_of(
         Admitted::Request(request) => modern(server, accepts, request, head.extensions, permit).await,
         // This revision defines no notifications over HTTP; unknown ones are no error.
         Admitted::Notice(_) => empty(StatusCode::ACCEPTED),
-        Admitted::Legacy(message) => front::post(server, &head, accepts, message, permit).await,
+        Admitted::Legacy(message) => front::post(server, head, accepts, message, permit).await,
         // In a box, so that the many requests that are no batch do not carry the room for one.
-        Admitted::LegacyBatch(messages) => Box::pin(front::post_batch(server, &head, accepts, messages, permit)).await,
+        Admitted::LegacyBatch(messages) => Box::pin(front::post_batch(server, head, accepts, messages, permit)).await,
     }
 }
 
@@ -191,12 +191,14 @@ async fn modern(
     let span = telemetry::span(&request, telemetry::Transport::Http);
     let request = Arc::new(request);
     let outbox = Arc::new(Outbox::new(server.inner.limits().outbox_messages));
+    let principal = extensions.get().cloned();
+    let extensions = server.inner.backend.is_some().then(|| Arc::new(extensions));
     let started = Resume::of(&request).map_err(Into::into).and_then(|resume| {
         let _entered = span.enter();
         server.start(Call {
             request: Arc::clone(&request),
             client: Client::Modern,
-            principal: extensions.get().cloned(),
+            principal,
             outbox: Arc::clone(&outbox),
             resume,
             extensions,

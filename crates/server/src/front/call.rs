@@ -66,7 +66,7 @@ pub(crate) struct LegacyCall {
     /// The call's place among the requests; left to others while it waits for the client.
     pub(crate) permit: Option<Permit>,
     /// What came with the HTTP request, for a backend.
-    pub(crate) extensions: Extensions,
+    pub(crate) extensions: Option<Arc<Extensions>>,
 }
 
 impl LegacyCall {

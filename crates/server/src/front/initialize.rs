@@ -35,7 +35,7 @@ pub(crate) async fn open(
     server: &Server,
     request: &Request,
     principal: Option<Principal>,
-    extensions: Extensions,
+    extensions: Arc<Extensions>,
 ) -> Result<Opened, Failure> {
     let params: InitializeRequestParams =
         serde_json::from_str(request.params()).map_err(|error| Rejection::ParamMalformed {
@@ -50,7 +50,7 @@ pub(crate) async fn open(
             ((*inner.info).clone(), inner.capabilities.clone(), inner.instructions.clone())
         }
         Some(backend) => {
-            let client = session.client(None);
+            let client = session.clone().known().client(None);
             let caller = Caller::in_session(&client, principal, extensions);
             let found = backend::discover(backend, caller, server.inner.limits().backend_deadline).await?;
             let info = found.meta.and_then(|meta| meta.server_info);

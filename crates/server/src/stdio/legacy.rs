@@ -10,7 +10,6 @@ use anypod_proto::method::LegacyMethod;
 use anypod_proto::reject::Rejection;
 use anypod_proto::request::Request;
 use anypod_proto::version::Version;
-use http::Extensions;
 use tokio::sync::mpsc;
 use tracing::Span;
 
@@ -112,7 +111,7 @@ impl Connection {
             principal: None,
             outbox: Arc::clone(&outbox),
             permit: Some(permit),
-            extensions: Extensions::new(),
+            extensions: None,
         };
         match span.in_scope(|| call.start())? {
             Started::Done(done) => Ok(Some(span.in_scope(|| call.respond(Ok(done))).body)),
