@@ -138,10 +138,7 @@ impl Wire {
         turn: Turn,
     ) -> Result<(Answered, Option<Box<Challenge>>)> {
         let mut headers = self.with_own(headers);
-        headers.insert(ACCEPT, if method == Method::GET { EVENTS } else { JSON_OR_EVENTS });
-        if method == Method::POST {
-            headers.insert(CONTENT_TYPE, JSON);
-        }
+        put_media(&method, &mut headers);
         let mut challenges = 0;
         loop {
             let answered = self.follow(&method, &headers, &body, turn).await?;
@@ -154,6 +151,20 @@ impl Wire {
                 return Ok((answered, Some(challenge)));
             }
         }
+    }
+
+    /// Where a request goes that nothing has to be done for but to send it: without credentials to be asked for, an observer
+    /// to be told, or another place that the server has named.
+    fn plain_place(&self) -> Option<Uri> {
+        let is_plain = self.credentials.is_none() && self.observer.is_none();
+        is_plain.then(|| self.place()).filter(|place| *place == self.uri)
+    }
+
+    /// An answer that has come by other means, and its challenge, if it is one.
+    fn answered(&self, response: http::Response<Body>) -> Result<(Answered, Option<Box<Challenge>>)> {
+        let answered = Answered::new(response, None, &self.limits)?;
+        let challenge = self.challenge(&answered).map(Box::new);
+        Ok((answered, challenge))
     }
 
     /// The headers that every request has, and these, which take the place of their namesakes.
@@ -233,6 +244,14 @@ impl Wire {
         });
         let response = self.connection.send(request, turn).await?;
         Answered::new(response, watch, &self.limits)
+    }
+}
+
+/// What a request is made of, and its answer may be.
+fn put_media(method: &Method, headers: &mut HeaderMap) {
+    headers.insert(ACCEPT, if method == Method::GET { EVENTS } else { JSON_OR_EVENTS });
+    if method == Method::POST {
+        headers.insert(CONTENT_TYPE, JSON);
     }
 }
 

@@ -257,7 +257,8 @@ impl Catalogue {
         if let Some(known) = self.derived.mirrored(reach.name(), apart, tool, KNOWN_FOR) {
             return Ok(known);
         }
-        let pages = self.pages(reach, ListKind::Tools, sender).await?;
+        // Mostly it is known, and the future of this is large.
+        let pages = Box::pin(self.pages(reach, ListKind::Tools, sender)).await?;
         self.derived.learn(reach.name(), apart, &pages);
         Ok(self.derived.mirrored(reach.name(), apart, tool, KNOWN_FOR).flatten())
     }

@@ -100,6 +100,7 @@ impl Desk {
         });
     }
 
+    // What is rarer than a call has a future of its own: all requests would pay for the largest.
     async fn answered(&self, asked: Asked) -> Result<Answered, Failure> {
         let plan = self.plan();
         let request = Arc::clone(&asked.request);
@@ -120,8 +121,8 @@ impl Desk {
                 | Method::PromptsList
                 | Method::ResourcesList
                 | Method::ResourceTemplatesList),
-            ) => self.list(&plan, &asked, method).await,
-            Some(Method::Discover) => self.discovered(&plan, &asked.caller).await,
+            ) => Box::pin(self.list(&plan, &asked, method)).await,
+            Some(Method::Discover) => Box::pin(self.discovered(&plan, &asked.caller)).await,
             Some(Method::ToolsCall | Method::PromptsGet | Method::ResourcesRead | Method::Complete) | None => {
                 self.forward(&plan, asked).await
             }
@@ -209,7 +210,22 @@ fn refused(notes: &Notes, failure: Failure) -> Refusal {
 
 /// Who the caller is towards upstreams.
 pub(crate) fn sender(caller: &Caller) -> Sender {
-    let name = caller.info.clone().unwrap_or_else(info);
+    let Named { identity, spelled } = caller.kept.remember(|| Named::of(caller));
     let credentials = caller.extensions.get::<Credentials>().cloned().unwrap_or_default();
-    Sender::client(Identity::new(name, caller.capabilities.clone()), credentials, notes(caller))
+    Sender::client(identity, spelled, credentials, notes(caller))
+}
+
+/// What upstreams are told of a client.
+#[derive(Clone)]
+struct Named {
+    identity: Arc<Identity>,
+    spelled: Arc<str>,
+}
+
+impl Named {
+    fn of(caller: &Caller) -> Self {
+        let name = caller.info.as_deref().cloned().unwrap_or_else(info);
+        let spelled = serde_json::to_string(&*caller.capabilities).unwrap_or_default().into();
+        Self { identity: Arc::new(Identity::new(name, (*caller.capabilities).clone())), spelled }
+    }
 }

@@ -12,7 +12,7 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 
 use anypod_client::{
-    Answer, Call, Endpoint, Error, Exchange, Identity, Incoming, Notice, Probed, Refusal, Repeat, Sent,
+    Answer, Call, Endpoint, Error, Exchange, Identity, Incoming, ModernUpstream, Notice, Probed, Refusal, Repeat, Sent,
 };
 use anypod_proto::capabilities::ClientCapabilities;
 use anypod_proto::implementation::Implementation;
@@ -33,7 +33,7 @@ use crate::glob::{Glob, all_of};
 use crate::observe::{self, Observer};
 use crate::sessions::{Bounds, Key, Session, Sessions};
 use crate::start_error::StartError;
-use crate::upstream::{Picked, Pod, Tried, Upstream};
+use crate::upstream::{Outgoing, Picked, Pod, SendError, Tried, Upstream};
 
 /// An upstream, and the ways to call it.
 pub(crate) struct Reach {
@@ -182,9 +182,14 @@ impl Reach {
     /// # Errors
     /// If no pod says.
     pub(crate) async fn era(&self, from: &Sender) -> Result<Era, Failure> {
-        if let Some(era) = self.upstream.era() {
-            return Ok(era);
+        match self.upstream.era() {
+            Some(era) => Ok(era),
+            // Rarer, and its future larger.
+            None => Box::pin(self.find_era(from)).await,
         }
+    }
+
+    async fn find_era(&self, from: &Sender) -> Result<Era, Failure> {
         self.upstream.looked().await;
         let mut tried = Tried::default();
         let mut last = None;
@@ -369,7 +374,10 @@ impl Reach {
         match era {
             Era::Modern => {
                 let (modern, headers) = (next.endpoint.modern(), self.headers(from));
-                let sent = self.in_time(modern.send(call, &from.identity, &headers)).await;
+                let sent = match self.relayed(next, &modern, call, from, &headers).await {
+                    Some(sent) => sent,
+                    None => Box::pin(self.in_time(modern.send(call, &from.identity, &headers))).await,
+                };
                 match sent.map_err(|error| self.failed(call, from, error))? {
                     Sent::Exchange(exchange) => Ok((exchange, None)),
                     Sent::Refused(refusal) => Err(self.refused(from, refusal)),
@@ -383,9 +391,8 @@ impl Reach {
                     .sessions
                     .of(&key, &next.endpoint, from.identity.capabilities(), credential.as_ref())
                     .map_err(|rejection| Attempt::Failed(rejection.into()))?;
-                let exchange =
-                    self.in_time(session.upstream.send(call)).await.map_err(|error| self.failed(call, from, error))?;
-                Ok((exchange, Some(session)))
+                let sent = Box::pin(self.in_time(session.upstream.send(call))).await;
+                Ok((sent.map_err(|error| self.failed(call, from, error))?, Some(session)))
             }
         }
     }
@@ -404,6 +411,45 @@ impl Reach {
             headers.insert(AUTHORIZATION, credential);
         }
         headers
+    }
+
+    /// Sends a call on a connection of those that requests are relayed on, which costs half of what the client's own does.
+    /// None if it was not sent: because the pod is not called as simply as that, or all those connections are in use, where the
+    /// client waits for its turn.
+    async fn relayed(
+        &self,
+        next: &Next,
+        modern: &ModernUpstream,
+        call: &Call,
+        from: &Sender,
+        headers: &HeaderMap,
+    ) -> Option<Result<Sent, Error>> {
+        let pod = next.picked.as_ref().filter(|pod| pod.is_plain())?;
+        let (request, posted) = match modern.request(call, &from.identity, headers) {
+            Ok(request) => request?,
+            Err(error) => return Some(Err(error)),
+        };
+        let sent = pod.send(&mut request.map(Outgoing::Whole)).await;
+        let source = match sent {
+            Ok(answer) if answer.status().is_redirection() => return None,
+            Ok(answer) => {
+                let result = answer.body().whole().and_then(|body| modern.result(&posted, &answer, body));
+                return match result {
+                    Some(sent) => Some(sent),
+                    None => Some(Box::pin(self.in_time(modern.came(posted, answer))).await),
+                };
+            }
+            Err(SendError::Full) => return None,
+            Err(SendError::TooSlow) => return Some(Err(Error::TimedOut(self.patience()))),
+            Err(error @ (SendError::NotSent(_) | SendError::Broken(_))) => error,
+        };
+        let not_sent = matches!(source, SendError::NotSent(_));
+        let (origin, source) = (pod.id().to_string(), source.into());
+        Some(Err(match (not_sent, call.repeat) {
+            (true, _) => Error::Unreachable { origin, source },
+            (false, Repeat::Safe) => Error::Lost { source },
+            (false, Repeat::Never) => Error::OutcomeUnknown { source },
+        }))
     }
 
     /// How long an upstream may say nothing.
@@ -508,10 +554,14 @@ impl Sender {
         Self { credentials: credentials.clone(), ..Self::gateway(capabilities) }
     }
 
-    /// A client, with its own.
-    pub(crate) fn client(identity: Identity, credentials: Credentials, notes: Notes) -> Self {
-        let spelled = serde_json::to_string(identity.capabilities()).unwrap_or_default().into();
-        Self { identity: Arc::new(identity), spelled, credentials, is_own: false, notes }
+    /// A client, with its own. `spelled` are its capabilities.
+    pub(crate) const fn client(
+        identity: Arc<Identity>,
+        spelled: Arc<str>,
+        credentials: Credentials,
+        notes: Notes,
+    ) -> Self {
+        Self { identity, spelled, credentials, is_own: false, notes }
     }
 
     /// The same, for what is asked besides the request that it is for.

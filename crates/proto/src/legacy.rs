@@ -10,7 +10,7 @@ pub mod upgrade;
 
 use serde::{Deserialize, Serialize};
 
-pub use downgrade::{downgrade, downgrade_any};
+pub use downgrade::{downgrade, downgrade_any, downgraded_text};
 pub use initialize::{
     ClientCapabilities, InitializeRequestParams, InitializeResult, RootsCapability, ServerCapabilities,
 };

@@ -169,6 +169,14 @@ impl Seal<'_> {
     /// # Errors
     /// See [`OpenError`]. That a token has expired is only said of a genuine one.
     pub fn open(&self, ring: &Ring, now: UnixSeconds, token: &str) -> Result<Vec<u8>, OpenError> {
+        self.open_until(ring, now, token).map(|(payload, _)| payload)
+    }
+
+    /// The same, and the token's expiry, for who remembers what was in it: nothing of a token is good from then on.
+    ///
+    /// # Errors
+    /// As [`Seal::open`].
+    pub fn open_until(&self, ring: &Ring, now: UnixSeconds, token: &str) -> Result<(Vec<u8>, UnixSeconds), OpenError> {
         if token.len() > MAX_TOKEN_LEN {
             return Err(OpenError::TooLong);
         }
@@ -187,12 +195,13 @@ impl Seal<'_> {
             )
             .map_err(|_| OpenError::Forged)?;
         let (expiry, _) = sealed.split_first_chunk::<EXPIRY_LEN>().ok_or(OpenError::Malformed)?;
-        if now >= read_expiry(*expiry) {
+        let expires_at = read_expiry(*expiry);
+        if now >= expires_at {
             return Err(OpenError::Expired);
         }
         bytes.truncate(bytes.len() - TAG_LEN);
         bytes.drain(..HEADER_LEN + EXPIRY_LEN);
-        Ok(bytes)
+        Ok((bytes, expires_at))
     }
 
     /// Every part with its length in front: no two different seals encode to the same bytes.
@@ -327,6 +336,7 @@ mod tests {
         let seal = bound(Purpose::Handle, &alice);
         let token = token(&seal);
         assert!(seal.open(&ring(), UnixSeconds(LATER.0 - 1), &token).is_ok());
+        assert_eq!(seal.open_until(&ring(), NOW, &token).map(|(_, until)| until), Ok(LATER));
         assert_eq!(seal.open(&ring(), LATER, &token), Err(OpenError::Expired));
         let forever = seal.seal(&ring(), [1; NONCE_LEN], UnixSeconds(u64::MAX), b"").expect("fits");
         assert!(seal.open(&ring(), UnixSeconds(MAX_EXPIRY - 1), &forever).is_ok());

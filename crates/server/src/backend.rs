@@ -7,9 +7,10 @@ mod caught;
 
 use std::any::Any;
 use std::collections::BTreeMap;
+use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use anypod_proto::capabilities::ClientCapabilities;
 use anypod_proto::discover::DiscoverResult;
@@ -93,15 +94,37 @@ pub struct Caller {
     /// Who that is, where it was authenticated.
     pub principal: Option<Principal>,
     /// The client's name and version; of legacy clients, long ones are cut.
-    pub info: Option<Implementation>,
+    pub info: Option<Arc<Implementation>>,
     /// What the client can do.
-    pub capabilities: ClientCapabilities,
+    pub capabilities: Arc<ClientCapabilities>,
     /// The least severe log level that it wants.
     pub log_level: Option<LoggingLevel>,
     /// The legacy session, by a number that tells it from others.
     pub session: Option<u64>,
     /// What was put into the HTTP request before it came here.
-    pub extensions: http::Extensions,
+    pub extensions: Arc<http::Extensions>,
+    /// What the backend has made of `info` and `capabilities`.
+    pub kept: Kept,
+}
+
+/// A place for what a backend makes of a client's name and capabilities. The requests of a legacy session share one for as
+/// long as the session is remembered here, so that it need not be made for each; any other request has its own.
+#[derive(Clone, Default)]
+pub struct Kept(Arc<OnceLock<Box<dyn Any + Send + Sync>>>);
+
+impl Kept {
+    /// What was made, or is made now. It must follow from name and capabilities alone. A place holds values of one type: those
+    /// of another are made each time.
+    pub fn remember<T: Clone + Send + Sync + 'static>(&self, make: impl Fn() -> T) -> T {
+        let kept = self.0.get_or_init(|| Box::new(make()));
+        kept.downcast_ref::<T>().cloned().unwrap_or_else(make)
+    }
+}
+
+impl fmt::Debug for Kept {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Kept")
+    }
 }
 
 impl Caller {
@@ -110,7 +133,7 @@ impl Caller {
         client: &Client,
         request: &Request,
         principal: Option<Principal>,
-        extensions: http::Extensions,
+        extensions: Arc<http::Extensions>,
     ) -> Self {
         match client {
             Client::Legacy(client) => Self::in_session(client, principal, extensions),
@@ -122,6 +145,7 @@ impl Caller {
                 log_level: client.log_level(request),
                 session: None,
                 extensions,
+                kept: Kept::default(),
             },
         }
     }
@@ -130,16 +154,17 @@ impl Caller {
     pub(crate) fn in_session(
         client: &LegacyClient,
         principal: Option<Principal>,
-        extensions: http::Extensions,
+        extensions: Arc<http::Extensions>,
     ) -> Self {
         Self {
             version: client.version,
             principal,
             info: client.info.clone(),
-            capabilities: client.capabilities.clone(),
+            capabilities: Arc::clone(&client.capabilities),
             log_level: client.log_level,
             session: Some(client.session),
             extensions,
+            kept: client.kept.clone(),
         }
     }
 }
@@ -272,4 +297,18 @@ pub struct Listened {
     pub own: Option<Arc<Mailbox>>,
     /// Dropped when the listener has gone, maybe under a lock: its `Drop` neither blocks nor calls the server.
     pub keep: Box<dyn Any + Send>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_kept_is_made_once_for_all_who_share_the_place() {
+        let (kept, other) = (Kept::default(), Kept::default());
+        assert_eq!(kept.clone().remember(|| 1), 1);
+        assert_eq!(kept.remember(|| 2), 1);
+        assert_eq!(kept.remember(|| "another type"), "another type");
+        assert_eq!(other.remember(|| 3), 3);
+    }
 }

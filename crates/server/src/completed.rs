@@ -5,7 +5,7 @@ use anypod_proto::completion::CompleteResult;
 use anypod_proto::content::ContentBlock;
 use anypod_proto::escape;
 use anypod_proto::jsonrpc::{ResultBody, ResultType};
-use anypod_proto::legacy;
+use anypod_proto::legacy::{self, downgraded_text};
 use anypod_proto::method::Method;
 use anypod_proto::prompts::GetPromptResult;
 use anypod_proto::reject::{Rejection, error_response};
@@ -255,13 +255,18 @@ fn write_body<R: ResultBody>(
 }
 
 impl Completed {
-    /// The result as a legacy client of that revision may see it; `method` is none that the specification defines
-    /// if it is `None`.
-    pub(crate) fn into_legacy(
-        self,
-        method: Option<Method>,
-        version: Version,
-    ) -> serde_json::Result<Map<String, Value>> {
+    /// The result as a legacy client of that revision may see it, as JSON on one line; `method` is none that the
+    /// specification defines if it is `None`.
+    pub(crate) fn into_legacy(self, method: Option<Method>, version: Version) -> serde_json::Result<String> {
+        if let (Self::Raw(json), Some(method)) = (&self, method)
+            && let Some(text) = std::str::from_utf8(json).ok().and_then(|text| downgraded_text(method, version, text))
+        {
+            return Ok(text);
+        }
+        serde_json::to_string(&self.read_as_legacy(method, version)?)
+    }
+
+    fn read_as_legacy(self, method: Option<Method>, version: Version) -> serde_json::Result<Map<String, Value>> {
         let value = match self {
             Self::Tool(result) => serde_json::to_value(result)?,
             Self::Prompt(result) => serde_json::to_value(result)?,

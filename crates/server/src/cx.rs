@@ -18,6 +18,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::ask::Question;
+use crate::backend::Kept;
 use crate::error::{Error, Result};
 use crate::journal::Journal;
 use crate::outbox::{Kind, Outbox};
@@ -73,28 +74,31 @@ pub(crate) struct LegacyClient {
     pub(crate) version: Version,
     /// Tells its session from others.
     pub(crate) session: u64,
-    pub(crate) info: Option<Implementation>,
-    pub(crate) capabilities: ClientCapabilities,
+    pub(crate) info: Option<Arc<Implementation>>,
+    pub(crate) capabilities: Arc<ClientCapabilities>,
     /// The least severe level to be sent; none where the server has not declared Logging.
     pub(crate) log_level: Option<LoggingLevel>,
+    /// What a backend makes of the two.
+    pub(crate) kept: Kept,
 }
 
 impl Client {
     /// The client's name and version, as it says.
-    pub(crate) fn info(&self, request: &Request) -> Option<Implementation> {
+    pub(crate) fn info(&self, request: &Request) -> Option<Arc<Implementation>> {
         match self {
-            Self::Modern => serde_json::from_str(request.client_info()?).ok(),
+            Self::Modern => serde_json::from_str(request.client_info()?).ok().map(Arc::new),
             Self::Legacy(client) => client.info.clone(),
         }
     }
 
     /// What the client declared that it can do.
-    pub(crate) fn capabilities(&self, request: &Request) -> ClientCapabilities {
+    pub(crate) fn capabilities(&self, request: &Request) -> Arc<ClientCapabilities> {
         match self {
             Self::Modern => {
-                request.client_capabilities().and_then(|raw| serde_json::from_str(raw).ok()).unwrap_or_default()
+                let declared = request.client_capabilities().and_then(|raw| serde_json::from_str(raw).ok());
+                declared.map_or_else(Arc::default, Arc::new)
             }
-            Self::Legacy(client) => client.capabilities.clone(),
+            Self::Legacy(client) => Arc::clone(&client.capabilities),
         }
     }
 
@@ -317,12 +321,12 @@ impl Cx {
 
     /// The client's name and version, as it says. For display and logs only; nothing verifies it.
     pub fn client_info(&self) -> Option<Implementation> {
-        self.call.client.info(&self.call.request)
+        self.call.client.info(&self.call.request).map(Arc::unwrap_or_clone)
     }
 
     /// What the client declared that it can do for this request.
     pub fn client_capabilities(&self) -> ClientCapabilities {
-        self.call.client.capabilities(&self.call.request)
+        Arc::unwrap_or_clone(self.call.client.capabilities(&self.call.request))
     }
 
     /// Who calls, where callers are authenticated.

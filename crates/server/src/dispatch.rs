@@ -34,8 +34,8 @@ pub(crate) struct Call {
     pub(crate) outbox: Arc<Outbox>,
     /// What the caller brings back from the round before.
     pub(crate) resume: Resume,
-    /// What came with the HTTP request, for a backend.
-    pub(crate) extensions: http::Extensions,
+    /// What came with the HTTP request, for a backend; none where there is no backend to see it.
+    pub(crate) extensions: Option<Arc<http::Extensions>>,
 }
 
 impl Call {

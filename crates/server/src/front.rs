@@ -16,6 +16,8 @@ pub(crate) mod initialize;
 pub(crate) mod memory;
 pub(crate) mod peers;
 pub(crate) mod questions;
+mod recent;
+mod remembered;
 mod running;
 mod session;
 pub(crate) mod settings;
@@ -37,20 +39,20 @@ use http::header::ALLOW;
 use http::request::Parts;
 use http::{Extensions, HeaderMap, HeaderValue, Response, StatusCode};
 use serde::Deserialize;
-use serde_json::Map;
 use serde_json::value::RawValue;
 use tokio::sync::Semaphore;
 use tokio::task::JoinError;
 use tracing::Instrument as _;
 
-use self::call::{LegacyCall, refusal, success};
+use self::call::{LegacyCall, NOTHING, refusal, success};
 use self::hop::Holder;
 use self::initialize::Opened;
 use self::memory::Memory;
 use self::peers::Peers;
 use self::questions::Questions;
+use self::remembered::Remembered;
 use self::running::Running;
-use self::session::Session;
+use self::session::{Known, Session};
 use self::stream::{SessionStream, Streams};
 use crate::backend::{self, Backend, Listened};
 use crate::bus::{Event, Receiver, SessionChange};
@@ -76,6 +78,8 @@ pub(crate) struct Front {
     /// Where other pods reach this one.
     holder: OnceLock<Holder>,
     memory: Memory,
+    /// What stands in session ids that were opened lately.
+    opened: Remembered,
     questions: Arc<Questions>,
     running: Arc<Running>,
     streams: Arc<Streams>,
@@ -100,6 +104,7 @@ impl Front {
             pod: u64::from_be_bytes(outside.random()),
             holder: holder.map(OnceLock::from).unwrap_or_default(),
             memory: Memory::new(limits),
+            opened: Remembered::new(limits.remembered_sessions),
             questions: Questions::new(limits.open_questions),
             running: Arc::default(),
             streams: Arc::default(),
@@ -151,21 +156,22 @@ impl Receiver for Front {
 #[derive(Clone)]
 struct Caller {
     server: Server,
-    session: Session,
+    session: Arc<Known>,
     principal: Option<Principal>,
     accepts: Accepts,
     /// What came with the HTTP request, for a backend.
-    extensions: Extensions,
+    extensions: Option<Arc<Extensions>>,
 }
 
 /// GET: opens a stream of the session.
-pub(crate) async fn get(server: &Server, head: &Parts) -> Result<Response<Body>, Rejection> {
+pub(crate) async fn get(server: &Server, head: Parts) -> Result<Response<Body>, Rejection> {
     check_version(&head.headers)?;
     if !head.headers.contains_key(header::SESSION_ID) {
         return Ok(no_stream_without_session());
     }
+    let streams = crate::http::accepts_streams(&head.headers);
     let caller = Caller::of(server, head, Accepts::Streams)?;
-    if !crate::http::accepts_streams(&head.headers) {
+    if !streams {
         return Err(Rejection::NotAcceptable("text/event-stream"));
     }
     match SessionStream::open(server, caller.session.number, caller.described()).await {
@@ -190,7 +196,7 @@ pub(crate) async fn delete(server: &Server, head: &Parts) -> Result<Response<Bod
 /// POST of one message.
 pub(crate) async fn post(
     server: &Server,
-    head: &Parts,
+    head: Parts,
     accepts: Accepts,
     message: LegacyMessage,
     permit: Permit,
@@ -221,7 +227,7 @@ pub(crate) async fn post(
 /// POST of several messages.
 pub(crate) async fn post_batch(
     server: &Server,
-    head: &Parts,
+    head: Parts,
     accepts: Accepts,
     messages: Vec<LegacyMessage>,
     permit: Permit,
@@ -232,17 +238,18 @@ pub(crate) async fn post_batch(
     }
 }
 
-async fn initialize(server: &Server, head: &Parts, request: &Request) -> Response<Body> {
-    let principal = principal(head);
-    let opened = initialize::open(server, request, principal.cloned(), extensions(server, head)).await;
+async fn initialize(server: &Server, head: Parts, request: &Request) -> Response<Body> {
+    let principal = principal(&head).cloned();
+    let extensions = extensions(server, head).unwrap_or_default();
+    let opened = initialize::open(server, request, principal.clone(), extensions).await;
     let opened = opened.and_then(|Opened { session, result, .. }| {
-        let id = session.seal(server, principal.map(Principal::id)).map_err(|_| Rejection::Internal)?;
+        let id = session.seal(server, principal.as_ref().map(Principal::id)).map_err(|_| Rejection::Internal)?;
         let id = HeaderValue::from_str(&id).map_err(|_| Rejection::Internal)?;
         Ok((id, result))
     });
     match opened {
         Ok((id, result)) => {
-            let mut answer = json(success(request.id(), result));
+            let mut answer = json(success(request.id(), &result));
             answer.headers_mut().insert(header::SESSION_ID, id);
             answer
         }
@@ -251,8 +258,8 @@ async fn initialize(server: &Server, head: &Parts, request: &Request) -> Respons
 }
 
 impl Caller {
-    fn of(server: &Server, head: &Parts, accepts: Accepts) -> Result<Self, Rejection> {
-        let principal = principal(head).cloned();
+    fn of(server: &Server, head: Parts, accepts: Accepts) -> Result<Self, Rejection> {
+        let principal = principal(&head).cloned();
         let session = Session::of(server, &head.headers, principal.as_ref().map(Principal::id))?;
         let extensions = extensions(server, head);
         Ok(Self { server: server.clone(), session, principal, accepts, extensions })
@@ -260,7 +267,8 @@ impl Caller {
 
     /// The same as a backend is told.
     fn described(&self) -> backend::Caller {
-        backend::Caller::in_session(&self.client(), self.principal.clone(), self.extensions.clone())
+        let extensions = self.extensions.clone().unwrap_or_default();
+        backend::Caller::in_session(&self.client(), self.principal.clone(), extensions)
     }
 
     /// What is known of the client.
@@ -306,7 +314,7 @@ impl Caller {
         let method = LegacyMethod::parse(&request.method_name())?;
         // In a box as well: most requests set nothing.
         Some(match Box::pin(self.set(method, request)).await {
-            Ok(()) => success(request.id(), Map::new()),
+            Ok(()) => success(request.id(), NOTHING),
             Err(failure) => refusal(request.id(), &failure),
         })
     }
@@ -411,8 +419,8 @@ fn check_version(headers: &HeaderMap) -> Result<(), Rejection> {
 }
 
 /// What came with the request; handlers see none of it.
-fn extensions(server: &Server, head: &Parts) -> Extensions {
-    server.inner.backend.as_ref().map(|_| head.extensions.clone()).unwrap_or_default()
+fn extensions(server: &Server, head: Parts) -> Option<Arc<Extensions>> {
+    server.inner.backend.as_ref().map(|_| Arc::new(head.extensions))
 }
 
 fn principal(head: &Parts) -> Option<&Principal> {

@@ -100,7 +100,7 @@ where
     }
     match head.method {
         http::Method::POST => post(server, head, body).await.unwrap_or_else(|rejection| failure(&rejection)),
-        http::Method::GET => front::get(server, &head).await.unwrap_or_else(|rejection| failure(&rejection)),
+        http::Method::GET => front::get(server, head).await.unwrap_or_else(|rejection| failure(&rejection)),
         http::Method::DELETE => front::delete(server, &head).await.unwrap_or_else(|rejection| failure(&rejection)),
         _ => failure(&Rejection::HttpMethod(ALLOWED)),
     }
@@ -136,9 +136,9 @@ async fn message_of(
         Admitted::Request(request) => modern(server, accepts, request, head.extensions, permit).await,
         // This revision defines no notifications over HTTP; unknown ones are no error.
         Admitted::Notice(_) => empty(StatusCode::ACCEPTED),
-        Admitted::Legacy(message) => front::post(server, &head, accepts, message, permit).await,
+        Admitted::Legacy(message) => front::post(server, head, accepts, message, permit).await,
         // In a box, so that the many requests that are no batch do not carry the room for one.
-        Admitted::LegacyBatch(messages) => Box::pin(front::post_batch(server, &head, accepts, messages, permit)).await,
+        Admitted::LegacyBatch(messages) => Box::pin(front::post_batch(server, head, accepts, messages, permit)).await,
     }
 }
 
@@ -191,12 +191,14 @@ async fn modern(
     let span = telemetry::span(&request, telemetry::Transport::Http);
     let request = Arc::new(request);
     let outbox = Arc::new(Outbox::new(server.inner.limits().outbox_messages));
+    let principal = extensions.get().cloned();
+    let extensions = server.inner.backend.is_some().then(|| Arc::new(extensions));
     let started = Resume::of(&request).map_err(Into::into).and_then(|resume| {
         let _entered = span.enter();
         server.start(Call {
             request: Arc::clone(&request),
             client: Client::Modern,
-            principal: extensions.get().cloned(),
+            principal,
             outbox: Arc::clone(&outbox),
             resume,
             extensions,
@@ -236,18 +238,18 @@ pub(crate) fn accepts_streams(headers: &HeaderMap) -> bool {
     accepted(headers).1
 }
 
-/// What clients of this protocol say, word for word.
-const BOTH: &str = "application/json, text/event-stream";
+/// What clients accept as a rule, as the specification writes it. To take that apart takes longer than to know it.
+const USUAL: &str = "application/json, text/event-stream";
 
 /// JSON, and event streams.
 fn accepted(headers: &HeaderMap) -> (bool, bool) {
-    if headers.get(ACCEPT).is_some_and(|first| first == BOTH) {
-        return (true, true);
-    }
     let mut anything = true;
     let (mut json, mut streams) = (false, false);
     for value in headers.get_all(ACCEPT) {
         anything = false;
+        if value == USUAL {
+            return (true, true);
+        }
         for range in value.to_str().unwrap_or_default().split(',') {
             let essence = range.split(';').next().unwrap_or_default().trim();
             let is = |name: &str| essence.eq_ignore_ascii_case(name);
@@ -272,8 +274,13 @@ mod tests {
 
     #[test]
     fn reads_what_a_client_accepts() {
-        for both in [None, Some("*/*"), Some("application/json, text/event-stream;q=0.9"), Some("Application/*,TEXT/*")]
-        {
+        for both in [
+            None,
+            Some("application/json, text/event-stream"),
+            Some("*/*"),
+            Some("application/json, text/event-stream;q=0.9"),
+            Some("Application/*,TEXT/*"),
+        ] {
             assert_eq!(accepted(both), Ok(Accepts::Streams), "{both:?}");
         }
         assert_eq!(accepted(Some("application/json")), Ok(Accepts::Json));

@@ -73,7 +73,7 @@ impl Listening {
             None => (asked, mailbox, None),
             Some(backend) => {
                 let principal = extensions.get().cloned();
-                let caller = Caller::of(&Client::Modern, request, principal, extensions);
+                let caller = Caller::of(&Client::Modern, request, principal, Arc::new(extensions));
                 let deadline = server.inner.limits().backend_deadline;
                 let listened = backend::listen(Arc::clone(backend), caller, asked, deadline).await?;
                 let mailbox = listened.own.unwrap_or(mailbox);

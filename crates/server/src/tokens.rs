@@ -1,6 +1,6 @@
 //! The tokens that a server hands out, and what each is bound to.
 
-use std::sync::{PoisonError, RwLock};
+use std::sync::{PoisonError, RwLock, RwLockReadGuard};
 
 use anypod_proto::reject::Rejection;
 use anypod_proto::request::Request;
@@ -18,19 +18,34 @@ use crate::outside::Outside;
 /// rings at once.
 #[derive(Debug)]
 pub struct Tokens {
-    ring: RwLock<Ring>,
+    rings: RwLock<Rings>,
     audience: String,
 }
+
+/// The ring that is used now.
+#[derive(Debug)]
+struct Rings {
+    ring: Ring,
+    /// The how manieth it is.
+    generation: Generation,
+}
+
+/// Tells the rings of one process apart that were used one after the other. What was opened with one says nothing of the
+/// next, which may lack the key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Generation(u64);
 
 impl Tokens {
     /// Tokens that are sealed with the current key of `ring` and only open for the same audience.
     pub fn new(ring: Ring, audience: impl Into<String>) -> Self {
-        Self { ring: RwLock::new(ring), audience: audience.into() }
+        Self { rings: RwLock::new(Rings { ring, generation: Generation(0) }), audience: audience.into() }
     }
 
     /// Uses another ring from now on. Tokens that were sealed before still open if it holds their key.
     pub fn replace_ring(&self, ring: Ring) {
-        *self.ring.write().unwrap_or_else(PoisonError::into_inner) = ring;
+        let mut rings = self.rings.write().unwrap_or_else(PoisonError::into_inner);
+        let generation = Generation(rings.generation.0 + 1);
+        *rings = Rings { ring, generation };
     }
 
     /// Seals `payload` for `ttl_secs` seconds.
@@ -56,8 +71,35 @@ impl Tokens {
         token.seal(&self.audience).open(&self.ring(), outside.now(), text)
     }
 
+    /// The payload of such a token with its expiry and the ring that opened it, for who remembers it.
+    ///
+    /// # Errors
+    /// As [`Tokens::open`].
+    pub(crate) fn open_until(
+        &self,
+        outside: &Outside,
+        token: Binding<'_>,
+        text: &str,
+    ) -> Result<(Vec<u8>, UnixSeconds, Generation), OpenError> {
+        let (ring, generation) = {
+            let rings = self.rings();
+            (rings.ring.clone(), rings.generation)
+        };
+        let (payload, expires_at) = token.seal(&self.audience).open_until(&ring, outside.now(), text)?;
+        Ok((payload, expires_at, generation))
+    }
+
+    /// Which ring is used now.
+    pub(crate) fn generation(&self) -> Generation {
+        self.rings().generation
+    }
+
     fn ring(&self) -> Ring {
-        self.ring.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.rings().ring.clone()
+    }
+
+    fn rings(&self) -> RwLockReadGuard<'_, Rings> {
+        self.rings.read().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

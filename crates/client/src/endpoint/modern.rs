@@ -1,11 +1,13 @@
 //! A server that is taken for a modern one.
 
-use http::HeaderMap;
+use bytes::Bytes;
+use http::{HeaderMap, Request, Response};
 
-use super::{Endpoint, Transport, passable};
+use super::{Endpoint, Posted, Transport, passable};
 use crate::call::Call;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::exchange::Exchange;
+use crate::http::Body;
 use crate::identity::Identity;
 use crate::refusal::Refusal;
 
@@ -42,6 +44,49 @@ impl ModernUpstream {
         match self.endpoint.transport() {
             Transport::Http(modern) => modern.send(call, identity, passable(headers)).await,
             Transport::Stdio(wire) => wire.send(call, identity).await.map(Sent::Exchange),
+        }
+    }
+
+    /// The request that [`ModernUpstream::send`] would send, for who has connections of his own to the same place. What comes of
+    /// it goes to [`ModernUpstream::came`]; a redirect does not, since the request has not run then and may be sent as ever.
+    /// None where it takes more than one request and its answer: over pipes, of subscriptions, and where the endpoint has
+    /// credentials or an observer, or has moved.
+    ///
+    /// # Errors
+    /// [`Error::Misuse`](crate::Error::Misuse) if the call has something in it that no header can say.
+    pub fn request(
+        &self,
+        call: &Call,
+        identity: &Identity,
+        headers: &HeaderMap,
+    ) -> Result<Option<(Request<Bytes>, Posted)>> {
+        match self.endpoint.transport() {
+            Transport::Http(modern) => modern.request(call, identity, &passable(headers)),
+            Transport::Stdio(_) => Ok(None),
+        }
+    }
+
+    /// What came of a request of [`ModernUpstream::request`], where the answer is a result as JSON and `body` is all of it, so
+    /// that there is nothing to wait for. `None` where it is anything else: see [`ModernUpstream::came`].
+    pub fn result<B>(&self, posted: &Posted, response: &Response<B>, body: &Bytes) -> Option<Result<Sent>> {
+        match self.endpoint.transport() {
+            Transport::Http(modern) => modern.result(posted, response, body),
+            Transport::Stdio(_) => None,
+        }
+    }
+
+    /// What came of a request of [`ModernUpstream::request`], by the answer to it.
+    ///
+    /// # Errors
+    /// As [`ModernUpstream::send`].
+    pub async fn came<B>(&self, posted: Posted, response: Response<B>) -> Result<Sent>
+    where
+        B: http_body::Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        match self.endpoint.transport() {
+            Transport::Http(modern) => modern.came(posted, response.map(Body::boxed)).await,
+            Transport::Stdio(_) => Err(Error::Misuse("pipes have no answers of their own".to_owned())),
         }
     }
 }

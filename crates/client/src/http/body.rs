@@ -35,8 +35,8 @@ impl Body {
         body
     }
 
-    /// A body from a service in this process.
-    pub(super) fn boxed<B>(body: B) -> Self
+    /// A body from a service in this process, or from a connection of somebody else's.
+    pub(crate) fn boxed<B>(body: B) -> Self
     where
         B: http_body::Body<Data = Bytes> + Send + 'static,
         B::Error: Into<Source>,

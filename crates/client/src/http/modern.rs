@@ -11,9 +11,10 @@ use anypod_proto::method::{Method as Rpc, Notification};
 use anypod_proto::progress::{ProgressNotificationParams, ProgressToken};
 use anypod_proto::version::Version;
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Method};
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
+use http::{HeaderMap, HeaderValue, Method, Request, Response};
 
-use super::{Answered, Events, Kind, Turn, Wire};
+use super::{Answered, Body, Events, Kind, Turn, Wire, put_media};
 use crate::call::{Call, Repeat};
 use crate::credentials::{BoxFuture, Challenge};
 use crate::endpoint::Sent;
@@ -44,18 +45,79 @@ impl Modern {
     /// # Errors
     /// As [`Wire::ask`]; a connection that breaks leaves the outcome unknown, unless the call may be repeated.
     pub(crate) async fn send(&self, call: &Call, identity: &Identity, headers: HeaderMap) -> Result<Sent> {
-        let id = self.ids.fetch_add(1, Ordering::Relaxed);
-        let body = Bytes::from(call.modern(id, identity));
+        let (posted, body) = self.posted(call, identity);
         let sent = self.wire.ask(Method::POST, with_own(headers, call)?, body, Turn::Waits).await;
         let (answered, challenge) = sent.map_err(|error| broke(error, call.repeat))?;
+        self.judged(posted, answered, challenge).await
+    }
+
+    /// The request that sends a call, for who sends it by other means; none where it takes more than to send one request.
+    ///
+    /// # Errors
+    /// If the call has something in it that no header can say.
+    pub(crate) fn request(
+        &self,
+        call: &Call,
+        identity: &Identity,
+        headers: &HeaderMap,
+    ) -> Result<Option<(Request<Bytes>, Posted)>> {
+        let Some(uri) = self.wire.plain_place().filter(|_| !is_endless(call)) else { return Ok(None) };
+        let (posted, body) = self.posted(call, identity);
+        let mut request = Request::new(body);
+        *request.method_mut() = Method::POST;
+        *request.uri_mut() = uri;
+        // Made in one piece: the client's, these, the protocol's own.
+        let mut all = self.wire.headers.clone();
+        all.reserve(headers.len() + OWN + call.param_headers.len());
+        if !headers.is_empty() {
+            all.extend(headers.clone());
+        }
+        put_own(&mut all, call)?;
+        put_media(&Method::POST, &mut all);
+        *request.headers_mut() = all;
+        Ok(Some((request, posted)))
+    }
+
+    /// What came of such a request.
+    ///
+    /// # Errors
+    /// As [`Modern::send`].
+    pub(crate) async fn came(&self, posted: Posted, response: Response<Body>) -> Result<Sent> {
+        let (answered, challenge) = self.wire.answered(response)?;
+        self.judged(posted, answered, challenge).await
+    }
+
+    /// The same at once, where the answer is a result and `body` all of it. `None` where it is something else.
+    pub(crate) fn result<B>(&self, posted: &Posted, response: &Response<B>, body: &Bytes) -> Option<Result<Sent>> {
+        let (status, headers) = (response.status(), response.headers());
+        let is_usual = status.is_success()
+            && Kind::of(headers.get(CONTENT_TYPE)) == Kind::Json
+            && !headers.contains_key(CONTENT_ENCODING)
+            && body.len() <= self.wire.limits.body_bytes;
+        if !is_usual {
+            return None;
+        }
+        let Ok(Message::Answer(found, answer @ Answer::Result(_))) = Message::read(body) else { return None };
+        let checked = check_id(posted.id, found.as_ref(), &answer);
+        Some(checked.map(|()| Sent::Exchange(Exchange::answered(answer))).map_err(Error::from))
+    }
+
+    /// Gives a call a number, and writes its message.
+    fn posted(&self, call: &Call, identity: &Identity) -> (Posted, Bytes) {
+        let id = self.ids.fetch_add(1, Ordering::Relaxed);
+        let body = Bytes::from(call.modern(id, identity));
+        (Posted { id, repeat: call.repeat, is_endless: is_endless(call) }, body)
+    }
+
+    async fn judged(&self, posted: Posted, answered: Answered, challenge: Option<Box<Challenge>>) -> Result<Sent> {
+        let Posted { id, repeat, is_endless } = posted;
         if answered.status.is_success() && answered.kind == Kind::Events {
             // What a subscription tells is as much as its reader takes.
-            let endless = call.known() == Some(Rpc::SubscriptionsListen);
-            let limit = if endless { usize::MAX } else { self.wire.limits.notifications };
-            let stream = Stream { id, events: answered.events(), repeat: call.repeat, left: limit, limit };
+            let limit = if is_endless { usize::MAX } else { self.wire.limits.notifications };
+            let stream = Stream { id, events: answered.events(), repeat, left: limit, limit };
             return Ok(Sent::Exchange(Exchange::stream(stream)));
         }
-        self.whole(id, answered, challenge, call.repeat).await
+        self.whole(id, answered, challenge, repeat).await
     }
 
     async fn whole(
@@ -81,9 +143,29 @@ impl Modern {
     }
 }
 
+/// A call that was made a request.
+#[derive(Debug)]
+pub struct Posted {
+    id: u64,
+    repeat: Repeat,
+    is_endless: bool,
+}
+
+fn is_endless(call: &Call) -> bool {
+    call.known() == Some(Rpc::SubscriptionsListen)
+}
+
+/// How many headers a call has at most besides those that mirror arguments.
+const OWN: usize = 8;
+
 /// `headers`, and those that say what the body says.
 fn with_own(mut headers: HeaderMap, call: &Call) -> Result<HeaderMap> {
-    headers.reserve(8 + call.param_headers.len());
+    headers.reserve(OWN + call.param_headers.len());
+    put_own(&mut headers, call)?;
+    Ok(headers)
+}
+
+fn put_own(headers: &mut HeaderMap, call: &Call) -> Result<()> {
     headers.insert(PROTOCOL_VERSION, HeaderValue::from_static(Version::LATEST.as_str()));
     let method = match call.known() {
         Some(method) => HeaderValue::from_static(method.as_str()),
@@ -96,7 +178,7 @@ fn with_own(mut headers: HeaderMap, call: &Call) -> Result<HeaderMap> {
     for (name, value) in &call.param_headers {
         headers.insert(name, value.clone());
     }
-    Ok(headers)
+    Ok(())
 }
 
 fn value(text: &str) -> Result<HeaderValue> {

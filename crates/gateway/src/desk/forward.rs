@@ -1,6 +1,6 @@
 //! A request that one upstream answers: sent there, in its era, and seen through to its answer or its round.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use anypod_client::{Answer, Answers, Call, Notice, Raw, Repeat};
 use anypod_proto::header::PARAM_PREFIX;
@@ -11,6 +11,7 @@ use anypod_proto::version::Era;
 use anypod_server::{Answered, Asked};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue};
+use memchr::memmem::Finder;
 use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -40,6 +41,8 @@ impl Mirrored {
 
 /// The `resultType` of questions.
 const INPUT_REQUIRED: &str = "input_required";
+// To prepare a search costs more than to search a short text.
+static MENTIONED: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(INPUT_REQUIRED));
 
 /// A request on its way to the upstream that it is for.
 struct Way<'a> {
@@ -64,10 +67,13 @@ impl Desk {
         if let Some(held) = state.as_ref().and_then(|state| state.held.as_ref())
             && held.replica != self.replica.number
         {
-            return self.hop(held, &asked).await;
+            return Box::pin(self.hop(held, &asked)).await;
         }
         let from = sender(&asked.caller);
-        let owner = plan.catalogue.owner(plan, &request, &from).await?;
+        let owner = match &*plan.reaches {
+            [reach] => Owner::only(reach),
+            _ => Box::pin(plan.catalogue.owner(plan, &request, &from)).await?,
+        };
         if state.as_ref().is_some_and(|state| *state.upstream != **owner.reach.name()) {
             return Err(Rejection::UnknownState.into());
         }
@@ -80,7 +86,7 @@ impl Desk {
         let way = Way { plan, owner: &owner, asked: &asked, from: &from, of };
         let keeps = request.method() == Some(Method::ResourcesRead) && state.is_none() && is_plain(&request);
         match keeps {
-            true => self.read(&way, &call).await,
+            true => Box::pin(self.read(&way, &call)).await,
             false => self.exchange(&way, &call, state.as_ref()).await,
         }
     }
@@ -250,7 +256,7 @@ pub(super) fn questions(result: &[u8]) -> Option<InputRequiredResult> {
         #[serde(borrow)]
         result_type: Option<std::borrow::Cow<'a, str>>,
     }
-    memchr::memmem::find(result, INPUT_REQUIRED.as_bytes())?;
+    MENTIONED.find(result)?;
     let kind: Kind<'_> = serde_json::from_slice(result).ok()?;
     kind.result_type.filter(|kind| kind == INPUT_REQUIRED)?;
     serde_json::from_slice(result).ok()

@@ -25,7 +25,7 @@ struct Noted {
     /// The last time that it was sent to a pod.
     attempt: Option<Attempt>,
     /// What the client speaks, and who it is, as its session has it.
-    client: Option<(Version, Option<Implementation>)>,
+    client: Option<(Version, Option<Arc<Implementation>>)>,
     cached: bool,
     stale: bool,
     hopped: bool,
@@ -104,7 +104,12 @@ impl Notes {
 
     /// Writes what was noted into what is written down about a request that came at `started`.
     pub(crate) fn complete(&self, seen: &mut Seen, observer: &Observer, started: Instant) {
-        let noted = self.read();
+        let noted = {
+            let mut noted = self.lock();
+            // A call of a legacy client goes on when the client has gone, and with it the trace: these stay.
+            let (headers, trace) = (std::mem::take(&mut noted.headers), noted.trace.take());
+            std::mem::replace(&mut *noted, Noted { headers, trace, ..Noted::default() })
+        };
         seen.cached |= noted.cached;
         seen.hopped |= noted.hopped;
         if let Some(outcome) = noted.came_to.filter(|_| seen.outcome == Outcome::Ok) {

@@ -66,6 +66,14 @@ impl Answer {
         Self { body, carrier, bytes: 0, waiting: None, limit }
     }
 
+    /// All of it, where that is there and the connection needs nobody any more.
+    pub(crate) fn whole(&self) -> Option<&Bytes> {
+        match (&self.body, &self.carrier) {
+            (Inbound::Whole(bytes), Carrier::None) => Some(bytes),
+            (Inbound::Whole(_) | Inbound::Streamed(_), _) => None,
+        }
+    }
+
     #[cfg(test)]
     /// The bytes that have been read, without what frames them.
     pub(crate) const fn bytes(&self) -> u64 {

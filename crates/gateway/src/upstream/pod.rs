@@ -135,6 +135,12 @@ impl Pod {
         self.era.store(era);
     }
 
+    /// Whether it speaks HTTP/1.1 without TLS, as far as is known: there, nothing but the connection says whether a request
+    /// can have run.
+    pub(crate) fn is_plain(&self) -> bool {
+        self.target.secured().is_none() && self.protocol.load() == Some(Protocol::Http1)
+    }
+
     /// Requests under way.
     pub(crate) fn in_flight(&self) -> usize {
         self.in_flight.load(Ordering::Relaxed)

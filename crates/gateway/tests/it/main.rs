@@ -7,6 +7,7 @@ mod caching;
 mod cells;
 mod challenges;
 mod connections;
+mod desk;
 mod federation;
 mod lifecycle;
 mod listeners;

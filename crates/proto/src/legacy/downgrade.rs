@@ -1,5 +1,7 @@
 //! Results as legacy clients know them.
 
+mod text;
+
 use serde_json::{Value, json};
 
 use crate::{
@@ -8,6 +10,11 @@ use crate::{
     method::Method,
     version::Version,
 };
+
+pub use text::downgraded_text;
+
+/// What results had not before.
+const MODERN_FIELDS: [&str; 3] = [RESULT_TYPE, "ttlMs", "cacheScope"];
 
 /// Takes from a modern result what a client of `version` does not know, and says in text what would be
 /// lost with it. Modern versions keep everything.
@@ -47,7 +54,7 @@ pub fn downgrade_any(version: Version, result: &mut JsonObject) {
 }
 
 fn drop_modern_fields(result: &mut JsonObject) {
-    for field in [RESULT_TYPE, "ttlMs", "cacheScope"] {
+    for field in MODERN_FIELDS {
         result.remove(field);
     }
     if let Some(Value::Object(meta)) = result.get_mut("_meta") {

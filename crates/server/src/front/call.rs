@@ -66,7 +66,7 @@ pub(crate) struct LegacyCall {
     /// The call's place among the requests; left to others while it waits for the client.
     pub(crate) permit: Option<Permit>,
     /// What came with the HTTP request, for a backend.
-    pub(crate) extensions: Extensions,
+    pub(crate) extensions: Option<Arc<Extensions>>,
 }
 
 impl LegacyCall {
@@ -107,7 +107,7 @@ impl LegacyCall {
             })
         });
         match result {
-            Ok(result) => success(id, result),
+            Ok(result) => success(id, &result),
             Err(failure) => {
                 telemetry::failed(&tracing::Span::current(), &failure);
                 refusal(id, &self.reworded(failure))
@@ -156,7 +156,8 @@ impl LegacyCall {
             if questions.is_empty() {
                 sleep(AGAIN).await;
             }
-            let responses = timeout(limits.answer_deadline, self.ask(questions, asker)).await;
+            // In a box, so that calls that ask nothing do not carry the room for it.
+            let responses = Box::pin(timeout(limits.answer_deadline, self.ask(questions, asker))).await;
             self.permit.iter_mut().for_each(Permit::resume);
             let responses = responses
                 .map_err(|_| unanswered(format_args!("{} s are over", limits.answer_deadline.as_secs())))??;
@@ -302,17 +303,14 @@ fn unanswered(reason: impl std::fmt::Display) -> Failure {
     Failure::Protocol { code: Code::InternalError.number(), message, data: None }
 }
 
-/// A JSON-RPC result.
-pub(crate) fn success(id: &str, result: Map<String, Value>) -> Response {
-    let mut body = format!(r#"{{"jsonrpc":"2.0","id":{id},"result":"#).into_bytes();
-    // The formatter of a value asks for every character whether there is room; this writes into memory.
-    if let Err(error) = serde_json::to_writer(&mut body, &result) {
-        tracing::error!(%error, "a result is not JSON");
-        return refusal(id, &Rejection::Internal.into());
-    }
-    body.push(b'}');
-    Response::new(StatusCode::OK, body)
+/// A JSON-RPC result; `result` is JSON on one line.
+pub(crate) fn success(id: &str, result: &str) -> Response {
+    let parts = [r#"{"jsonrpc":"2.0","id":"#, id, r#","result":"#, result, "}"];
+    Response::new(StatusCode::OK, parts.concat().into_bytes())
 }
+
+/// A JSON-RPC result that says nothing.
+pub(crate) const NOTHING: &str = "{}";
 
 /// A JSON-RPC error, with the codes and words that legacy revisions know.
 pub(crate) fn refusal(id: &str, failure: &Failure) -> Response {

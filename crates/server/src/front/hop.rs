@@ -38,6 +38,8 @@ pub(super) const MAX_HOPS: usize = 256;
 pub(crate) struct Holder {
     text: String,
     uri: Uri,
+    /// Read once, as every request of a session asks for it.
+    address: Option<SocketAddrV4>,
 }
 
 impl Holder {
@@ -47,7 +49,8 @@ impl Holder {
         let host = uri.host().filter(|host| !host.is_empty())?;
         let literal = host.strip_prefix('[').map(|host| host.trim_end_matches(']').parse::<Ipv6Addr>());
         let sound = uri.scheme_str() == Some("http") && !matches!(literal, Some(Err(_)));
-        sound.then(|| Self { text: text.to_owned(), uri })
+        let address = host.parse().ok().map(|host| SocketAddrV4::new(host, uri.port_u16().unwrap_or(80)));
+        sound.then(|| Self { text: text.to_owned(), uri, address })
     }
 
     pub(crate) fn as_str(&self) -> &str {
@@ -55,8 +58,8 @@ impl Holder {
     }
 
     /// The address, where it is one of IPv4 and not a name.
-    pub(crate) fn address(&self) -> Option<SocketAddrV4> {
-        Some(SocketAddrV4::new(self.uri.host()?.parse().ok()?, self.uri.port_u16().unwrap_or(80)))
+    pub(crate) const fn address(&self) -> Option<SocketAddrV4> {
+        self.address
     }
 
     /// The same path on another pod.

@@ -10,7 +10,6 @@ use anypod_proto::reject::Rejection;
 use anypod_proto::request::Request;
 use anypod_proto::version::Version;
 use http::Extensions;
-use serde_json::{Map, Value};
 
 use super::session::Session;
 use crate::backend::{self, Caller};
@@ -25,7 +24,7 @@ pub(crate) struct Opened {
     /// What the server, or its backend, can do.
     pub(crate) capabilities: ServerCapabilities,
     /// What tells the client so.
-    pub(crate) result: Map<String, Value>,
+    pub(crate) result: String,
 }
 
 /// Opens a session.
@@ -36,7 +35,7 @@ pub(crate) async fn open(
     server: &Server,
     request: &Request,
     principal: Option<Principal>,
-    extensions: Extensions,
+    extensions: Arc<Extensions>,
 ) -> Result<Opened, Failure> {
     let params: InitializeRequestParams =
         serde_json::from_str(request.params()).map_err(|error| Rejection::ParamMalformed {
@@ -51,7 +50,7 @@ pub(crate) async fn open(
             ((*inner.info).clone(), inner.capabilities.clone(), inner.instructions.clone())
         }
         Some(backend) => {
-            let client = session.client(None);
+            let client = session.clone().known().client(None);
             let caller = Caller::in_session(&client, principal, extensions);
             let found = backend::discover(backend, caller, server.inner.limits().backend_deadline).await?;
             let info = found.meta.and_then(|meta| meta.server_info);
@@ -65,9 +64,9 @@ pub(crate) async fn open(
     let mut result =
         InitializeResult::new(session.version, legacy::ServerCapabilities::from(capabilities.clone()), info);
     result.instructions = instructions;
-    match serde_json::to_value(result) {
-        Ok(Value::Object(result)) => Ok(Opened { session, capabilities, result }),
-        Ok(_) | Err(_) => Err(Rejection::Internal.into()),
+    match serde_json::to_string(&result) {
+        Ok(result) => Ok(Opened { session, capabilities, result }),
+        Err(_) => Err(Rejection::Internal.into()),
     }
 }
 

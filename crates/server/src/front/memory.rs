@@ -15,11 +15,12 @@
 //! Updates of the list of tools and its like need no memory: every stream hears of them.
 
 use std::any::Any;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use anypod_proto::logging::LoggingLevel;
 
+use super::recent::{Recent, Weigh};
 use crate::bus::SessionChange;
 use crate::limits::Limits;
 
@@ -117,11 +118,6 @@ impl Memory {
     }
 }
 
-/// What counts against the bounds of a [`Recent`].
-trait Weigh: Default {
-    fn weight(&self) -> usize;
-}
-
 impl Weigh for Settings {
     fn weight(&self) -> usize {
         1 + self.uris.len()
@@ -131,57 +127,6 @@ impl Weigh for Settings {
 impl Weigh for () {
     fn weight(&self) -> usize {
         1
-    }
-}
-
-/// A map that forgets what was not used lately. Two generations: when the younger is full it becomes the
-/// older, and what the older held is gone. What is used moves to the younger, with all its weight.
-#[derive(Debug)]
-struct Recent<V> {
-    /// The most that a generation weighs.
-    capacity: usize,
-    weight: usize,
-    young: HashMap<u64, V>,
-    old: HashMap<u64, V>,
-}
-
-impl<V: Weigh> Recent<V> {
-    fn new(capacity: usize) -> Self {
-        Self { capacity: (capacity / 2).max(1), weight: 0, young: HashMap::new(), old: HashMap::new() }
-    }
-
-    fn find(&mut self, key: u64) -> Option<&mut V> {
-        if let Some(value) = self.old.remove(&key) {
-            self.make_room(value.weight());
-            self.young.insert(key, value);
-        }
-        self.young.get_mut(&key)
-    }
-
-    fn entry(&mut self, key: u64) -> &mut V {
-        if self.find(key).is_none() {
-            self.make_room(V::default().weight());
-        }
-        self.young.entry(key).or_default()
-    }
-
-    fn remove(&mut self, key: u64) {
-        self.young.remove(&key);
-        self.old.remove(&key);
-    }
-
-    /// An entry has become heavier.
-    fn grow(&mut self, weight: usize) {
-        self.weight += weight;
-    }
-
-    /// Makes room for an entry of this weight.
-    fn make_room(&mut self, weight: usize) {
-        if self.weight >= self.capacity {
-            self.old = std::mem::take(&mut self.young);
-            self.weight = 0;
-        }
-        self.weight += weight;
     }
 }
 
@@ -229,7 +174,7 @@ mod tests {
             memory.note(session, &subscribe("a"));
             assert_eq!(memory.subscriptions(0).len(), 1, "used all the time: {session}");
             let state = memory.lock();
-            assert!(state.settings.young.len() + state.settings.old.len() <= 20);
+            assert!(state.settings.values().count() <= 20);
         }
         assert_eq!(memory.subscriptions(1).len(), 0);
     }
@@ -242,8 +187,7 @@ mod tests {
                 memory.note(session, &subscribe(uri));
             }
             let state = memory.lock();
-            let uris: usize =
-                state.settings.young.values().chain(state.settings.old.values()).map(|s| s.uris.len()).sum();
+            let uris: usize = state.settings.values().map(|s| s.uris.len()).sum();
             assert!(uris <= 2 * (4 + 2), "{uris}");
         }
     }
@@ -257,8 +201,7 @@ mod tests {
                 memory.level(earlier);
             }
             let state = memory.lock();
-            let uris: usize =
-                state.settings.young.values().chain(state.settings.old.values()).map(|s| s.uris.len()).sum();
+            let uris: usize = state.settings.values().map(|s| s.uris.len()).sum();
             assert!(uris <= 2 * (50 + 10), "{uris}");
         }
     }

@@ -39,6 +39,8 @@ impl Running {
         // Noted before it starts, so that a call that is through at once finds its entry to remove.
         let number = self.note(&key);
         let entry = Entry { running: Arc::clone(self), key: key.clone(), number };
+        // In a box, as the runtime hands a task on several times before it runs.
+        let call = Box::pin(call);
         // Not under the lock: a runtime that is about to end drops the call, and with it the entry, at once.
         let task = tokio::spawn(async move {
             let _entry = entry;
@@ -76,8 +78,15 @@ impl Running {
     }
 }
 
-/// The same id can be escaped in several ways.
+/// The same id can be escaped in several ways; most are not, and have one spelling.
 fn spelling(id: &str) -> String {
+    let is_plain = match id.as_bytes() {
+        [b'"', inside @ .., b'"'] => !inside.contains(&b'\\'),
+        digits => digits.len() < 16 && digits.iter().all(u8::is_ascii_digit),
+    };
+    if is_plain {
+        return id.to_owned();
+    }
     serde_json::from_str::<serde_json::Value>(id).map_or_else(|_| id.to_owned(), |id| id.to_string())
 }
 
@@ -112,6 +121,16 @@ mod tests {
         running.cancel(1, r#""\u0061""#);
         assert!(call.await.unwrap_err().is_cancelled());
         assert!(running.lock().by_request.is_empty());
+    }
+
+    #[test]
+    fn what_is_plain_is_spelled_as_what_is_not() {
+        for id in
+            ["0", "17", "123456789012345", "9007199254740993", "-1", r#""""#, r#""a b""#, r#""\u0061""#, "\"\u{e9}\""]
+        {
+            let value: serde_json::Value = serde_json::from_str(id).unwrap();
+            assert_eq!(spelling(id), value.to_string());
+        }
     }
 
     #[tokio::test]

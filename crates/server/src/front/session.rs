@@ -13,8 +13,12 @@ use anypod_proto::version::Version;
 use http::HeaderMap;
 use serde_json::{Value, json};
 use std::net::{Ipv4Addr, SocketAddrV4};
+use std::ops::Deref;
+use std::sync::Arc;
 
 use super::hop::Holder;
+use super::remembered::Brought;
+use crate::backend::Kept;
 use crate::cx::LegacyClient;
 use crate::server::Server;
 use crate::tokens::Binding;
@@ -104,6 +108,37 @@ impl Offers {
     }
 }
 
+/// A session, with what follows from it for each of its requests.
+#[derive(Debug)]
+pub(crate) struct Known {
+    session: Session,
+    info: Option<Arc<Implementation>>,
+    capabilities: Arc<ClientCapabilities>,
+    kept: Kept,
+}
+
+impl Known {
+    /// The client, as far as the session says what it is.
+    pub(crate) fn client(&self, log_level: Option<LoggingLevel>) -> LegacyClient {
+        LegacyClient {
+            version: self.version,
+            session: self.number,
+            info: self.info.clone(),
+            capabilities: Arc::clone(&self.capabilities),
+            log_level,
+            kept: self.kept.clone(),
+        }
+    }
+}
+
+impl Deref for Known {
+    type Target = Session;
+
+    fn deref(&self) -> &Session {
+        &self.session
+    }
+}
+
 impl Session {
     /// A session with a number of its own.
     pub(crate) fn new(server: &Server, version: Version, params: &legacy::InitializeRequestParams) -> Self {
@@ -116,17 +151,6 @@ impl Session {
                 cut(&params.client_info.name, MAX_NAME_LEN),
                 cut(&params.client_info.version, MAX_VERSION_LEN),
             )),
-        }
-    }
-
-    /// The client, as far as the session says what it is.
-    pub(crate) fn client(&self, log_level: Option<LoggingLevel>) -> LegacyClient {
-        LegacyClient {
-            version: self.version,
-            session: self.number,
-            info: self.info.clone(),
-            capabilities: self.offers.capabilities(),
-            log_level,
         }
     }
 
@@ -150,7 +174,11 @@ impl Session {
     /// # Errors
     /// If it names none or several, and if the id does not open here or the session has ended. Why an id
     /// does not open only goes to the log.
-    pub(crate) fn of(server: &Server, headers: &HeaderMap, principal: Option<&PrincipalId>) -> Result<Self, Rejection> {
+    pub(crate) fn of(
+        server: &Server,
+        headers: &HeaderMap,
+        principal: Option<&PrincipalId>,
+    ) -> Result<Arc<Known>, Rejection> {
         let mut ids = headers.get_all(header::SESSION_ID).iter();
         let id = ids.next().ok_or(Rejection::SessionMissing)?;
         if ids.next().is_some() {
@@ -161,18 +189,35 @@ impl Session {
             Rejection::UnknownSession
         };
         let id = id.to_str().map_err(|error| unknown(&error))?;
-        let payload =
-            server.inner.tokens.open(&server.inner.outside, binding(principal), id).map_err(|error| unknown(&error))?;
-        let session = Self::decode(&payload).ok_or_else(|| unknown(&"it is of another version of this program"))?;
-        match server.inner.front.memory.has_ended(session.number) {
+        let (tokens, outside, front) = (&server.inner.tokens, &server.inner.outside, &server.inner.front);
+        let brought = Brought { id, principal };
+        let session = match front.opened.find(brought, tokens.generation(), outside.now()) {
+            Some(session) => session,
+            None => {
+                let opened = tokens.open_until(outside, binding(principal), id).map_err(|error| unknown(&error))?;
+                let (payload, expires_at, by) = opened;
+                let session =
+                    Self::decode(&payload).ok_or_else(|| unknown(&"it is of another version of this program"))?;
+                let session = Arc::new(session.known());
+                front.opened.note(brought, by, expires_at, &session);
+                session
+            }
+        };
+        match front.memory.has_ended(session.number) {
             true => Err(unknown(&"its session was ended by the client")),
             false => {
                 if let Some(home) = session.home {
-                    server.inner.front.peers.learn(server.inner.front.holder(), home);
+                    front.peers.learn(front.holder(), home);
                 }
                 Ok(session)
             }
         }
+    }
+
+    /// The session with what follows from it.
+    pub(crate) fn known(self) -> Known {
+        let (info, capabilities) = (self.info.clone().map(Arc::new), Arc::new(self.offers.capabilities()));
+        Known { session: self, info, capabilities, kept: Kept::default() }
     }
 
     /// Version, capabilities, number, address (zeros for none), length of the name, name, version of the client.
@@ -271,12 +316,15 @@ mod tests {
         let alice = PrincipalId { iss: "i".to_owned(), sub: "alice".to_owned() };
         let known = session("client", "1", 1);
         let id = known.seal(&server, Some(&alice)).unwrap();
-        assert_eq!(Session::of(&server, &headers(&id), Some(&alice)), Ok(known));
+        let opened = |id: &str, principal| Session::of(&server, &headers(id), principal);
+        let first = opened(&id, Some(&alice)).unwrap();
+        assert_eq!(first.session, known);
+        assert!(Arc::ptr_eq(&first, &opened(&id, Some(&alice)).unwrap()), "it is opened once");
         let mallory = PrincipalId { iss: "i".to_owned(), sub: "mallory".to_owned() };
         for other in [None, Some(&mallory)] {
-            assert_eq!(Session::of(&server, &headers(&id), other), Err(Rejection::UnknownSession));
+            assert_eq!(opened(&id, other).unwrap_err(), Rejection::UnknownSession);
         }
-        assert_eq!(Session::of(&server, &HeaderMap::new(), None), Err(Rejection::SessionMissing));
+        assert_eq!(Session::of(&server, &HeaderMap::new(), None).unwrap_err(), Rejection::SessionMissing);
     }
 
     #[test]

@@ -5,7 +5,6 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use anypod_proto::capabilities::ClientCapabilities;
 use anypod_proto::reject::Rejection;
 use anypod_proto::request::Request;
 use anypod_proto::rounds::InputRequiredResult;
@@ -29,7 +28,7 @@ impl BackendRun {
         let Call { request, client, principal, outbox, resume, extensions } = call;
         // Volunteered answers and progress are the backend's affair, as the state is.
         let Resume { state, responses, volunteers: _, reported: _ } = resume;
-        let caller = Caller::of(&client, &request, principal, extensions);
+        let caller = Caller::of(&client, &request, principal, extensions.unwrap_or_default());
         let notices = Notices::new(outbox, &request, caller.log_level);
         let asked = Asked { request: Arc::clone(&request), caller, state, responses, notices };
         let answer = Caught::begin(|| Arc::clone(backend).answer(asked));
@@ -42,7 +41,7 @@ impl BackendRun {
 
     /// Nobody is asked for what was not declared, whoever it is that asks.
     fn asks(&self, round: InputRequiredResult) -> Result<InputRequiredResult, Failure> {
-        let declared: ClientCapabilities = self.client.capabilities(&self.request);
+        let declared = self.client.capabilities(&self.request);
         for question in round.input_requests.iter().flat_map(|questions| questions.values()) {
             if let Some(missing) = declared.missing(&question.requires()) {
                 return Err(Rejection::MissingCapability(Box::new(missing)).into());

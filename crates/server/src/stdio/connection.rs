@@ -180,7 +180,7 @@ impl Connection {
             principal: None,
             outbox: Arc::clone(&outbox),
             resume: Resume::of(request)?,
-            extensions: Extensions::new(),
+            extensions: None,
         };
         match span.in_scope(|| self.server.start(call))? {
             Started::Done(done) => Ok(Some(completed::Response::result(&self.server, request.id(), done).body)),

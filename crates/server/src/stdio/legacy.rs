@@ -10,8 +10,6 @@ use anypod_proto::method::LegacyMethod;
 use anypod_proto::reject::Rejection;
 use anypod_proto::request::Request;
 use anypod_proto::version::Version;
-use http::Extensions;
-use serde_json::Map;
 use tokio::sync::mpsc;
 use tracing::Span;
 
@@ -21,7 +19,7 @@ use super::lines::Outgoing;
 use super::session::Session;
 use crate::completed::Failure;
 use crate::dispatch::Started;
-use crate::front::call::{LegacyCall, refusal, success};
+use crate::front::call::{LegacyCall, NOTHING, refusal, success};
 use crate::front::settings;
 use crate::load::{Permit, What};
 use crate::outbox::Outbox;
@@ -86,14 +84,14 @@ impl Connection {
         span: &Span,
     ) -> Result<Option<Vec<u8>>, Failure> {
         let ticket = self.enter(request)?;
-        let done = || Some(success(request.id(), Map::new()).body);
+        let done = || Some(success(request.id(), NOTHING).body);
         let method = LegacyMethod::parse(&request.method_name());
         match method {
             Some(LegacyMethod::Ping) => return Ok(done()),
             Some(LegacyMethod::Initialize) => {
                 let (session, result) = Session::open(&self.server, request).await?;
                 self.session = Some(session);
-                return Ok(Some(success(request.id(), result).body));
+                return Ok(Some(success(request.id(), &result).body));
             }
             Some(LegacyMethod::SetLevel | LegacyMethod::Subscribe | LegacyMethod::Unsubscribe) | None => {}
         }
@@ -113,7 +111,7 @@ impl Connection {
             principal: None,
             outbox: Arc::clone(&outbox),
             permit: Some(permit),
-            extensions: Extensions::new(),
+            extensions: None,
         };
         match span.in_scope(|| call.start())? {
             Started::Done(done) => Ok(Some(span.in_scope(|| call.respond(Ok(done))).body)),

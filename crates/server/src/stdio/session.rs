@@ -16,9 +16,8 @@ use anypod_proto::legacy::InitializeRequestParams;
 use anypod_proto::logging::LoggingLevel;
 use anypod_proto::reject::Rejection;
 use anypod_proto::request::{Answer, Request};
-use http::Extensions;
+use serde_json::json;
 use serde_json::value::RawValue;
-use serde_json::{Map, Value, json};
 use tokio::sync::{mpsc, watch};
 use tokio::task::{AbortHandle, JoinSet};
 
@@ -49,20 +48,21 @@ pub(super) struct Session {
 
 impl Session {
     /// Answers `initialize`: the session, and the result that opens it.
-    pub(super) async fn open(server: &Server, request: &Request) -> Result<(Self, Map<String, Value>), Failure> {
+    pub(super) async fn open(server: &Server, request: &Request) -> Result<(Self, String), Failure> {
         let Opened { session: settled, capabilities, result } =
-            initialize::open(server, request, None, Extensions::new()).await?;
+            initialize::open(server, request, None, Arc::default()).await?;
         // A session over HTTP keeps what fits into its id; here the client is known in full.
         let params: InitializeRequestParams =
             serde_json::from_str(request.params()).map_err(|_| Failure::from(Rejection::Internal))?;
+        let number = settled.number;
         let client = LegacyClient {
-            info: Some(params.client_info),
-            capabilities: params.capabilities.in_revision(settled.version).into(),
+            info: Some(Arc::new(params.client_info)),
+            capabilities: Arc::new(params.capabilities.in_revision(settled.version).into()),
             // Until the client says otherwise, it gets everything.
-            ..settled.client(capabilities.logging.is_some().then_some(LoggingLevel::Debug))
+            ..settled.known().client(capabilities.logging.is_some().then_some(LoggingLevel::Debug))
         };
-        let caller = Caller::in_session(&client, None, Extensions::new());
-        let feed = Feed::new(server, settled.number, caller, &capabilities);
+        let caller = Caller::in_session(&client, None, Arc::default());
+        let feed = Feed::new(server, number, caller, &capabilities);
         let session = Self {
             client: Arc::new(client),
             capabilities,

@@ -98,9 +98,9 @@ fn event(message: &Value) -> Option<Event> {
 
 /// The request of this caller.
 fn as_caller(request: Modern, caller: &Caller) -> Modern {
-    let request = request.capable(serde_json::to_value(&caller.capabilities).expect("JSON"));
+    let request = request.capable(serde_json::to_value(&*caller.capabilities).expect("JSON"));
     let request = match &caller.info {
-        Some(info) => request.meta("clientInfo", serde_json::to_value(info).expect("JSON")),
+        Some(info) => request.meta("clientInfo", serde_json::to_value(&**info).expect("JSON")),
         None => request.without_meta("clientInfo"),
     };
     match caller.log_level {

@@ -1,8 +1,10 @@
 //! Sessions that every pod knows, and the calls in them.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use anypod_server::{Limits, Server};
+use anypod_server::proto::seal::{KEY_LEN, Ring};
+use anypod_server::{Limits, Server, Tokens};
 use http::StatusCode;
 use serde_json::{Value, json};
 
@@ -99,6 +101,38 @@ async fn a_session_expires() {
     assert_eq!(client.call(&server, "hello").await.status, StatusCode::OK);
     world.advance(1);
     assert_eq!(client.call(&server, "hello").await.status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn a_session_that_is_remembered_is_unknown_as_soon_as_its_key_is_gone_and_known_when_it_is_back() {
+    let (kept, other) = (Ring::from_keys([1; KEY_LEN], []), Ring::from_keys([2; KEY_LEN], []));
+    let tokens = Arc::new(Tokens::new(kept.clone(), "test"));
+    let server = pod(&World::default()).0.tokens(Arc::clone(&tokens)).build().expect("it builds");
+    let client = Client::connect(&server).await;
+    for (ring, status) in [
+        (kept.clone(), StatusCode::OK),
+        (other.clone(), StatusCode::NOT_FOUND),
+        (kept.rotate([2; KEY_LEN], 1), StatusCode::OK),
+        (other, StatusCode::NOT_FOUND),
+    ] {
+        tokens.replace_ring(ring);
+        for _ in 0..2 {
+            assert_eq!(client.call(&server, "hello").await.status, status);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_session_that_is_remembered_is_unknown_as_soon_as_it_has_ended() {
+    let server = Server::new("alone", "1").build().expect("it builds");
+    let client = Client::connect(&server).await;
+    for _ in 0..2 {
+        assert_eq!(client.request(&server, 1, "ping", json!({})).await.status, StatusCode::OK);
+    }
+    assert_eq!(client.delete(&server).await.status, StatusCode::NO_CONTENT);
+    for _ in 0..2 {
+        assert_eq!(client.request(&server, 1, "ping", json!({})).await.status, StatusCode::NOT_FOUND);
+    }
 }
 
 #[tokio::test]
