@@ -78,7 +78,7 @@ pub enum Mode {
     /// The gateway reads along, and withholds the end of a body that says something else than its headers.
     #[default]
     Verify,
-    /// The gateway believes the headers of bodies longer than `whole-body-bytes`, which it does not read. The upstream has to
+    /// The gateway believes the headers of bodies that it does not read first (see `whole-body-bytes`). The upstream has to
     /// check them, as revision 2026-07-28 obliges it to.
     Trust,
     /// The gateway reads the whole body, arguments included, and holds `Mcp-Param-*` against the schema of the tool, as its

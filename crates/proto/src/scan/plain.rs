@@ -17,26 +17,38 @@ pub(crate) fn plain_prefix(bytes: &[u8]) -> usize {
 const WORD: usize = size_of::<u64>();
 
 /// The same of bytes whose first `at` need no attention.
-fn long_prefix(bytes: &[u8], mut at: usize) -> usize {
+fn long_prefix(bytes: &[u8], at: usize) -> usize {
     const SHORT: usize = 4 * WORD;
-    const BLOCK: usize = 32;
-    while at < SHORT
-        && let Some(word) = bytes[at..].first_chunk::<WORD>()
-    {
-        let special = special_bytes(u64::from_le_bytes(*word));
-        if special != 0 {
-            return at + special.trailing_zeros() as usize / 8;
-        }
-        at += WORD;
-    }
+    /// So long that to test it costs more than to say what came of it.
+    const BLOCK: usize = 128;
+    let mut at = match words(bytes, at, SHORT) {
+        Ok(at) => at,
+        Err(special) => return special,
+    };
     while let Some(block) = bytes[at..].first_chunk::<BLOCK>() {
         if block.iter().fold(false, |hit, byte| hit | is_special(*byte)) {
             break;
         }
         at += BLOCK;
     }
-    let rest = &bytes[at..];
-    at + rest.iter().position(|byte| is_special(*byte)).unwrap_or(rest.len())
+    match words(bytes, at, usize::MAX) {
+        Ok(at) => at + bytes[at..].iter().position(|byte| is_special(*byte)).unwrap_or(bytes.len() - at),
+        Err(special) => special,
+    }
+}
+
+/// How far `bytes` need no attention word by word, from `at` up to `until` at least; `Err` says where one does.
+fn words(bytes: &[u8], mut at: usize, until: usize) -> Result<usize, usize> {
+    while at < until
+        && let Some(word) = bytes[at..].first_chunk::<WORD>()
+    {
+        let special = special_bytes(u64::from_le_bytes(*word));
+        if special != 0 {
+            return Err(at + special.trailing_zeros() as usize / 8);
+        }
+        at += WORD;
+    }
+    Ok(at)
 }
 
 const fn is_special(byte: u8) -> bool {
