@@ -193,6 +193,10 @@ impl Desk {
             state.held -= weight(&notice);
             return Next::Message(Ok(Incoming::Notice(notice)));
         }
+        if slot.is_settled() && !state.unasked.are_passed(slot.after) {
+            // Some of what came before may be for this very request.
+            return Next::Nothing;
+        }
         match slot.take_outcome() {
             Some(outcome) => Next::Message(outcome.map(Incoming::Answer)),
             None if slot.torn_down => Next::Soon,
@@ -206,11 +210,28 @@ impl Desk {
         self.state().unasked.open()
     }
 
+    /// Says that somebody takes them with [`Desk::next_unasked`] from now on, and passes each on before it takes the next:
+    /// no answer is given before what the server said before it.
+    pub(super) fn begin_unasked(&self) {
+        self.state().unasked.begin();
+    }
+
+    /// Says that nobody does any more.
+    pub(super) fn stop_unasked(&self) {
+        let mut state = self.state();
+        state.unasked.stop();
+        state.slots.values().filter(|slot| slot.is_settled()).for_each(|slot| slot.changed.notify_one());
+    }
+
     /// What the server said unasked.
     pub(super) fn next_unasked(&self) -> Next<Result<Message>> {
         let mut state = self.state();
         let state = &mut *state;
-        if let Some(message) = state.unasked.pop() {
+        let (message, passed) = state.unasked.pop();
+        if passed {
+            state.slots.values().filter(|slot| slot.is_settled()).for_each(|slot| slot.changed.notify_one());
+        }
+        if let Some(message) = message {
             state.held -= Unasked::weight(&message);
             return Next::Message(Ok(message));
         }
@@ -242,8 +263,16 @@ impl Desk {
             // An error about a request whose id could not be read. Where only one waits, it is that.
             None => only(state.slots.iter().filter(|(_, slot)| slot.sent && !slot.is_settled()).map(|(id, _)| *id)),
         };
+        let came = state.unasked.came();
         let slot = id.and_then(|id| state.slots.get_mut(&id));
-        if !slot.is_some_and(|slot| slot.sent && slot.settle(Ok(answer))) {
+        let settled = slot.is_some_and(|slot| {
+            let settles = slot.sent && !slot.is_settled();
+            if settles {
+                slot.after = came;
+            }
+            settles && slot.settle(Ok(answer))
+        });
+        if !settled {
             tracing::debug!(id, "an answer that nobody waits for");
         }
     }
@@ -346,4 +375,64 @@ fn ours(id: &RequestId) -> Option<u64> {
 
 fn only<T>(mut items: impl Iterator<Item = T>) -> Option<T> {
     items.next().filter(|_| items.next().is_none())
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::exchange::Raw;
+
+    const WANTS: Wants = Wants { progress: true, logs: false, changes: false, repeat: Repeat::Safe };
+
+    fn log() -> Message {
+        let params = Raw::checked(Bytes::from_static(br#"{"level":"info","data":1}"#));
+        Message::Notice(Notice { method: Notification::Message.to_string(), params })
+    }
+
+    /// A desk with one request, at which a log message has come and then the answer.
+    fn answered() -> Desk {
+        let desk = Desk::new("a".to_owned(), Arc::default());
+        desk.keep_unasked();
+        desk.open(1, WANTS).unwrap();
+        assert!(desk.begin(1));
+        desk.deliver(log()).unwrap();
+        let result = Raw::checked(Bytes::from_static(b"{}"));
+        desk.deliver(Message::Answer(Some(RequestId::from(1)), Answer::Result(result))).unwrap();
+        desk
+    }
+
+    fn has_answer(desk: &Desk) -> bool {
+        matches!(desk.next(1), Next::Message(Ok(Incoming::Answer(_))))
+    }
+
+    #[test]
+    fn an_answer_waits_for_what_the_server_said_before_it() {
+        let desk = answered();
+        desk.begin_unasked();
+        // What comes after it is not waited for.
+        desk.deliver(log()).unwrap();
+        assert!(matches!(desk.next(1), Next::Nothing));
+        assert!(matches!(desk.next_unasked(), Next::Message(Ok(Message::Notice(_)))));
+        assert!(matches!(desk.next(1), Next::Nothing), "it may not have been passed on yet");
+        assert!(matches!(desk.next_unasked(), Next::Message(Ok(Message::Notice(_)))));
+        assert!(has_answer(&desk));
+    }
+
+    #[test]
+    fn an_answer_waits_for_nobody_where_nobody_reads() {
+        assert!(has_answer(&answered()));
+        let desk = answered();
+        desk.begin_unasked();
+        assert!(matches!(desk.next_unasked(), Next::Message(Ok(_))));
+        desk.stop_unasked();
+        assert!(has_answer(&desk));
+        let desk = answered();
+        desk.begin_unasked();
+        desk.next_unasked();
+        desk.stop_unasked();
+        desk.begin_unasked();
+        assert!(has_answer(&desk), "another reader has nothing to pass on");
+    }
 }

@@ -91,6 +91,7 @@ impl Link for Sessions {
         Box::pin(async move {
             let Some(connection) = self.connection(place).await? else { return Ok(Unasked::Gone) };
             let changed = connection.desk().keep_unasked();
+            connection.desk().begin_unasked();
             Ok(Unasked::Inbox(Box::new(Listening { connection, changed })))
         })
     }
@@ -136,6 +137,12 @@ impl Inbox for Answering {
 struct Listening {
     connection: Arc<Connection>,
     changed: Arc<Notify>,
+}
+
+impl Drop for Listening {
+    fn drop(&mut self) {
+        self.connection.desk().stop_unasked();
+    }
 }
 
 impl Inbox for Listening {

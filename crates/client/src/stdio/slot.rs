@@ -35,6 +35,8 @@ pub(super) struct Slot {
     /// Whether the server has said that it ends a listen request, so that nothing but the answer can come.
     pub(super) torn_down: bool,
     pub(super) notices: VecDeque<Notice>,
+    /// How much the server had said unasked when it answered.
+    pub(super) after: u64,
     outcome: Option<Result<Answer>>,
     settled: bool,
     received: usize,
@@ -60,6 +62,7 @@ impl Slot {
             sent: false,
             torn_down: false,
             notices: VecDeque::new(),
+            after: 0,
             outcome: None,
             settled: false,
             received: 0,

@@ -15,6 +15,22 @@ use crate::message::Message;
 pub(super) struct Unasked {
     changed: Option<Arc<Notify>>,
     waiting: VecDeque<Message>,
+    /// How many have come, and how many of them have been passed on to whom they are for, or dropped.
+    came: u64,
+    passed: u64,
+    reader: Reader,
+}
+
+/// Whoever takes them.
+#[derive(Debug, Default, PartialEq, Eq)]
+enum Reader {
+    /// Nobody, or nobody yet.
+    #[default]
+    None,
+    /// It has passed on what it took.
+    Waits,
+    /// It has taken one, which it may not have passed on yet.
+    Holds,
 }
 
 impl Unasked {
@@ -29,8 +45,38 @@ impl Unasked {
         }
     }
 
-    pub(super) fn pop(&mut self) -> Option<Message> {
-        self.waiting.pop_front()
+    /// Somebody takes them from now on.
+    pub(super) fn begin(&mut self) {
+        self.reader = Reader::Waits;
+    }
+
+    /// Nobody takes them any more.
+    pub(super) fn stop(&mut self) {
+        let held = std::mem::take(&mut self.reader) == Reader::Holds;
+        self.passed += u64::from(held);
+    }
+
+    /// The next one, for a reader that has passed on the one before. Whether there was one before.
+    pub(super) fn pop(&mut self) -> (Option<Message>, bool) {
+        let message = self.waiting.pop_front();
+        let next = match (&self.reader, &message) {
+            (Reader::None, _) => Reader::None,
+            (Reader::Waits | Reader::Holds, Some(_)) => Reader::Holds,
+            (Reader::Waits | Reader::Holds, None) => Reader::Waits,
+        };
+        let passed = std::mem::replace(&mut self.reader, next) == Reader::Holds;
+        self.passed += u64::from(passed);
+        (message, passed)
+    }
+
+    /// How many have come so far.
+    pub(super) const fn came(&self) -> u64 {
+        self.came
+    }
+
+    /// Whether the first so many have been passed on, as far as anybody takes them.
+    pub(super) fn are_passed(&self, came: u64) -> bool {
+        self.reader == Reader::None || self.passed >= came
     }
 
     /// Takes a message in. `held` is what waits in all, in bytes.
@@ -45,6 +91,7 @@ impl Unasked {
         let weight = Self::weight(&message);
         if self.waiting.len() < limits.waiting_messages && held.saturating_add(weight) <= limits.event_bytes {
             *held += weight;
+            self.came += 1;
             self.waiting.push_back(message);
             changed.notify_one();
             return Ok(());
@@ -56,6 +103,7 @@ impl Unasked {
             && let Some(dropped) = self.waiting.remove(at)
         {
             *held -= Self::weight(&dropped);
+            self.passed += 1;
             return self.push(message, held, limits);
         }
         Err(Broken::TooMuch { what: "messages that nobody took", limit: limits.waiting_messages })
@@ -125,7 +173,7 @@ mod tests {
     fn nothing_is_kept_before_somebody_reads() {
         let (mut unasked, mut held) = (Unasked::default(), 0);
         unasked.push(request(1), &mut held, &limits(1)).unwrap();
-        assert!(unasked.pop().is_none() && held == 0);
+        assert!(unasked.pop().0.is_none() && held == 0);
     }
 
     #[test]
@@ -142,7 +190,7 @@ mod tests {
         push(notice(Notification::ToolsListChanged, "{}")).unwrap();
         push(request(3)).unwrap_err();
         push(notice(Notification::PromptsListChanged, "{}")).unwrap_err();
-        let kept: Vec<_> = std::iter::from_fn(|| unasked.pop()).collect();
+        let kept: Vec<_> = std::iter::from_fn(|| unasked.pop().0).collect();
         assert!(
             matches!(&kept[..], [Message::Notice(_), Message::Request { .. }, Message::Request { .. }]),
             "a change, and both requests: {kept:?}"
