@@ -16,10 +16,15 @@ pub(crate) const FIELDS: usize = 64;
 /// Up to this length, a body is copied behind its head, which costs less than to write two pieces.
 pub(crate) const COPIED: usize = 4 << 10;
 /// How much is read at once, in bytes, where it is not known how much there is.
-pub(crate) const PIECE: usize = 8 << 10;
+const PIECE: usize = 8 << 10;
 /// How much more than is wanted there is room for: a read that fills its room says nothing of whether there is more, and
 /// the next one has to ask the system in vain.
 pub(crate) const SLACK: usize = 64;
+
+/// How much room to read more into, where `wanted` bytes are wanted in all and `read` are there.
+pub(crate) fn room(wanted: usize, read: &BytesMut) -> usize {
+    (wanted.saturating_sub(read.len()) + SLACK).max(PIECE)
+}
 
 /// Where a part of a message stands.
 type Place = Range<usize>;
@@ -65,7 +70,7 @@ impl Fields {
     }
 }
 
-/// The most header maps that a thread keeps for reuse, and the most fields that one of them has room for.
+/// The most header maps that a thread keeps for reuse.
 const SPARES: usize = 64;
 
 thread_local! {

@@ -112,6 +112,11 @@ impl State {
         }
     }
 
+    /// Lets those look again whose answer may have waited for what the server said unasked.
+    fn wake_settled(&self) {
+        self.slots.values().filter(|slot| slot.is_settled()).for_each(|slot| slot.changed.notify_one());
+    }
+
     fn wants(&self, id: u64, what: impl Fn(&Wants) -> bool) -> bool {
         self.slots.get(&id).is_some_and(|slot| slot.sent && what(&slot.wants))
     }
@@ -220,7 +225,7 @@ impl Desk {
     pub(super) fn stop_unasked(&self) {
         let mut state = self.state();
         state.unasked.stop();
-        state.slots.values().filter(|slot| slot.is_settled()).for_each(|slot| slot.changed.notify_one());
+        state.wake_settled();
     }
 
     /// What the server said unasked.
@@ -229,7 +234,7 @@ impl Desk {
         let state = &mut *state;
         let (message, passed) = state.unasked.pop();
         if passed {
-            state.slots.values().filter(|slot| slot.is_settled()).for_each(|slot| slot.changed.notify_one());
+            state.wake_settled();
         }
         if let Some(message) = message {
             state.held -= Unasked::weight(&message);

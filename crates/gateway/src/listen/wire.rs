@@ -8,7 +8,7 @@ use std::task::{Context, Poll, ready};
 use bytes::BytesMut;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadBuf};
 
-use crate::http1::{PIECE, SLACK};
+use crate::http1::room;
 
 /// The same where nothing is expected, but for the end of the connection.
 const UNASKED: usize = 256;
@@ -30,7 +30,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
 
     /// Reads on, with room for `wanted` bytes in all. Ready with 0 at the end.
     pub(super) fn poll_more(&mut self, cx: &mut Context<'_>, wanted: usize) -> Poll<io::Result<usize>> {
-        self.poll_read_into(cx, (wanted.saturating_sub(self.read.len()) + SLACK).max(PIECE))
+        self.poll_read_into(cx, room(wanted, &self.read))
     }
 
     fn poll_read_into(&mut self, cx: &mut Context<'_>, room: usize) -> Poll<io::Result<usize>> {

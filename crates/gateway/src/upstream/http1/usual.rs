@@ -19,7 +19,7 @@ use tokio::time::Instant;
 use super::super::body::Outgoing;
 use super::super::stream::Stream;
 use super::HEAD_BYTES;
-use crate::http1::{self, COPIED, FIELDS, Fields, PIECE, SLACK, put_back, write_fields};
+use crate::http1::{self, COPIED, FIELDS, Fields, SLACK, put_back, room, write_fields};
 
 /// The longest body of an answer that is read as a whole, and the longest piece of another, in bytes.
 const LONGEST: usize = 128 << 10;
@@ -77,8 +77,8 @@ impl Usual {
     /// The next piece of the body that is still to come.
     pub(super) fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Bytes>> {
         if self.read.is_empty() {
-            self.read.reserve(self.left.min(LONGEST) + SLACK);
-            if ready!(pin!(self.stream.read_buf(&mut self.read)).poll(cx))? == 0 {
+            let read = ready!(self.poll_read_into(cx, self.left.min(LONGEST) + SLACK))?;
+            if read == 0 {
                 return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into()));
             }
         }
@@ -169,7 +169,11 @@ impl Usual {
     }
 
     fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        self.read.reserve((self.wanted.saturating_sub(self.read.len()) + SLACK).max(PIECE));
+        self.poll_read_into(cx, room(self.wanted, &self.read))
+    }
+
+    fn poll_read_into(&mut self, cx: &mut Context<'_>, room: usize) -> Poll<io::Result<usize>> {
+        self.read.reserve(room);
         pin!(self.stream.read_buf(&mut self.read)).poll(cx)
     }
 }
