@@ -278,6 +278,8 @@ impl Bound {
         {
             tracing::warn!("requests were still under way when the time to drain was over");
         }
+        // Answers to questions come on connections of their own.
+        routes.iter().for_each(|route| route.server.leave());
         phase.send_replace(Phase::NoMore);
         while serving.join_next().await.is_some() {}
         phase.send_replace(Phase::Closing);

@@ -131,6 +131,11 @@ impl Front {
         }
     }
 
+    /// Answers of clients do not arrive any more.
+    pub(crate) fn leave(&self) {
+        self.questions.close();
+    }
+
     fn holder(&self) -> Option<&Holder> {
         self.holder.get()
     }

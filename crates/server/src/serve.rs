@@ -80,6 +80,7 @@ impl Server {
                 () = door.take_next() => {}
             }
         }
+        self.leave();
         closing.send_replace(true);
         // The last connection to end drops the last receiver.
         drop(door);

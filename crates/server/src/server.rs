@@ -150,6 +150,13 @@ impl Server {
         }
     }
 
+    /// Says that other pods do not reach this one any more, as its listener closes: the last thing before the end, after
+    /// [`Server::drain`]. Calls go on, but a legacy client is not asked anything from now on, as its answer might not
+    /// arrive; what needs one, now or later, fails at once and tells it to call again. [`Server::serve`] does this itself.
+    pub fn leave(&self) {
+        self.inner.front.leave();
+    }
+
     /// Takes a place among the requests that are worked on at once ([`Limits::concurrent_requests`]), for one that is
     /// answered beside the server. [`Server::drain`] waits for it.
     ///

@@ -7,7 +7,7 @@ use tokio::io::{AsyncBufRead, AsyncBufReadExt as _};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::TcpStream;
 
-use crate::support::{Fleet, Pod, Seen, config, meta, modern, served, soon};
+use crate::support::{Fleet, Pod, Seen, Sent, config, meta, modern, served, soon};
 
 /// A connection of a client.
 struct Raw(BufReader<TcpStream>);
@@ -126,6 +126,36 @@ async fn one() -> (Seen, Pod, Fleet) {
     let pod = Pod::start(served(&seen)).await;
     let fleet = Fleet::of(config([modern([&pod])])).await;
     (seen, pod, fleet)
+}
+
+#[tokio::test]
+async fn a_call_that_comes_when_no_answer_can_follow_it_is_told_to_come_again() {
+    let (_seen, _pod, mut fleet) = one().await;
+    let at = fleet.at(0);
+    let session = Sent::initialize().written_with(r#""capabilities":{}"#, r#""capabilities":{"elicitation":{}}"#);
+    let session = session.to(at).await.header("mcp-session-id").unwrap().to_owned();
+    let mut raw = Raw::to(at).await;
+    fleet.replicas[0].stop();
+    soon(async {
+        while TcpStream::connect(at).await.is_ok() {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    let call =
+        json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": { "name": "ask", "arguments": {} } });
+    let call = call.to_string();
+    raw.write(&format!(
+        "POST /mcp HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nMcp-Session-Id: {session}\r\n\
+         Accept: application/json, text/event-stream\r\nMCP-Protocol-Version: 2025-11-25\r\n\
+         Content-Length: {}\r\n\r\n{call}",
+        call.len()
+    ))
+    .await;
+    let answer = raw.answer().await.unwrap().json();
+    let told = answer["error"]["message"].as_str().unwrap_or_else(|| panic!("{answer}"));
+    assert!(told.ends_with("this pod is shutting down; call again"), "{told}");
+    fleet.replicas[0].stopped().await;
 }
 
 #[tokio::test]

@@ -248,7 +248,7 @@ impl Asked<'_> {
                 let message: String = error.message.chars().take(400).collect();
                 Err(unanswered(format_args!("the client refused the question `{key}`: {message} ({})", error.code)))
             }
-            None => Err(unanswered(format_args!("the question `{key}` was dropped"))),
+            None => Err(unanswered(format_args!("the question `{key}` was dropped; call again"))),
         }
     }
 }

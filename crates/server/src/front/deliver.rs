@@ -13,7 +13,7 @@ use serde_json::value::RawValue;
 use super::Caller;
 use super::call::{Asker, CannotAsk, Expected};
 use super::hop::{self, Holder};
-use super::questions::read_outcome;
+use super::questions::{CannotOpen, read_outcome};
 use crate::completed;
 use crate::http::{Accepts, Body, json};
 use crate::principal::Principal;
@@ -149,8 +149,10 @@ impl Asker for Caller {
         }
         let (inner, session) = (&self.server.inner, self.session.number.to_be_bytes());
         let number = u64::from_be_bytes(inner.outside.random());
-        let answer =
-            inner.front.questions.open(self.session.number, number).ok_or(CannotAsk("too many questions are open"))?;
+        let answer = inner.front.questions.open(self.session.number, number).map_err(|error| match error {
+            CannotOpen::Closed => CannotAsk("this pod is shutting down; call again"),
+            CannotOpen::TooMany => CannotAsk("too many questions are open"),
+        })?;
         let question = QuestionId { pod: inner.front.pod, number, holder: inner.front.holder().cloned() };
         let ttl = inner.limits().answer_deadline.as_secs().max(1);
         let id = inner

@@ -42,13 +42,29 @@ pub(crate) fn read_outcome(response: &str) -> Result<Outcome, String> {
 #[derive(Debug)]
 pub(crate) struct Questions {
     capacity: usize,
-    open: Mutex<HashMap<u64, Open>>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// Answers do not arrive any more.
+    closed: bool,
+    open: HashMap<u64, Open>,
 }
 
 #[derive(Debug)]
 struct Open {
     session: u64,
     answer: oneshot::Sender<Outcome>,
+}
+
+/// Why a question cannot be asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum CannotOpen {
+    /// See [`Questions::close`].
+    Closed,
+    /// As many are open as may be.
+    TooMany,
 }
 
 /// Waits for the answer to one question; `None` if there will be none. Dropping it forgets the question.
@@ -61,38 +77,45 @@ pub(crate) struct Waiting {
 
 impl Questions {
     pub(crate) fn new(capacity: usize) -> Arc<Self> {
-        Arc::new(Self { capacity, open: Mutex::default() })
+        Arc::new(Self { capacity, state: Mutex::default() })
     }
 
-    /// Notes a question under a number that no other open one has; `None` if there are too many, or the
-    /// number is taken.
-    pub(crate) fn open(self: &Arc<Self>, session: u64, number: u64) -> Option<Waiting> {
+    /// Notes a question under a number that no other open one has.
+    ///
+    /// # Errors
+    /// If answers do not arrive any more, too many questions are open, or the number is taken.
+    pub(crate) fn open(self: &Arc<Self>, session: u64, number: u64) -> Result<Waiting, CannotOpen> {
         let (sender, receiver) = oneshot::channel();
-        let mut open = self.lock();
+        let State { closed, open } = &mut *self.lock();
+        if *closed {
+            return Err(CannotOpen::Closed);
+        }
         if open.len() >= self.capacity || open.contains_key(&number) {
-            return None;
+            return Err(CannotOpen::TooMany);
         }
         open.insert(number, Open { session, answer: sender });
-        Some(Waiting { questions: Arc::clone(self), number, answer: receiver })
+        Ok(Waiting { questions: Arc::clone(self), number, answer: receiver })
     }
 
     /// Hands an answer to the call that waits for it. `false` if none does, or it is another session's.
     pub(crate) fn answer(&self, session: u64, number: u64, outcome: Outcome) -> bool {
-        let mut open = self.lock();
+        let open = &mut self.lock().open;
         if open.get(&number).is_none_or(|question| question.session != session) {
             return false;
         }
         open.remove(&number).is_some_and(|question| question.answer.send(outcome).is_ok())
     }
 
-    /// There will be no answers any more: whoever waits for one learns it.
-    pub(crate) fn forget_all(&self) {
-        self.lock().clear();
+    /// There will be no answers any more: whoever waits for one learns it, and nothing is asked from now on.
+    pub(crate) fn close(&self) {
+        let mut state = self.lock();
+        state.closed = true;
+        state.open.clear();
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<u64, Open>> {
+    fn lock(&self) -> MutexGuard<'_, State> {
         // The map is consistent after every statement, so a panic elsewhere does not spoil it.
-        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -106,7 +129,7 @@ impl Future for Waiting {
 
 impl Drop for Waiting {
     fn drop(&mut self) {
-        self.questions.lock().remove(&self.number);
+        self.questions.lock().open.remove(&self.number);
     }
 }
 
@@ -131,10 +154,19 @@ mod tests {
     fn forgets_a_question_that_nobody_waits_for() {
         let questions = Questions::new(1);
         let waiting = questions.open(1, 7).unwrap();
-        assert!(questions.open(1, 8).is_none(), "one more than the capacity");
+        assert_eq!(questions.open(1, 8).unwrap_err(), CannotOpen::TooMany);
         drop(waiting);
         assert!(!questions.answer(1, 7, Ok(json!({}))));
-        assert!(questions.open(1, 8).is_some());
+        assert!(questions.open(1, 8).is_ok());
+    }
+
+    #[tokio::test]
+    async fn nothing_is_asked_once_answers_do_not_arrive() {
+        let questions = Questions::new(2);
+        let waiting = questions.open(1, 7).unwrap();
+        questions.close();
+        assert_eq!(waiting.await, None);
+        assert_eq!(questions.open(1, 8).unwrap_err(), CannotOpen::Closed);
     }
 
     #[test]

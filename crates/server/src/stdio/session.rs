@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 use std::future::poll_fn;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use anypod_proto::capabilities::ServerCapabilities;
 use anypod_proto::code::Code;
@@ -29,7 +29,7 @@ use crate::cx::LegacyClient;
 use crate::front::call::{Asker, CannotAsk, Expected};
 use crate::front::feed::Feed;
 use crate::front::initialize::Opened;
-use crate::front::questions::{Outcome, Questions};
+use crate::front::questions::{CannotOpen, Outcome, Questions};
 use crate::front::{initialize, stream};
 use crate::server::Server;
 
@@ -145,7 +145,6 @@ async fn tell(mut feed: Feed, lines: mpsc::Sender<Outgoing>, mut ending: watch::
 pub(super) struct Questioner {
     questions: Arc<Questions>,
     asked: AtomicU64,
-    hung_up: AtomicBool,
 }
 
 /// All questions of a connection are those of one client.
@@ -154,7 +153,7 @@ const CLIENT: u64 = 0;
 impl Questioner {
     pub(super) fn new(server: &Server) -> Arc<Self> {
         let questions = Questions::new(server.inner.limits().open_questions);
-        Arc::new(Self { questions, asked: AtomicU64::new(0), hung_up: AtomicBool::new(false) })
+        Arc::new(Self { questions, asked: AtomicU64::new(0) })
     }
 
     /// Takes an answer; one that nobody waits for is ignored.
@@ -167,19 +166,17 @@ impl Questioner {
 
     /// There will be no answers any more.
     pub(super) fn hang_up(&self) {
-        self.hung_up.store(true, Ordering::SeqCst);
-        self.questions.forget_all();
+        self.questions.close();
     }
 }
 
 impl Asker for Questioner {
     fn expect(&self) -> Result<Expected, CannotAsk> {
         let number = self.asked.fetch_add(1, Ordering::Relaxed) + 1;
-        let answer = self.questions.open(CLIENT, number).ok_or(CannotAsk("too many questions wait for answers"))?;
-        // Read after the question is noted, so that either this sees the end or the end sees the question.
-        if self.hung_up.load(Ordering::SeqCst) {
-            return Err(CannotAsk("the client has closed its end"));
-        }
+        let answer = self.questions.open(CLIENT, number).map_err(|error| match error {
+            CannotOpen::Closed => CannotAsk("the client has closed its end"),
+            CannotOpen::TooMany => CannotAsk("too many questions wait for answers"),
+        })?;
         let id = RawValue::from_string(number.to_string()).map_err(|_| CannotAsk("a number is not JSON"))?;
         Ok(Expected { id, answer })
     }

@@ -110,6 +110,18 @@ async fn progress_goes_on_where_it_was_when_the_handler_runs_again() {
 }
 
 #[tokio::test]
+async fn a_pod_that_leaves_asks_nothing_any_more() {
+    let server = one();
+    let client = Client::connect(&server).await;
+    let mut asked = client.call(&server, "confirm").await;
+    question(&mut asked).await;
+    server.leave();
+    assert_error(&asked.response().await, -32603, "was dropped; call again");
+    assert_error(&client.call(&server, "confirm").await.response().await, -32603, "is shutting down; call again");
+    assert_eq!(client.call(&server, "steps").await.status, StatusCode::OK);
+}
+
+#[tokio::test]
 async fn a_call_may_ask_in_so_many_rounds_and_no_more() {
     let mut limits = Limits::default();
     limits.legacy_rounds = 2;
