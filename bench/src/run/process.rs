@@ -277,6 +277,21 @@ fn parse_report(line: &str) -> Option<Allocations> {
     Some(Allocations { count: count.parse().ok()?, bytes: bytes.parse().ok()? })
 }
 
+/// Keeps the cores awake while it is there, by work that gives way to all other: see sched(7), `SCHED_IDLE`.
+pub(super) struct Awake(#[expect(dead_code, reason = "held until its end")] Vec<Running>);
+
+impl Awake {
+    /// Without what it needs, cores sleep as ever, which is said.
+    pub(super) fn keep() -> Self {
+        let busy =
+            |core| pinned(core, &["chrt", "--idle", "0", "sh", "-c", "while :; do :; done"].map(str::to_owned)).spawn();
+        let running = [MEASURED_CORE, LOAD_CORE].map(busy).into_iter().filter_map(|started| {
+            started.inspect_err(|error| eprintln!("cores go to sleep: {error}")).ok().map(Running)
+        });
+        Self(running.collect())
+    }
+}
+
 struct Running(Child);
 
 impl Drop for Running {

@@ -19,9 +19,19 @@ const USUAL_WIDTH: usize = 80;
 /// Goes to the beginning of the line and clears it.
 const CLEAR_LINE: &str = "\r\x1b[K";
 
-/// Whether a bar stands in the last line of the terminal, of which a process has one. What prints next, on either
-/// stream, clears it.
-static BAR: Mutex<bool> = Mutex::new(false);
+/// What stands in the last line of the terminal, of which a process has one. What prints next, on either stream, clears
+/// a bar.
+static BAR: Mutex<LastLine> = Mutex::new(LastLine::Free);
+
+/// What stands in the last line of the terminal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum LastLine {
+    /// No bar.
+    Free,
+    Bar,
+    /// No bar, and there will be none: what comes late is of something that is over.
+    Over,
+}
 
 /// The colours of pod prefixes: a pod keeps the one its number picks.
 const PREFIX_COLOURS: [u8; 6] = [36, 33, 32, 35, 34, 31];
@@ -184,12 +194,16 @@ pub(crate) fn progress(progress: &Progress, plain: PlainProgress) {
     }
     let width = tcgetwinsize(&err).ok().map(|size| usize::from(size.ws_col)).filter(|width| *width > 0);
     let mut bar = BAR.lock().unwrap_or_else(PoisonError::into_inner);
-    *bar = write!(err, "{CLEAR_LINE}{}", progress.bar(width.unwrap_or(USUAL_WIDTH))).and_then(|()| err.flush()).is_ok();
+    if *bar == LastLine::Over {
+        return;
+    }
+    let drawn = write!(err, "{CLEAR_LINE}{}", progress.bar(width.unwrap_or(USUAL_WIDTH))).and_then(|()| err.flush());
+    *bar = if drawn.is_ok() { LastLine::Bar } else { LastLine::Free };
 }
 
-/// Takes away what only mattered while something was under way.
+/// Takes away what only mattered while something was under way, for good.
 pub(crate) fn end_progress() {
-    drop(without_bar());
+    *without_bar() = LastLine::Over;
 }
 
 /// Asks a question on standard error, without an end of the line. The text is clean already.
@@ -223,9 +237,10 @@ fn aside(text: &str) {
 }
 
 /// Clears the bar, and keeps others from drawing one while the guard lives.
-fn without_bar() -> MutexGuard<'static, bool> {
+fn without_bar() -> MutexGuard<'static, LastLine> {
     let mut bar = BAR.lock().unwrap_or_else(PoisonError::into_inner);
-    if std::mem::take(&mut *bar) {
+    if *bar == LastLine::Bar {
+        *bar = LastLine::Free;
         let _ = io::stderr().write_all(CLEAR_LINE.as_bytes());
     }
     bar

@@ -3,7 +3,7 @@
 use anyhow::Result;
 
 use super::{
-    super::{Effort, median, report::Row, sample::Sample},
+    super::{Effort, median, process::Awake, report::Row, sample::Sample},
     stand::{Heap, Stand},
     variant::{Front, Variant},
 };
@@ -16,6 +16,8 @@ pub(super) struct Workload {
     pub(super) payload: usize,
     /// The load's name for it.
     pub(super) work: &'static str,
+    /// Whether cores do not go to sleep where they have nothing to do, see [`Awake`].
+    pub(super) awake: bool,
 }
 
 impl Workload {
@@ -53,6 +55,7 @@ impl Contest {
         if by_contestant.is_empty() {
             return Self { workload, by_contestant };
         }
+        let _awake = workload.awake.then(Awake::keep);
         for round in 0..effort.rounds {
             eprintln!("{}: round {} of {}", workload.label, round + 1, effort.rounds);
             for ((front, variant), samples) in &mut by_contestant {

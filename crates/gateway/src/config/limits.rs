@@ -20,7 +20,7 @@ pub struct Limits {
     /// Up to this length, a body is read before it is passed on, while there is room; longer ones are passed on as they come.
     /// Default 2 MiB.
     pub whole_body_bytes: usize,
-    /// The room for bodies that are read before they are passed on, until they are answered, in bytes. Where there is none
+    /// The room for bodies that are read before they are passed on, until their answers begin, in bytes. Where there is none
     /// left, bodies longer than 128 KiB are passed on as they come. Default 64 MiB.
     pub read_ahead_bytes: usize,
     /// The longest result that is read as a whole, to be kept, merged or translated, in bytes. Default 16 MiB.

@@ -74,13 +74,15 @@ where
     let mut patience = Patience::default();
     let mut begun = false;
     loop {
-        let (request, _room) = match next(&mut wire, bounds, &mut patience, begun, gateway.room(), closing).await {
+        let (request, room) = match next(&mut wire, bounds, &mut patience, begun, gateway.room(), closing).await {
             Next::Request(request, room) => (request.map(Inbound::Whole), room),
             Next::Unusual => return Ended::Unusual(wire),
             Next::Over => break,
         };
         begun = true;
         let Some(answer) = wire.unless_gone(gateway.answer(peer, request)).await else { return Ended::Closed };
+        // The request is gone with the work on it, while its answer may be a stream of many hours.
+        drop(room);
         let kept = if *closing.borrow() >= Phase::Closing { Kept::Closed } else { Kept::Alive };
         match writer.answer(&mut wire, answer, kept, gateway.now()).await {
             Ok(()) if kept == Kept::Alive => {}
