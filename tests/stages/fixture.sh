@@ -1,7 +1,8 @@
 # shellcheck shell=bash
 # The server under test and the ways to put it up. Everything is on loopback; pods choose their ports.
 
-built=${BUILT:-${CARGO_TARGET_DIR:-target}/release}
+# Those that the tests of the stage `rust` are built with, so that nothing is built twice.
+built=${BUILT:-${CARGO_TARGET_DIR:-target}/debug}
 keys=$logs/keys
 fixture=()
 pods=()
@@ -15,7 +16,7 @@ build_fixture() {
     [ ${#fixture[@]} -eq 0 ] || return 0
     if [ -z "${BUILT-}" ]; then
         need_rust || return
-        step 'build fixture' 1500 cargo build --release --locked --workspace --bin anypod \
+        step 'build fixture' 1500 cargo build --locked --workspace --bin anypod \
             --example conformance --example conformance_client --example exercise || return
     fi
     rm -f "$keys"

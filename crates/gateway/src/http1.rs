@@ -8,7 +8,9 @@ use std::ops::Range;
 
 use anypod_proto::header;
 use bytes::{Bytes, BytesMut};
-use http::header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING};
+use http::header::{
+    ACCEPT, ACCEPT_ENCODING, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, DATE, HOST, TRANSFER_ENCODING, USER_AGENT,
+};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 /// The most header fields of a usual message.
@@ -43,15 +45,17 @@ impl Default for Fields {
 }
 
 impl Fields {
-    /// Notes those of a head that was read from `text`. `None` if there are too many, or too far in.
+    /// Notes those of a head that was read from `text`, but for what says how it was framed and whether its connection is
+    /// kept: that was for who reads it. `None` if there are too many, or too far in.
     pub(crate) fn note(&mut self, text: &[u8], headers: &[httparse::Header<'_>]) -> Option<()> {
-        self.count = headers.len();
-        let places = self.places.get_mut(..self.count)?;
-        for (header, at) in headers.iter().zip(places) {
+        self.count = 0;
+        for header in headers.iter().filter(|header| !frames(header.name)) {
+            let at = self.places.get_mut(self.count)?;
             let (name, value) = (place(text, header.name.as_bytes()), place(text, header.value));
             for (at, bound) in at.iter_mut().zip([name.start, name.end, value.start, value.end]) {
                 *at = u32::try_from(bound).ok()?;
             }
+            self.count += 1;
         }
         Some(())
     }
@@ -88,12 +92,42 @@ pub(crate) fn put_by(mut headers: HeaderMap) {
     });
 }
 
-/// The names of ours that nearly every message has: another that the library does not know would be copied.
-static USUAL: [HeaderName; 3] = [header::METHOD, header::NAME, header::PROTOCOL_VERSION];
+/// Whether a field of a usual message is about nothing but its framing and its connection.
+const fn frames(name: &str) -> bool {
+    match name.len() {
+        10 => name.eq_ignore_ascii_case("connection"),
+        14 => name.eq_ignore_ascii_case("content-length"),
+        _ => false,
+    }
+}
+
+/// The names that nearly every message has, which are found by their lengths; of ours, which the library does not know,
+/// another would be copied.
+static USUAL: [HeaderName; 9] = [
+    HOST,
+    DATE,
+    ACCEPT,
+    header::NAME,
+    USER_AGENT,
+    header::METHOD,
+    CONTENT_TYPE,
+    ACCEPT_ENCODING,
+    header::PROTOCOL_VERSION,
+];
 
 fn name(text: &[u8]) -> Option<HeaderName> {
+    let candidates = match text.len() {
+        4 => 0..2,
+        6 => 2..3,
+        8 => 3..4,
+        10 => 4..6,
+        12 => 6..7,
+        15 => 7..8,
+        20 => 8..9,
+        _ => 0..0,
+    };
     let usual = |known: &&HeaderName| known.as_str().as_bytes().eq_ignore_ascii_case(text);
-    match USUAL.iter().find(usual) {
+    match USUAL[candidates].iter().find(usual) {
         Some(known) => Some(known.clone()),
         None => HeaderName::from_bytes(text).ok(),
     }
@@ -130,5 +164,36 @@ pub(crate) fn write_fields(out: &mut Vec<u8>, headers: &HeaderMap) {
 pub(crate) fn write_field(out: &mut Vec<u8>, name: &str, value: &[u8]) {
     for part in [name.as_bytes(), b": ", value, b"\r\n"] {
         out.extend_from_slice(part);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn usual_names_are_found_by_their_lengths() {
+        for usual in &USUAL {
+            for text in [usual.as_str().to_owned(), usual.as_str().to_uppercase()] {
+                let found = name(text.as_bytes()).unwrap();
+                assert_eq!(found, usual);
+                // A name of ours that is copied stands elsewhere.
+                assert!(std::ptr::eq(found.as_str(), usual.as_str()), "{usual}");
+            }
+        }
+        assert_eq!(name(b"x-else").unwrap(), "x-else");
+        assert_eq!(name(b"x\0"), None);
+    }
+
+    #[test]
+    fn what_frames_a_message_is_for_who_reads_it() {
+        let text = b"Content-Length: 1\r\nA: b\r\nconnection: close\r\nContent-Lengths: 2\r\n\r\n";
+        let mut headers = [httparse::EMPTY_HEADER; 4];
+        let (_, headers) = httparse::parse_headers(text, &mut headers).unwrap().unwrap();
+        let mut fields = Fields::default();
+        fields.note(text, headers).unwrap();
+        let read = fields.read(&Bytes::from_static(text), 0).unwrap();
+        let names: Vec<_> = read.keys().map(HeaderName::as_str).collect();
+        assert_eq!(names, ["a", "content-lengths"]);
     }
 }

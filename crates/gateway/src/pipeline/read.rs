@@ -87,14 +87,14 @@ async fn mirrored(plan: &Plan, headers: &HeaderMap, credentials: &Credentials) -
 /// A whole body, within its bounds.
 pub(super) async fn whole(plan: &Plan, headers: &HeaderMap, body: Inbound) -> Result<Bytes, Failure> {
     let limit = plan.limits.body_bytes;
-    let announced = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
-    if announced.is_some_and(|length| length > limit) {
-        return Err(Rejection::TooLarge(limit).into());
-    }
     let mut body = match body {
         Inbound::Whole(bytes) if bytes.len() <= limit => return Ok(bytes),
         other => other,
     };
+    let announced = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
+    if announced.is_some_and(|length| length > limit) {
+        return Err(Rejection::TooLarge(limit).into());
+    }
     let mut whole = Vec::with_capacity(announced.unwrap_or_default());
     let collect = async {
         while let Some(frame) = body.frame().await {

@@ -49,11 +49,11 @@ const SHORT: usize = 128 << 10;
 
 /// Whether a request is long, and can be relayed by its headers alone.
 pub(super) fn long(plan: &Plan, head: &Parts, body: &Inbound, credentials: &Credentials) -> Option<Long> {
+    if matches!(body, Inbound::Whole(_)) {
+        return None;
+    }
     let length = head.headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
-    let is_there = matches!(body, Inbound::Whole(_));
-    let is_short = length.is_some_and(|length| length <= plan.limits.whole_body_bytes.min(SHORT));
-    if is_there
-        || is_short
+    if length.is_some_and(|length| length <= plan.limits.whole_body_bytes.min(SHORT))
         || plan.mode == Mode::Parse
         || plan.policy.reads_arguments()
         || declared_version(&head.headers).ok()?.map(Version::era) != Some(Era::Modern)

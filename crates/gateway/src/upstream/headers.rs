@@ -111,7 +111,7 @@ pub(crate) fn prepare_answer(headers: &mut HeaderMap) {
 fn strip(headers: &mut HeaderMap, first: usize) {
     let mut found = 0_u16;
     for name in headers.keys() {
-        if has_a_length_of_removed(name)
+        if looks_removed(name)
             && let Some(at) = REMOVED[..first].iter().position(|removed| removed == name)
         {
             found |= 1 << at;
@@ -136,9 +136,19 @@ fn strip(headers: &mut HeaderMap, first: usize) {
     }
 }
 
-/// Whether one of [`REMOVED`] is as long as this, which few others are.
-fn has_a_length_of_removed(name: &HeaderName) -> bool {
-    matches!(name.as_str().len(), 2 | 6 | 7 | 10 | 14 | 16..=19)
+/// Whether one of [`REMOVED`] is as long as this and begins like it, as hardly any other does.
+fn looks_removed(name: &HeaderName) -> bool {
+    let text = name.as_str().as_bytes();
+    matches!(
+        (text.len(), text[0]),
+        (2 | 7, b't')
+            | (6, b'e')
+            | (7, b'u')
+            | (10, b'a' | b'c' | b'k')
+            | (14, b'm')
+            | (16 | 18 | 19, b'p')
+            | (17, b't')
+    )
 }
 
 fn named_by_connection(headers: &HeaderMap) -> Vec<HeaderName> {
@@ -150,11 +160,13 @@ fn named_by_connection(headers: &HeaderMap) -> Vec<HeaderName> {
 /// Adds the client to the end of the chain, which is one header afterwards.
 fn forwarded_for(headers: &mut HeaderMap, sender: &Sender) {
     let Some(address) = &sender.address else { return };
-    let chain = match headers.contains_key(FORWARDED_FOR) {
-        true => joined(headers, FORWARDED_FOR, address.as_bytes()),
-        false => address.clone(),
-    };
-    headers.insert(FORWARDED_FOR, chain);
+    match headers.entry(FORWARDED_FOR) {
+        header::Entry::Vacant(none) => drop(none.insert(address.clone())),
+        header::Entry::Occupied(mut chain) => {
+            let joined = joined(chain.iter(), address.as_bytes());
+            drop(chain.insert_mult(joined));
+        }
+    }
 }
 
 /// Adds an element to `Forwarded` where there is one: an upstream that reads it must not take the client's word for the
@@ -168,13 +180,13 @@ fn forwarded(headers: &mut HeaderMap, sender: &Sender, host: Option<&HeaderValue
     if let Some(host) = host.and_then(|host| host.to_str().ok()).filter(|host| !host.contains(['"', '\\'])) {
         element.push_str(&format!(";host=\"{host}\""));
     }
-    let chain = joined(headers, header::FORWARDED, element.as_bytes());
+    let chain = joined(headers.get_all(header::FORWARDED), element.as_bytes());
     headers.insert(header::FORWARDED, chain);
 }
 
-fn joined(headers: &HeaderMap, name: HeaderName, last: &[u8]) -> HeaderValue {
+fn joined<'a>(values: impl IntoIterator<Item = &'a HeaderValue>, last: &[u8]) -> HeaderValue {
     let mut chain: Vec<u8> = Vec::new();
-    for value in headers.get_all(name) {
+    for value in values {
         chain.extend_from_slice(value.as_bytes());
         chain.extend_from_slice(b", ");
     }
@@ -212,6 +224,13 @@ mod tests {
 
     fn names(headers: &HeaderMap) -> Vec<&str> {
         headers.keys().map(HeaderName::as_str).collect()
+    }
+
+    #[test]
+    fn what_is_removed_is_noticed() {
+        assert!(REMOVED.iter().all(looks_removed));
+        let usual = ["host", "accept", "user-agent", "mcp-name", "mcp-method", "content-type", "mcp-protocol-version"];
+        assert!(!usual.iter().any(|name| looks_removed(&name.parse().unwrap())));
     }
 
     #[test]
