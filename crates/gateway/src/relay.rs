@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use http::{Request, Response, StatusCode};
 
+use self::answer::Responded;
 pub(crate) use self::answer::{Relayed, pass};
 pub(crate) use self::state::{Rewriter, came_to, result_of};
 pub(crate) use self::upload::{Replace, Upload, Verdict};
@@ -91,7 +92,10 @@ impl Relay {
         let (answer, picked) = response;
         ticket.answered();
         judge(&picked, answer.status());
-        answer::respond(answer, picked, upstream, rewriter.take(), *result_bytes, ticket).await
+        match answer::respond(answer, picked, upstream, rewriter.take(), *result_bytes, ticket) {
+            Responded::Done(done) => done,
+            Responded::Reading(answer) => answer.await,
+        }
     }
 }
 

@@ -7,6 +7,7 @@ use std::task::{Context, Poll, ready};
 use anypod_proto::header::ACCEL_BUFFERING;
 use bytes::{Bytes, BytesMut};
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use http::response::Parts;
 use http::{HeaderMap, HeaderValue, Response};
 use http_body::{Body as _, Frame, SizeHint};
 use http_body_util::BodyExt as _;
@@ -46,37 +47,48 @@ enum Form {
     Other,
 }
 
-/// Makes the answer of a pod the client's.
-///
-/// # Errors
-/// If a state in it could not be sealed, or the pod broke off while it was read.
-pub(super) async fn respond(
+/// What becomes of an answer. One that is there is made at once, in no future of its own: every call would pay for the room.
+pub(super) enum Responded<'a> {
+    Done(Result<Response<Body>, Failure>),
+    /// It has to be read first.
+    Reading(Pin<Box<dyn Future<Output = Result<Response<Body>, Failure>> + Send + 'a>>),
+}
+
+/// Makes the answer of a pod the client's. Fails if a state in it cannot be sealed, or the pod breaks off while it is read.
+pub(super) fn respond<'a>(
     answer: Response<Answer>,
     picked: Picked,
-    upstream: &Upstream,
+    upstream: &'a Upstream,
     rewriter: Option<Rewriter>,
     result_bytes: usize,
-    ticket: &mut Ticket,
-) -> Result<Response<Body>, Failure> {
+    ticket: &'a mut Ticket,
+) -> Responded<'a> {
     let (mut head, body) = answer.into_parts();
     prepare_answer(&mut head.headers);
-    let kind = match form(&head.headers) {
-        Form::Events => {
+    let kind = match (form(&head.headers), rewriter) {
+        (Form::Events, rewriter) => {
             head.headers.entry(ACCEL_BUFFERING).or_insert(HeaderValue::from_static("no"));
-            Kind::Events(Box::new(Events::new(
-                body,
-                rewriter.map(Arc::new),
-                Pace::from(&upstream.config().timeouts),
-                result_bytes,
-            )))
+            let pace = Pace::from(&upstream.config().timeouts);
+            Ok(Kind::Events(Box::new(Events::new(body, rewriter.map(Arc::new), pace, result_bytes))))
         }
-        Form::Json => match rewriter {
-            Some(rewriter) => json(&mut head.headers, body, &rewriter, upstream.name(), result_bytes, ticket).await?,
-            None => Kind::Plain(None, Some(body)),
+        (Form::Json, Some(rewriter)) => match body.whole().cloned() {
+            // The usual answer is passed on without a copy.
+            Some(text) => edited(&mut head.headers, text, &rewriter, ticket),
+            None => {
+                return Responded::Reading(Box::pin(async move {
+                    let upstream = upstream.name();
+                    let kind = json(&mut head.headers, body, &rewriter, upstream, result_bytes, ticket).await?;
+                    Ok(response(head, kind, picked))
+                }));
+            }
         },
-        Form::Other => Kind::Plain(None, Some(body)),
+        (Form::Json, None) | (Form::Other, _) => Ok(Kind::Plain(None, Some(body))),
     };
-    Ok(Response::from_parts(head, Body::relayed(Relayed { kind, _picked: picked })))
+    Responded::Done(kind.map(|kind| response(head, kind, picked)))
+}
+
+fn response(head: Parts, kind: Kind, picked: Picked) -> Response<Body> {
+    Response::from_parts(head, Body::relayed(Relayed { kind, _picked: picked }))
 }
 
 /// Makes the answer of a pod the client's, as it is.
@@ -91,7 +103,7 @@ pub(crate) fn pass(answer: Response<Answer>, picked: Picked, upstream: &Upstream
         }
         Form::Json | Form::Other => Kind::Plain(None, Some(body)),
     };
-    Response::from_parts(head, Body::relayed(Relayed { kind, _picked: picked }))
+    response(head, kind, picked)
 }
 
 /// JSON goes on as it comes once its beginning says that it is complete; else it is read as a whole.
@@ -111,7 +123,7 @@ async fn json(
     while let Some(frame) = body.frame().await {
         let Ok(data) = frame.map_err(|error| lost(&error))?.into_data() else { continue };
         if read.is_empty() {
-            // The usual answer is one piece, which is passed on without a copy.
+            // One piece is passed on without a copy as well.
             if body.is_end_stream() {
                 return edited(headers, data, rewriter, ticket);
             }
