@@ -14,24 +14,26 @@ const LENGTHS: [u64; 2] = [400, 2_400];
 
 /// User-space instructions that `peer` executes per small call on one connection.
 pub(super) fn instructions_per_call(peer: Peer, tools: usize) -> Result<f64> {
-    let [short, long] = [instructions(peer, tools, LENGTHS[0])?, instructions(peer, tools, LENGTHS[1])?];
-    Ok((long as f64 - short as f64) / (LENGTHS[1] - LENGTHS[0]) as f64)
+    per_call(peer.binary(), |wrapper, flags| {
+        let server = Server::start_within(peer, tools, wrapper, &[])?;
+        server.calls(flags)?;
+        server.terminate()
+    })
 }
 
-fn instructions(peer: Peer, tools: usize, calls: u64) -> Result<u64> {
-    let profile = beside(peer.binary())?.with_extension("callgrind");
-    let wrapper = [
-        "valgrind".to_owned(),
-        "--quiet".to_owned(),
-        "--tool=callgrind".to_owned(),
-        format!("--callgrind-out-file={}", profile.display()),
-    ];
-    let server = Server::start_within(peer, tools, &wrapper, &[])?;
-    server.calls(&["--connections", "1", "--requests", &calls.to_string()])?;
-    server.terminate()?;
-    let text = fs::read_to_string(&profile).with_context(|| format!("reading {}", profile.display()))?;
-    fs::remove_file(&profile)?;
-    total_of(&text).with_context(|| format!("{} has no total", profile.display()))
+/// The same of the program `name`, which `run` starts within a wrapper, calls by the flags of the load, and ends.
+pub(super) fn per_call(name: &str, run: impl Fn(&[String], &[&str]) -> Result<()>) -> Result<f64> {
+    let profile = beside(name)?.with_extension("callgrind");
+    let wrapper = ["valgrind", "--quiet", "--tool=callgrind"].map(str::to_owned).into_iter();
+    let wrapper: Vec<_> = wrapper.chain([format!("--callgrind-out-file={}", profile.display())]).collect();
+    let instructions = |calls: u64| {
+        run(&wrapper, &["--connections", "1", "--requests", &calls.to_string()])?;
+        let text = fs::read_to_string(&profile).with_context(|| format!("reading {}", profile.display()))?;
+        fs::remove_file(&profile)?;
+        total_of(&text).with_context(|| format!("{} has no total", profile.display()))
+    };
+    let [short, long] = LENGTHS.map(instructions);
+    Ok((long? as f64 - short? as f64) / (LENGTHS[1] - LENGTHS[0]) as f64)
 }
 
 fn total_of(profile: &str) -> Option<u64> {

@@ -12,8 +12,9 @@ use anyhow::{Result, ensure};
 use clap::ValueEnum;
 
 use self::{
-    contest::{Contest, Contestant, Measure, Workload},
+    contest::{Contest, Contestant, Measure, Workload, or_missing},
     memory::Sessions,
+    stand::instructions_per_call,
     variant::{Front, Variant},
 };
 use super::{
@@ -121,7 +122,7 @@ impl Piece {
         match self {
             Self::Small => {
                 let [asleep, awake] = [ONE, ONE_AWAKE].map(|workload| take(workload, PLAIN));
-                small(&asleep, &awake, &take(SMALL_16, SMALL), &take(SMALL_64, PLAIN))
+                small(&Instructions::take(), &asleep, &awake, &take(SMALL_16, SMALL), &take(SMALL_64, PLAIN))
             }
             Self::Large => large(&take(LARGE, PLAIN), &take(HUGE, PLAIN)),
             Self::Bridges => bridges(&take(SMALL_16, BRIDGES), &take(SMALL_16, SDK_BRIDGES)),
@@ -160,11 +161,9 @@ fn ratio(name: &'static str, value: Option<f64>, bar: Bar) -> Figure {
     Figure { name, value, unit: "ratio", bar }
 }
 
-fn small(one: &Contest, awake: &Contest, at_16: &Contest, at_64: &Contest) -> Part {
+fn small(instructions: &Instructions, one: &Contest, awake: &Contest, at_16: &Contest, at_64: &Contest) -> Part {
     let above_nginx = awake.compared(ANYPOD, NGINX, |own, nginx| p50(own) - p50(nginx));
     let vs_verify = |variant| at_16.ratio((Front::Anypod, variant), ANYPOD, rate);
-    // They do nearly the same: throughput differs by more between two samples of one.
-    let trust = at_16.ratio(ANYPOD, (Front::Anypod, Variant::TRUST), core);
     let figures = vec![
         ratio("gateway_small_vs_nginx_16", at_16.ratio(ANYPOD, NGINX, rate), AtLeast(0.8)),
         ratio("gateway_small_vs_nginx_64", at_64.ratio(ANYPOD, NGINX, rate), AtLeast(0.8)),
@@ -173,12 +172,38 @@ fn small(one: &Contest, awake: &Contest, at_16: &Contest, at_64: &Contest) -> Pa
         ratio("gateway_core_time_vs_nginx_16", at_16.ratio(ANYPOD, NGINX, core), AtMost(1.25)),
         ratio("gateway_core_time_vs_nginx_64", at_64.ratio(ANYPOD, NGINX, core), AtMost(1.25)),
         Figure { name: "gateway_p50_above_nginx_1", value: above_nginx, unit: "µs", bar: AtMost(15.0) },
-        ratio("gateway_trust_vs_verify", trust, AtLeast(1.0 - NOISE)),
+        ratio("gateway_trust_vs_verify", instructions.trust_vs_verify(), AtLeast(1.0 - NOISE)),
         ratio("gateway_parse_vs_verify", vs_verify(Variant::PARSE), AtLeast(0.7)),
         ratio("gateway_legacy_to_modern_vs_verify", vs_verify(Variant::LEGACY_CLIENT), AtLeast(0.6)),
     ];
-    let rows = [one, awake, at_16, at_64].into_iter().flat_map(|contest| contest.rows(&MEASURES)).collect();
+    let rows = [one, awake, at_16, at_64].into_iter().flat_map(|contest| contest.rows(&MEASURES));
+    let rows = rows.chain(instructions.rows()).collect();
     Part { rows, figures, samples: at_16.all().chain(at_64.all()).copied().collect() }
+}
+
+/// What a small call costs that is held against its headers, and one that need not be: nearly the same, so that throughput
+/// differs by more between two samples of either. Instructions are exact.
+struct Instructions {
+    verify: Option<f64>,
+    trust: Option<f64>,
+}
+
+impl Instructions {
+    fn take() -> Self {
+        let of = |variant: Variant| {
+            eprintln!("instructions of anypod{}", variant.label);
+            or_missing("instructions", Front::Anypod, &variant, instructions_per_call(&variant))
+        };
+        Self { verify: of(Variant::PLAIN), trust: of(Variant::TRUST) }
+    }
+
+    fn trust_vs_verify(&self) -> Option<f64> {
+        Some(self.verify? / self.trust?)
+    }
+
+    fn rows(&self) -> [Row; 2] {
+        [own("16 B × 1: instructions per call", self.verify), own("16 B × 1, trust: instructions per call", self.trust)]
+    }
 }
 
 /// What two samples of the same thing differ by.
@@ -260,6 +285,7 @@ mod tests {
         let value = is_measured(Front::Anypod).then_some(1.0);
         [
             small(
+                &Instructions { verify: value, trust: value },
                 &contest(ONE, PLAIN),
                 &contest(ONE_AWAKE, PLAIN),
                 &contest(SMALL_16, SMALL),

@@ -11,6 +11,7 @@ use anyhow::{Context, Result};
 
 use super::{
     super::{
+        callgrind::per_call,
         process::{LOAD_CORE, Launch, MEASURED_CORE, STEADY_HEAP, Server, beside, free_port},
         sample::Sample,
     },
@@ -42,6 +43,10 @@ impl Stand {
     /// # Errors
     /// When one of them does not start or the proxy does not answer rightly.
     pub(super) fn start(front: Front, variant: &Variant, heap: Heap) -> Result<Self> {
+        Self::start_within(front, variant, heap, &[])
+    }
+
+    fn start_within(front: Front, variant: &Variant, heap: Heap, wrapper: &[String]) -> Result<Self> {
         let environment = match heap {
             Heap::Steady => &STEADY_HEAP[..],
             Heap::Default => &[],
@@ -50,7 +55,8 @@ impl Stand {
         let (files, port) = (Files::new()?, free_port()?);
         let file = files.0.join("config");
         fs::write(&file, config::of(front, variant, port, &ports))?;
-        let mut command = vec![front.program()?.display().to_string()];
+        let mut command = wrapper.to_vec();
+        command.push(front.program()?.display().to_string());
         command.extend(config::arguments(front, &files.0, &file));
         let (label, path) = (front.name(), front.path());
         let launch = Launch { label, core: MEASURED_CORE, command, environment, port, path };
@@ -66,6 +72,18 @@ impl Stand {
         let more = more.iter().map(|&flag| flag.to_owned());
         Sample::take(&self.front, &self.flags.iter().cloned().chain(more).collect::<Vec<_>>())
     }
+}
+
+/// User-space instructions that anypod's gateway executes per small call.
+///
+/// # Errors
+/// When a process does not start, or valgrind is missing.
+pub(super) fn instructions_per_call(variant: &Variant) -> Result<f64> {
+    per_call("anypod_gateway", |wrapper, flags| {
+        let stand = Stand::start_within(Front::Anypod, variant, Heap::Default, wrapper)?;
+        stand.sample(flags)?;
+        stand.front.terminate()
+    })
 }
 
 fn start_pods(variant: &Variant, environment: &[(&str, &str)]) -> Result<(Vec<u16>, Vec<Server>)> {
