@@ -51,7 +51,8 @@ impl Rewriter {
         let Ok(text) = std::str::from_utf8(message) else { return Ok(None) };
         match self.owner.response(&self.method, text) {
             Some(translated) => Ok(Some(self.sealed(&translated)?.unwrap_or_else(|| translated.into_bytes()))),
-            None => self.sealed(text),
+            None if mentions_state(message) => self.sealed(text),
+            None => Ok(None),
         }
     }
 
