@@ -222,7 +222,8 @@ pub(crate) async fn post(
             caller.notice(&notice).await;
             empty(StatusCode::ACCEPTED)
         }
-        LegacyKind::Answer(answer) => match caller.deliver(&answer).await {
+        // In a box for the same reason: it may have to travel.
+        LegacyKind::Answer(answer) => match Box::pin(caller.deliver(&answer)).await {
             Ok(()) => empty(StatusCode::ACCEPTED),
             Err(undelivered) => undelivered.respond(),
         },
