@@ -28,6 +28,8 @@ use crate::sessions::Session;
 const PAUSES: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(15));
 /// How long a stream may take to be acknowledged.
 const ACKNOWLEDGED: Duration = Duration::from_secs(5);
+/// How long something more is waited for from a stream whose place another has taken, and from all of them.
+const LAST_WORDS: (Duration, Duration) = (Duration::from_millis(20), Duration::from_millis(500));
 /// How often it is looked whether there are pods without a stream.
 const LOOK: Duration = Duration::from_secs(5);
 /// How long after it a pod is asked again that wanted another credential.
@@ -228,7 +230,15 @@ impl Watching {
         let mut asked = SubscriptionFilter::default();
         let mut pause = PAUSES.0;
         loop {
-            let wanted = self.wants.filter(|uri| self.teller.own.uri(uri), |id| self.teller.own.task(id));
+            let mut wanted = self.wanted();
+            if wanted != asked {
+                // What nobody wants is no longer promised. Whoever came to want it before that relies on it, and is seen now.
+                self.covering.send_modify(|covered| {
+                    covered.asked = both(&covered.asked, &wanted);
+                    covered.accepted = both(&covered.accepted, &wanted);
+                });
+                wanted = self.wanted();
+            }
             if wanted != asked {
                 // What is there is kept until what takes its place is acknowledged, so that nothing is missed in between.
                 let before = std::mem::take(&mut self.streams);
@@ -241,7 +251,9 @@ impl Watching {
                 });
                 let complete = self.open_missing(&wanted).await;
                 missed |= !complete;
-                drop(before);
+                if !is_empty(&wanted) && !self.hear_out(before).await {
+                    return;
+                }
                 asked = wanted.clone();
             } else if !is_empty(&wanted) {
                 let complete = self.open_missing(&wanted).await;
@@ -288,6 +300,26 @@ impl Watching {
                 }
             }
         }
+    }
+
+    /// Tells what came over streams before others took their place. False if nobody is there to be told.
+    async fn hear_out(&mut self, before: BTreeMap<Arc<str>, Stream>) -> bool {
+        let end = Instant::now() + LAST_WORDS.1;
+        for mut exchange in before.into_values().filter_map(|stream| stream.exchange) {
+            while Instant::now() < end
+                && let Ok(Ok(Incoming::Notice(notice))) = timeout(LAST_WORDS.0, exchange.next()).await
+            {
+                if !self.teller.tell(notice).await {
+                    return false;
+                }
+            }
+        }
+        true
+    }
+
+    /// What is wanted of the upstream, in its own names.
+    fn wanted(&self) -> SubscriptionFilter {
+        self.wants.filter(|uri| self.teller.own.uri(uri), |id| self.teller.own.task(id))
     }
 
     /// Opens a stream of each pod that is well and has none. Whether all have one then.

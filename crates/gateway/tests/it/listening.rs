@@ -11,7 +11,9 @@ use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use serde_json::{Value, json};
 
-use crate::support::{Replica, Scratch, Sent, config, soon, token, upstream_at};
+use anypod_server::Event;
+
+use crate::support::{Pod, Replica, Scratch, Seen, Sent, config, modern, served, soon, token, upstream_at};
 
 const TASKS: &str = "io.modelcontextprotocol/tasks";
 
@@ -342,4 +344,23 @@ async fn nobody_is_promised_what_an_upstream_has_not_acknowledged_or_a_rule_forb
     config.route[0].rule[0].methods = vec!["subscriptions/*".to_owned()];
     let replica = Replica::alone(config).await;
     assert_eq!(listen(&filter, None).to(replica.address).await.refusal(), (404, -32601));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_comes_while_the_last_listener_goes_misses_nothing() {
+    let server = served(&Seen::default());
+    let pod = Pod::start(server.clone()).await;
+    let replica = Replica::alone(config([modern([&pod])])).await;
+    let (prompts, both) =
+        (json!({ "promptsListChanged": true }), json!({ "promptsListChanged": true, "toolsListChanged": true }));
+    for round in 0..200_u64 {
+        let before = Events::open(if round % 2 == 0 { &prompts } else { &both }, None, replica.address).await;
+        drop(before);
+        // At any moment of what its going sets off.
+        tokio::time::sleep(Duration::from_micros(round * 10)).await;
+        let mut after = Events::open(&prompts, None, replica.address).await;
+        assert_eq!(after.acknowledged().await["promptsListChanged"], true);
+        server.announce(Event::PromptsChanged).await;
+        assert_eq!(after.next().await.unwrap()["method"], "notifications/prompts/list_changed", "{round}");
+    }
 }
