@@ -5,12 +5,14 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use anypod_proto::header::{Found, Headers as _};
 use anypod_proto::seal::digest;
 use anypod_server::Principal;
+use http::HeaderValue;
 use http::header::AUTHORIZATION;
-use http::{HeaderMap, HeaderValue};
 
 use crate::config::Token;
+use crate::head::Fields;
 
 /// Who vouches for principals with a static token.
 const ISSUER: &str = "anypod:static";
@@ -60,12 +62,16 @@ impl Authentication {
     ///
     /// # Errors
     /// Where a token is needed and there is none that is known.
-    pub(crate) fn of(&self, headers: &HeaderMap) -> Result<Credentials, Unauthorized> {
+    pub(crate) fn of(&self, headers: &Fields) -> Result<Credentials, Unauthorized> {
         match self {
-            Self::None => Ok(Credentials { principal: None, passed_on: headers.get(AUTHORIZATION).cloned() }),
+            Self::None => match headers.find(&AUTHORIZATION) {
+                Found::Nothing => Ok(Credentials::default()),
+                Found::One(_) => Ok(Credentials { principal: None, passed_on: headers.value(&AUTHORIZATION) }),
+                // Whose it is would depend on which of them the upstream believes.
+                Found::Several => Err(Unauthorized::Missing),
+            },
             Self::Tokens(tokens) => {
-                let mut values = headers.get_all(AUTHORIZATION).iter();
-                let (Some(value), None) = (values.next(), values.next()) else { return Err(Unauthorized::Missing) };
+                let Found::One(value) = headers.find(&AUTHORIZATION) else { return Err(Unauthorized::Missing) };
                 let token = bearer(value).ok_or(Unauthorized::Missing)?;
                 let principal = tokens.get(&sha256(token)).ok_or(Unauthorized::Unknown)?;
                 Ok(Credentials { principal: Some(Arc::clone(principal)), passed_on: None })
@@ -88,9 +94,9 @@ impl Credentials {
     }
 }
 
-fn bearer(value: &HeaderValue) -> Option<&[u8]> {
+fn bearer(value: &[u8]) -> Option<&[u8]> {
     const SCHEME: &[u8] = b"bearer ";
-    let (scheme, token) = value.as_bytes().split_at_checked(SCHEME.len())?;
+    let (scheme, token) = value.split_at_checked(SCHEME.len())?;
     (scheme.eq_ignore_ascii_case(SCHEME) && !token.is_empty()).then(|| token.trim_ascii())
 }
 
@@ -123,8 +129,9 @@ mod tests {
         Authentication::new(&[Token { principal: "alice".to_owned(), sha256: OF_SECRET.to_owned() }]).unwrap()
     }
 
-    fn headers(values: &[&str]) -> HeaderMap {
-        values.iter().map(|value| (AUTHORIZATION, value.parse().unwrap())).collect()
+    fn headers(values: &[&str]) -> Fields {
+        let fields = values.iter().map(|value| (AUTHORIZATION, value.parse().unwrap()));
+        fields.collect::<http::HeaderMap>().into()
     }
 
     #[test]
@@ -150,6 +157,8 @@ mod tests {
     fn without_tokens_credentials_are_passed_on() {
         let credentials = Authentication::new(&[]).unwrap().of(&headers(&["Bearer x"])).unwrap();
         assert_eq!(credentials.passed_on.unwrap(), "Bearer x");
+        let several = Authentication::new(&[]).unwrap().of(&headers(&["Bearer x", "Bearer y"]));
+        assert_eq!(several.unwrap_err(), Unauthorized::Missing);
     }
 
     #[test]

@@ -24,6 +24,7 @@ use self::leaving::Leaving;
 use crate::body::Body;
 use crate::config::{self, Config};
 use crate::desk::{Desk, Replica};
+use crate::head::Head;
 use crate::hub::Hub;
 use crate::inbound::Inbound;
 use crate::listen::tls::Acceptor;
@@ -226,8 +227,8 @@ impl Gateway {
         self.shared.observer.totals().connections.open()
     }
 
-    pub(crate) async fn answer(&self, peer: &Peer, request: Request<Inbound>) -> Response<Body> {
-        pipeline::answer(&self.shared, peer, request).await
+    pub(crate) async fn answer(&self, peer: &Peer, head: Head, body: Inbound) -> Response<Body> {
+        pipeline::answer(&self.shared, peer, head, body).await
     }
 }
 

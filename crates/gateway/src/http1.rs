@@ -8,10 +8,8 @@ use std::ops::Range;
 
 use anypod_proto::header;
 use bytes::{Bytes, BytesMut};
-use http::header::{
-    ACCEPT, ACCEPT_ENCODING, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, DATE, HOST, TRANSFER_ENCODING, USER_AGENT,
-};
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE, DATE, HOST, USER_AGENT};
+use http::{HeaderMap, HeaderName};
 
 /// The most header fields of a usual message.
 pub(crate) const FIELDS: usize = 64;
@@ -26,52 +24,6 @@ pub(crate) const SLACK: usize = 64;
 /// How much room to read more into, where `wanted` bytes are wanted in all and `read` are there.
 pub(crate) fn room(wanted: usize, read: &BytesMut) -> usize {
     (wanted.saturating_sub(read.len()) + SLACK).max(PIECE)
-}
-
-/// Where a part of a message stands.
-type Place = Range<usize>;
-
-/// Where the header fields of a message stand: large, and so filled where it is.
-pub(crate) struct Fields {
-    /// Where each name begins and ends, and its value.
-    places: [[u32; 4]; FIELDS],
-    count: usize,
-}
-
-impl Default for Fields {
-    fn default() -> Self {
-        Self { places: [[0; 4]; FIELDS], count: 0 }
-    }
-}
-
-impl Fields {
-    /// Notes those of a head that was read from `text`, but for what says how it was framed and whether its connection is
-    /// kept: that was for who reads it. `None` if there are too many, or too far in.
-    pub(crate) fn note(&mut self, text: &[u8], headers: &[httparse::Header<'_>]) -> Option<()> {
-        self.count = 0;
-        for header in headers.iter().filter(|header| !frames(header.name)) {
-            let at = self.places.get_mut(self.count)?;
-            let (name, value) = (place(text, header.name.as_bytes()), place(text, header.value));
-            for (at, bound) in at.iter_mut().zip([name.start, name.end, value.start, value.end]) {
-                *at = u32::try_from(bound).ok()?;
-            }
-            self.count += 1;
-        }
-        Some(())
-    }
-
-    /// The fields themselves, with room for `more`; `None` if one cannot be.
-    pub(crate) fn read(&self, text: &Bytes, more: usize) -> Option<HeaderMap> {
-        let mut headers = SPARE.with_borrow_mut(Vec::pop).unwrap_or_default();
-        headers.reserve(self.count + more);
-        for at in self.places.get(..self.count)? {
-            let [start, end, value_start, value_end] = at.map(|bound| bound as usize);
-            let name = name(text.get(start..end)?)?;
-            let value = HeaderValue::from_maybe_shared(text.slice(value_start..value_end)).ok()?;
-            headers.append(name, value);
-        }
-        Some(headers)
-    }
 }
 
 /// The most header maps that a thread keeps for reuse.
@@ -92,11 +44,17 @@ pub(crate) fn put_by(mut headers: HeaderMap) {
     });
 }
 
-/// Whether a field of a usual message is about nothing but its framing and its connection.
-const fn frames(name: &str) -> bool {
+/// An empty map, with the memory of one that was put by.
+pub(crate) fn spare_map() -> HeaderMap {
+    SPARE.with_borrow_mut(Vec::pop).unwrap_or_default()
+}
+
+/// Whether a field is about nothing but how its message is framed and whether the connection is kept.
+pub(crate) const fn frames(name: &[u8]) -> bool {
     match name.len() {
-        10 => name.eq_ignore_ascii_case("connection"),
-        14 => name.eq_ignore_ascii_case("content-length"),
+        10 => name.eq_ignore_ascii_case(b"connection"),
+        14 => name.eq_ignore_ascii_case(b"content-length"),
+        17 => name.eq_ignore_ascii_case(b"transfer-encoding"),
         _ => false,
     }
 }
@@ -115,7 +73,8 @@ static USUAL: [HeaderName; 9] = [
     header::PROTOCOL_VERSION,
 ];
 
-fn name(text: &[u8]) -> Option<HeaderName> {
+/// The name that stands in a message, if it is one.
+pub(crate) fn name_of(text: &[u8]) -> Option<HeaderName> {
     let candidates = match text.len() {
         4 => 0..2,
         6 => 2..3,
@@ -134,7 +93,7 @@ fn name(text: &[u8]) -> Option<HeaderName> {
 }
 
 /// Where `part` stands in `text`, of which it is a part.
-pub(crate) fn place(text: &[u8], part: &[u8]) -> Place {
+pub(crate) fn place(text: &[u8], part: &[u8]) -> Range<usize> {
     let start = part.as_ptr() as usize - text.as_ptr() as usize;
     start..start + part.len()
 }
@@ -154,15 +113,15 @@ pub(crate) fn put_back(read: &mut BytesMut, taken: Bytes) {
 /// Writes header fields, but for those that say how the message is framed: whoever frames it says so.
 pub(crate) fn write_fields(out: &mut Vec<u8>, headers: &HeaderMap) {
     for (name, value) in headers {
-        if name != CONTENT_LENGTH && name != TRANSFER_ENCODING && name != CONNECTION {
-            write_field(out, name.as_str(), value.as_bytes());
+        if !frames(name.as_str().as_bytes()) {
+            write_field(out, name.as_str().as_bytes(), value.as_bytes());
         }
     }
 }
 
 /// Writes one header field.
-pub(crate) fn write_field(out: &mut Vec<u8>, name: &str, value: &[u8]) {
-    for part in [name.as_bytes(), b": ", value, b"\r\n"] {
+pub(crate) fn write_field(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
+    for part in [name, b": ", value, b"\r\n"] {
         out.extend_from_slice(part);
     }
 }
@@ -175,25 +134,13 @@ mod tests {
     fn usual_names_are_found_by_their_lengths() {
         for usual in &USUAL {
             for text in [usual.as_str().to_owned(), usual.as_str().to_uppercase()] {
-                let found = name(text.as_bytes()).unwrap();
+                let found = name_of(text.as_bytes()).unwrap();
                 assert_eq!(found, usual);
                 // A name of ours that is copied stands elsewhere.
                 assert!(std::ptr::eq(found.as_str(), usual.as_str()), "{usual}");
             }
         }
-        assert_eq!(name(b"x-else").unwrap(), "x-else");
-        assert_eq!(name(b"x\0"), None);
-    }
-
-    #[test]
-    fn what_frames_a_message_is_for_who_reads_it() {
-        let text = b"Content-Length: 1\r\nA: b\r\nconnection: close\r\nContent-Lengths: 2\r\n\r\n";
-        let mut headers = [httparse::EMPTY_HEADER; 4];
-        let (_, headers) = httparse::parse_headers(text, &mut headers).unwrap().unwrap();
-        let mut fields = Fields::default();
-        fields.note(text, headers).unwrap();
-        let read = fields.read(&Bytes::from_static(text), 0).unwrap();
-        let names: Vec<_> = read.keys().map(HeaderName::as_str).collect();
-        assert_eq!(names, ["a", "content-lengths"]);
+        assert_eq!(name_of(b"x-else").unwrap(), "x-else");
+        assert_eq!(name_of(b"x\0"), None);
     }
 }

@@ -36,6 +36,7 @@ mod failure;
 mod federate;
 mod gateway;
 mod glob;
+mod head;
 mod http1;
 mod hub;
 mod inbound;

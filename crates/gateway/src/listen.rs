@@ -276,7 +276,10 @@ where
     let service = service_fn(move |request: Request<Incoming>| {
         begin.send_if_modified(|begun| !std::mem::replace(begun, true));
         let (gateway, peer) = (gateway.clone(), Arc::clone(&peer));
-        async move { Ok::<_, Infallible>(gateway.answer(&peer, request.map(Inbound::Streamed)).await) }
+        async move {
+            let (head, body) = request.into_parts();
+            Ok::<_, Infallible>(gateway.answer(&peer, head.into(), Inbound::Streamed(body)).await)
+        }
     });
     let connection = builder.serve_connection(stream, service);
     let mut connection = std::pin::pin!(connection);

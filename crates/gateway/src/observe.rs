@@ -28,9 +28,9 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
+use anypod_proto::header::Headers;
 use anypod_proto::version::Era;
 use anypod_server::Outside;
-use http::HeaderMap;
 use tokio::time::timeout;
 
 use crate::config;
@@ -49,7 +49,7 @@ pub(crate) use number::Open;
 pub(crate) use otlp::BadEndpoint;
 pub(crate) use seen::{Called, Leg, Outcome, Seen};
 pub(crate) use series::{Client, Pod, Route, Upstream};
-pub(crate) use trace::{MetaTrace, SentOn, Trace};
+pub(crate) use trace::{MetaTrace, SentOn, TRACEPARENT, TRACESTATE, Trace};
 
 /// Sees every request.
 #[derive(Debug)]
@@ -157,7 +157,7 @@ impl Observer {
     }
 
     /// The trace of a request, continued from `_meta` or its headers; none where it has none and none are recorded.
-    pub(crate) fn trace(&self, headers: &HeaderMap, meta: MetaTrace<'_>) -> Option<Box<Trace>> {
+    pub(crate) fn trace(&self, headers: &dyn Headers, meta: MetaTrace<'_>) -> Option<Box<Trace>> {
         let recording = match (&self.exporter, &self.log) {
             (Some(_), _) => Recording::On,
             (None, Some(_) | None) => Recording::Off,

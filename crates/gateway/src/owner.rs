@@ -14,12 +14,12 @@ use anypod_proto::request::Request;
 use bytes::Bytes;
 use http::HeaderValue;
 use http::header::CONTENT_LENGTH;
-use http::request::Parts;
 
 use crate::failure::Failure;
 use crate::federate::edit::edit;
 use crate::federate::rules::{self, Rule, Step, What};
 use crate::federate::{Upstreams, completion, uris};
+use crate::head::Head;
 use crate::observe::SentOn;
 use crate::plan::Plan;
 use crate::reach::Reach;
@@ -92,14 +92,14 @@ impl Owner {
         &self,
         message: &Request<&str>,
         text: &Bytes,
-        mut head: Parts,
+        head: &mut Head,
         trace: Option<SentOn>,
-    ) -> Result<(Bytes, Parts), Failure> {
+    ) -> Result<Bytes, Failure> {
         let own = self.own_name();
         if own.is_none() && trace.is_none() {
-            return Ok((text.clone(), head));
+            return Ok(text.clone());
         }
-        head.headers.remove(CONTENT_LENGTH);
+        head.fields.remove(&CONTENT_LENGTH);
         let mut body = match trace {
             Some(trace) => message.with_trace(trace.parent, trace.state.as_deref()),
             None => message.body().to_owned(),
@@ -107,19 +107,19 @@ impl Owner {
         if let Some(own) = own {
             let edited = edit(&body, MESSAGE_NAME, |_, _| Some(own.to_owned())).map_err(Rejection::NotJson)?;
             body = edited.into_owned();
-            self.renames(&mut head)?;
+            self.renames(head)?;
         }
-        Ok((body.into(), head))
+        Ok(body.into())
     }
 
     /// Writes the upstream's own name into a head.
     ///
     /// # Errors
     /// If the name cannot be sent in a header.
-    pub(crate) fn renames(&self, head: &mut Parts) -> Result<(), Failure> {
+    pub(crate) fn renames(&self, head: &mut Head) -> Result<(), Failure> {
         if let Some(own) = self.own_name() {
             let name = HeaderValue::try_from(encode_value(own).as_ref()).map_err(|_| Rejection::Internal)?;
-            head.headers.insert(NAME, name);
+            head.fields.insert(NAME, name);
         }
         Ok(())
     }

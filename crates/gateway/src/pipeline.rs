@@ -49,6 +49,7 @@ use crate::body::{Body, Ticket};
 use crate::desk::{Hopped, Mirrored, Notes, subject};
 use crate::failure::Failure;
 use crate::gateway::Shared;
+use crate::head::Head;
 use crate::inbound::Inbound;
 use crate::listen::Peer;
 use crate::owner::Owner;
@@ -56,8 +57,8 @@ use crate::plan::Plan;
 use crate::policy::Attempt;
 use crate::relay::{Relay, Rewriter};
 use crate::route::Route;
-use crate::upstream::Outgoing;
 use crate::upstream::headers::prepare;
+use crate::upstream::{Outbound, Outgoing};
 
 /// A failure, and the request that it answers: its id as raw JSON, where that could be read.
 pub(crate) struct Refused {
@@ -72,13 +73,12 @@ impl<F: Into<Failure>> std::convert::From<F> for Refused {
 }
 
 /// Answers a request.
-pub(crate) async fn answer(shared: &Shared, peer: &Peer, request: Request<Inbound>) -> Response<Body> {
-    let path = request.uri().path();
+pub(crate) async fn answer(shared: &Shared, peer: &Peer, mut head: Head, body: Inbound) -> Response<Body> {
+    let path = head.uri.path();
     let Some(route) = shared.route(path) else {
         return empty(shared.health(path).unwrap_or(StatusCode::NOT_FOUND));
     };
-    let mut ticket = Box::new(Ticket::new(&shared.observer, &route, request.method()));
-    let (mut head, body) = request.into_parts();
+    let mut ticket = Box::new(Ticket::new(&shared.observer, &route, &head.method));
     match Box::pin(stages(&route, peer, &mut head, body, &mut ticket)).await {
         Ok(response) => ticket.give(response),
         Err(why) => {
@@ -93,13 +93,13 @@ pub(crate) async fn answer(shared: &Shared, peer: &Peer, request: Request<Inboun
 async fn stages(
     route: &Route,
     peer: &Peer,
-    head: &mut Parts,
+    head: &mut Head,
     body: Inbound,
     ticket: &mut Ticket,
 ) -> Result<Response<Body>, Refused> {
     let plan = route.desk.plan();
     // What another replica passes on was checked there; its seal is, here.
-    if head.headers.contains_key(HOP) {
+    if head.fields.has(&HOP) {
         return Box::pin(hopped(route, &plan, peer, taken(head), body, ticket)).await;
     }
     let credentials = checked(&plan, head)?;
@@ -109,7 +109,7 @@ async fn stages(
         if let Some(reach) = pins(&plan) {
             return Box::pin(pinned(route, &plan, reach, peer, taken(head), Bytes::new(), credentials, ticket)).await;
         }
-        return Ok(Box::pin(served(route, taken(head), Bytes::new(), credentials, ticket)).await);
+        return Ok(Box::pin(served(route, taken(head).into_parts(), Bytes::new(), credentials, ticket)).await);
     }
     if let Some(long) = long(&plan, head, &body, &credentials) {
         return Box::pin(streamed(route, &plan, peer, taken(head), body, long, credentials, ticket)).await;
@@ -124,7 +124,7 @@ async fn stages(
             }
         }
     };
-    ticket.message(&message, &head.headers, &peer.met);
+    ticket.message(&message, &head.fields, &peer.met);
     if let Some(answer) = kept(&plan, &message, &credentials, ticket).await {
         return Ok(answer);
     }
@@ -142,15 +142,15 @@ async fn stages(
         },
         None => {
             let message = Admitted::Request(message.to_owned());
-            Ok(Box::pin(admitted(route, taken(head), message, credentials, ticket)).await)
+            Ok(Box::pin(admitted(route, taken(head).into_parts(), message, credentials, ticket)).await)
         }
     };
     done.map_err(|failure| Refused { id: Some(message.id().to_owned()), failure })
 }
 
 /// A head, for whoever needs all of it.
-fn taken(head: &mut Parts) -> Parts {
-    std::mem::replace(head, Request::new(()).into_parts().0)
+fn taken(head: &mut Head) -> Head {
+    std::mem::take(head)
 }
 
 /// A message that is no modern request.
@@ -159,27 +159,27 @@ async fn other(
     route: &Route,
     plan: &Plan,
     peer: &Peer,
-    head: Parts,
+    head: Head,
     message: Admitted,
     text: Bytes,
     credentials: Credentials,
     ticket: &mut Ticket,
 ) -> Result<Response<Body>, Refused> {
-    ticket.other(&message, &head.headers);
+    ticket.other(&message, &head.fields);
     match pins(plan).filter(|_| !matches!(message, Admitted::Request(_) | Admitted::Notice(_))) {
         Some(reach) => {
             ticket.in_unnamed_session();
             permitted(plan, &message, &credentials)?;
             pinned(route, plan, reach, peer, head, text, credentials, ticket).await
         }
-        None => Ok(admitted(route, head, message, credentials, ticket).await),
+        None => Ok(admitted(route, head.into_parts(), message, credentials, ticket).await),
     }
 }
 
 /// Holds a head against what does not need its body: the host that was called, the page that calls, who it is.
-fn checked(plan: &Plan, head: &mut Parts) -> Result<Credentials, Failure> {
-    plan.guard.check(&head.headers, &head.uri)?;
-    plan.authentication.of(&head.headers).map_err(|why| match why {
+fn checked(plan: &Plan, head: &Head) -> Result<Credentials, Failure> {
+    plan.guard.check(&head.fields, &head.uri)?;
+    plan.authentication.of(&head.fields).map_err(|why| match why {
         Unauthorized::Missing | Unauthorized::Unknown => Failure::Unauthorized,
     })
 }
@@ -218,10 +218,10 @@ struct Outward<'a> {
 fn outward(
     asks: &Outward<'_>,
     owner: &Owner,
-    mut head: Parts,
+    head: &mut Head,
     credentials: &Credentials,
     ticket: &Ticket,
-) -> (Parts, Option<Rewriter>, bool) {
+) -> (Option<Rewriter>, bool) {
     let reach = &owner.reach;
     let repeatable = match asks.method {
         Some(Method::ToolsCall) => asks.name.is_some_and(|name| reach.is_idempotent(name)),
@@ -241,13 +241,14 @@ fn outward(
         owner: owner.clone(),
     });
     // A token for the gateway is for nobody else, and pages were checked here.
+    let fields = &mut head.fields;
     if credentials.passed_on.is_none() {
-        head.headers.remove(AUTHORIZATION);
+        fields.remove(&AUTHORIZATION);
     }
-    head.headers.remove(ORIGIN);
-    prepare(&mut head.headers, &head.uri, &asks.peer.sender, Era::Modern, reach.upstream.headers());
-    ticket.sends_on(&mut head.headers);
-    (head, rewriter, repeatable)
+    fields.remove(&ORIGIN);
+    prepare(fields, &head.uri, &asks.peer.sender, Era::Modern, reach.upstream.headers());
+    ticket.sends_on(fields);
+    (rewriter, repeatable)
 }
 
 /// A modern request for a modern upstream.
@@ -257,7 +258,7 @@ fn relayed(
     plan: &Plan,
     owner: Owner,
     peer: &Peer,
-    head: Parts,
+    mut head: Head,
     message: &Message<&str>,
     text: &Bytes,
     credentials: Credentials,
@@ -268,9 +269,9 @@ fn relayed(
     plan.policy.check(&Attempt::of(principal, message, &method, name.as_deref()))?;
     plan.rates.take(principal, &method, name.as_deref(), Instant::now())?;
     let asks = Outward { route, plan, peer, method: message.method(), method_name: &method, name: name.as_deref() };
-    let (head, rewriter, repeatable) = outward(&asks, &owner, head, &credentials, ticket);
-    let (body, head) = owner.translated(message, text, head, ticket.sent_on())?;
-    let request = Request::from_parts(head, Outgoing::Whole(body));
+    let (rewriter, repeatable) = outward(&asks, &owner, &mut head, &credentials, ticket);
+    let body = owner.translated(message, text, &mut head, ticket.sent_on())?;
+    let request = Outbound { head, body: Outgoing::Whole(body) };
     let result_bytes = plan.limits.result_bytes;
     Ok(Box::new(Relay { reach: owner.reach, request, repeatable, rewriter, result_bytes, verdict: None }))
 }
@@ -315,13 +316,13 @@ async fn hopped(
     route: &Route,
     plan: &Plan,
     peer: &Peer,
-    mut head: Parts,
+    head: Head,
     body: Inbound,
     ticket: &mut Ticket,
 ) -> Result<Response<Body>, Refused> {
-    if anypod_server::is_hop(&head) {
-        let text = read::whole(plan, &head.headers, body).await?;
-        let request = Request::from_parts(head, Full::new(text));
+    if anypod_server::is_hop(&head.method, &head.fields) {
+        let text = read::whole(plan, &head.fields, body).await?;
+        let request = Request::from_parts(head.into_parts(), Full::new(text));
         let answered: Result<_, Infallible> = route.server.clone().call(request).await;
         return match answered {
             Ok(response) => Ok(response.map(Body::served)),
@@ -331,10 +332,11 @@ async fn hopped(
     let text = receive(route, plan, &head, body, ticket).await?;
     match read(plan, &head, &text, &Credentials::default()).await? {
         Read::Modern(message) => {
-            let arrived = route.desk.arrived(&head.headers, message.request_state().as_deref());
+            let arrived = route.desk.arrived(&head.fields, message.request_state().as_deref());
             let principal = arrived
                 .map_err(|rejection| Refused { id: Some(message.id().to_owned()), failure: rejection.into() })?;
-            ticket.message(&message, &head.headers, &peer.met);
+            ticket.message(&message, &head.fields, &peer.met);
+            let mut head = head.into_parts();
             head.extensions.insert(Hopped);
             let credentials = Credentials { principal: principal.map(Arc::new), passed_on: None };
             ticket.asked_by(&credentials);
@@ -369,7 +371,7 @@ mod tests {
     /// Each is handed on, and so copied, several times per request.
     #[test]
     fn what_a_request_under_way_takes_stays_small() {
-        type Arguments<'a> = (&'a Route, &'a Peer, &'a mut Parts, Inbound, &'a mut Ticket);
+        type Arguments<'a> = (&'a Route, &'a Peer, &'a mut Head, Inbound, &'a mut Ticket);
         let bytes =
             given(&|(route, peer, head, body, ticket): Arguments<'static>| stages(route, peer, head, body, ticket));
         assert!(bytes <= 2048, "{bytes}");

@@ -415,7 +415,7 @@ impl Reach {
             Ok(request) => request?,
             Err(error) => return Some(Err(error)),
         };
-        let sent = pod.send(&mut request.map(Outgoing::Whole)).await;
+        let sent = pod.send(&mut request.map(Outgoing::Whole).into()).await;
         let source = match sent {
             Ok(answer) if answer.status().is_redirection() => return None,
             Ok(answer) => {

@@ -10,7 +10,7 @@ mod upload;
 
 use std::sync::Arc;
 
-use http::{Request, Response, StatusCode};
+use http::{Response, StatusCode};
 
 use self::answer::Responded;
 pub(crate) use self::answer::{Relayed, pass};
@@ -21,15 +21,14 @@ use crate::body::Body;
 use crate::body::Ticket;
 use crate::config::Timeouts;
 use crate::failure::Failure;
-use crate::http1::put_by;
 use crate::reach::Reach;
-use crate::upstream::{Outgoing, Picked, SendError, Tried};
+use crate::upstream::{Outbound, Outgoing, Picked, SendError, Tried};
 
 /// A request on its way to an upstream.
 pub(crate) struct Relay {
     pub(crate) reach: Arc<Reach>,
     /// As it goes out. It can be sent again if its body is there as a whole.
-    pub(crate) request: Request<Outgoing>,
+    pub(crate) request: Outbound,
     /// Whether it may run twice.
     pub(crate) repeatable: bool,
     /// What has to be done to the answer.
@@ -50,7 +49,7 @@ impl Relay {
         let upstream = &*reach.upstream;
         let mut tried = Tried::default();
         // What is there as a whole is there again for another pod, if there is one besides the one that is tried.
-        let is_whole = matches!(request.body(), Outgoing::Whole(_));
+        let is_whole = matches!(request.body, Outgoing::Whole(_));
         let can_go_on = |tried: &Tried| is_whole && upstream.pods().len() > tried.len() + 1;
         let response = loop {
             let no_pod = || Failure::NoPod { upstream: upstream.name().to_string() };
@@ -88,7 +87,8 @@ impl Relay {
             }
             tried.add(&picked);
         };
-        put_by(std::mem::take(request.headers_mut()));
+        // It is not needed any more, and keeps what was read alive.
+        drop(std::mem::take(&mut request.head));
         let (answer, picked) = response;
         ticket.answered();
         judge(&picked, answer.status());

@@ -12,6 +12,7 @@ mod find;
 pub(crate) mod headers;
 mod http1;
 mod http2;
+mod outbound;
 mod pod;
 mod pods;
 mod probe;
@@ -42,6 +43,7 @@ use tls::{Files, TlsError};
 
 pub(crate) use answer::Answer;
 pub(crate) use body::{BodyError, Outgoing};
+pub(crate) use outbound::Outbound;
 pub(crate) use pod::{Picked, Pod, SendError, Tried};
 pub(crate) use target::Target;
 

@@ -11,9 +11,7 @@ pub(crate) mod frame;
 mod headers;
 pub(crate) mod member;
 
-use http::HeaderMap;
-
-use crate::header;
+use crate::header::{self, Headers};
 use crate::logging::LoggingLevel;
 use crate::meta::path;
 use crate::method::{LegacyMethod, Method};
@@ -66,7 +64,7 @@ pub enum LegacyKind {
 #[derive(Debug, Clone, Copy)]
 pub enum Carrier<'a> {
     /// By HTTP, with these headers, which must agree with the body.
-    Http(&'a HeaderMap),
+    Http(&'a dyn Headers),
     /// On a stream that has no headers: stdio and its like.
     Stream,
 }
@@ -142,7 +140,7 @@ fn declared(carrier: Carrier<'_>) -> Result<Option<Version>, Rejection> {
 ///
 /// # Errors
 /// If the header stands twice, cannot be read, or names a version that is not spoken.
-pub fn declared_version(headers: &HeaderMap) -> Result<Option<Version>, Rejection> {
+pub fn declared_version(headers: &dyn Headers) -> Result<Option<Version>, Rejection> {
     let header = headers::single(headers, &header::PROTOCOL_VERSION)?;
     let version = |value| Version::parse(value).ok_or_else(|| Rejection::UnsupportedVersion(value.to_owned()));
     header.map(version).transpose()

@@ -2,8 +2,10 @@
 //!
 //! Spec: basic/transports/streamable-http, "Request Metadata".
 
+mod fields;
 mod value;
 
+pub use self::fields::{Found, Headers, plain};
 pub use self::value::{ValueError, decode_value, encode_value};
 
 use http::HeaderName;

@@ -7,10 +7,10 @@
 
 use std::fmt;
 
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderName, HeaderValue};
 use serde_json::Value;
 
-use crate::header::{self, ValueError};
+use crate::header::{self, Headers, ValueError};
 use crate::scan::ScanError;
 
 mod annotation;
@@ -102,7 +102,7 @@ impl ParamHeaders {
     ///
     /// # Errors
     /// If a header is missing, superfluous, repeated, malformed or says something else than the body.
-    pub fn check(&self, headers: &HeaderMap, arguments: Option<&str>) -> Result<(), ParamMismatch> {
+    pub fn check(&self, headers: &dyn Headers, arguments: Option<&str>) -> Result<(), ParamMismatch> {
         match self.params.first() {
             None => Ok(()),
             Some(first) => mirror::Check { params: &self.params, headers }

@@ -10,12 +10,12 @@
 mod kept;
 mod verified;
 
-use http::HeaderMap;
+use http::{HeaderMap, HeaderValue};
 
 use crate::admit::frame::{Found, Frame};
 use crate::admit::member::{Member, Within};
 use crate::admit::{Carrier, MAX_BATCH, answers_nothing, check_modern, declared_version};
-use crate::header;
+use crate::header::{self, Headers};
 use crate::reject::{Refused, Rejection};
 use crate::request::Span;
 use crate::scan::stream::{Event, StreamScanner, Take};
@@ -74,7 +74,7 @@ impl Verifier {
     /// # Errors
     /// If the version header names no modern revision. Messages of legacy revisions, and those that do not say what
     /// they are, are not for this: they are read whole and given to [`admit`](crate::admit::admit).
-    pub fn new(headers: &HeaderMap) -> Result<Self, Rejection> {
+    pub fn new(headers: &dyn Headers) -> Result<Self, Rejection> {
         let Some(version) = declared_version(headers)? else {
             let expected = Version::LATEST.as_str().to_owned();
             return Err(Rejection::HeaderMissing { header: header::PROTOCOL_VERSION, expected });
@@ -84,8 +84,13 @@ impl Verifier {
         }
         let mut held = HeaderMap::with_capacity(3);
         for name in [header::PROTOCOL_VERSION, header::METHOD, header::NAME] {
-            for value in headers.get_all(&name) {
-                held.append(name.clone(), value.clone());
+            let mut malformed = false;
+            headers.each(&name, &mut |value| match HeaderValue::from_bytes(value) {
+                Ok(value) => drop(held.append(name.clone(), value)),
+                Err(_) => malformed = true,
+            });
+            if malformed {
+                return Err(Rejection::HeaderMalformed { header: name, reason: "not visible ASCII".to_owned() });
             }
         }
         Ok(Self {

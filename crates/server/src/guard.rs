@@ -4,9 +4,10 @@
 
 use std::collections::BTreeSet;
 
+use anypod_proto::header::{Found, Headers, plain};
 use anypod_proto::reject::Rejection;
 use http::header::{HOST, ORIGIN};
-use http::{HeaderMap, HeaderName, Uri};
+use http::{HeaderName, Uri};
 
 use crate::build_error::{BuildError, Problem};
 
@@ -61,7 +62,7 @@ impl Guard {
     ///
     /// # Errors
     /// If the host or the origin is not allowed, stands twice, or is no text.
-    pub fn check(&self, headers: &HeaderMap, uri: &Uri) -> Result<(), Rejection> {
+    pub fn check(&self, headers: &dyn Headers, uri: &Uri) -> Result<(), Rejection> {
         let named = single(headers, HOST)?;
         // RFC 9112, section 3.2.2: what the target says goes before the header.
         let host = uri.authority().map_or(named.unwrap_or_default(), |authority| authority.as_str());
@@ -87,13 +88,12 @@ impl Guard {
 }
 
 /// The text of a header; nothing else is to read another line of it than we do.
-fn single(headers: &HeaderMap, name: HeaderName) -> Result<Option<&str>, Rejection> {
-    let mut lines = headers.get_all(&name).iter();
-    let Some(line) = lines.next() else { return Ok(None) };
-    if lines.next().is_some() {
-        return Err(Rejection::HeaderRepeated(name));
+fn single(headers: &dyn Headers, name: HeaderName) -> Result<Option<&str>, Rejection> {
+    match headers.find(&name) {
+        Found::Nothing => Ok(None),
+        Found::One(line) => plain(line).map(Some).ok_or_else(|| forbidden(name, "?")),
+        Found::Several => Err(Rejection::HeaderRepeated(name)),
     }
-    line.to_str().map(Some).map_err(|_| forbidden(name, "?"))
 }
 
 /// A host with or without a port; no user, no path, no wildcard.
@@ -115,6 +115,8 @@ fn forbidden(header: HeaderName, value: &str) -> Rejection {
 
 #[cfg(test)]
 mod tests {
+    use http::HeaderMap;
+
     use super::*;
 
     fn check(guard: &Guard, host: &str, origin: Option<&str>) -> bool {

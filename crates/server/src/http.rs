@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use anypod_proto::admit::{Admitted, Carrier, admit};
+use anypod_proto::header::{Headers, plain};
 use anypod_proto::method::Method;
 use anypod_proto::reject::{Refused, Rejection};
 use anypod_proto::request::Request;
@@ -75,7 +76,7 @@ impl Accepts {
     ///
     /// # Errors
     /// If JSON is not among what the client accepts.
-    pub fn of(headers: &HeaderMap) -> Result<Self, Rejection> {
+    pub fn of(headers: &dyn Headers) -> Result<Self, Rejection> {
         match accepted(headers) {
             (true, true) => Ok(Self::Streams),
             (true, false) => Ok(Self::Json),
@@ -92,7 +93,7 @@ where
     let (head, body) = request.into_parts();
     // A pod calls another by an address that need not be among the allowed hosts; its seal is what counts,
     // and no web page can make one.
-    if front::is_hop(&head) {
+    if front::is_hop(&head.method, &head.headers) {
         return hop(server, &head, body).await.unwrap_or_else(|rejection| failure(&rejection));
     }
     if let Err(rejection) = server.inner.guard.check(&head.headers, &head.uri) {
@@ -242,21 +243,22 @@ pub(crate) fn accepts_streams(headers: &HeaderMap) -> bool {
 const USUAL: &str = "application/json, text/event-stream";
 
 /// JSON, and event streams.
-fn accepted(headers: &HeaderMap) -> (bool, bool) {
+fn accepted(headers: &dyn Headers) -> (bool, bool) {
     let mut anything = true;
     let (mut json, mut streams) = (false, false);
-    for value in headers.get_all(ACCEPT) {
+    headers.each(&ACCEPT, &mut |value| {
         anything = false;
-        if value == USUAL {
-            return (true, true);
+        if value == USUAL.as_bytes() {
+            (json, streams) = (true, true);
+            return;
         }
-        for range in value.to_str().unwrap_or_default().split(',') {
+        for range in plain(value).unwrap_or_default().split(',') {
             let essence = range.split(';').next().unwrap_or_default().trim();
             let is = |name: &str| essence.eq_ignore_ascii_case(name);
             json |= is("application/json") || is("application/*") || is("*/*");
             streams |= is("text/event-stream") || is("text/*") || is("*/*");
         }
-    }
+    });
     (anything || json, anything || streams)
 }
 

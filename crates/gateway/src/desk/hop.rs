@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use anypod_client::{Answer, Answers, Call, Client, Sent};
-use anypod_proto::header::HOP;
+use anypod_proto::header::{HOP, Headers};
 use anypod_proto::reject::Rejection;
 use anypod_proto::seal::{PrincipalId, Purpose, digest};
 use anypod_server::{Answered, Asked, Binding, Caller, Principal};
@@ -85,8 +85,8 @@ impl Desk {
     ///
     /// # Errors
     /// If it does not open.
-    pub(crate) fn arrived(&self, headers: &HeaderMap, state: Option<&str>) -> Result<Option<Principal>, Rejection> {
-        let (Some(state), Some(token)) = (state, headers.get(HOP).and_then(|token| token.to_str().ok())) else {
+    pub(crate) fn arrived(&self, headers: &dyn Headers, state: Option<&str>) -> Result<Option<Principal>, Rejection> {
+        let (Some(state), Some(token)) = (state, headers.text(&HOP)) else {
             return Err(Rejection::UnknownState);
         };
         let digest = digest(&[state.as_bytes()]);

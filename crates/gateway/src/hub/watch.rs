@@ -28,7 +28,7 @@ use crate::sessions::Session;
 const PAUSES: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(15));
 /// How long a stream may take to be acknowledged.
 const ACKNOWLEDGED: Duration = Duration::from_secs(5);
-/// How long something more is waited for from a stream whose place another has taken, and from all of them.
+/// How long something more is waited for from a stream whose place another has taken: without a word, and in all.
 const LAST_WORDS: (Duration, Duration) = (Duration::from_millis(20), Duration::from_millis(500));
 /// How often it is looked whether there are pods without a stream.
 const LOOK: Duration = Duration::from_secs(5);
@@ -239,22 +239,12 @@ impl Watching {
                 });
                 wanted = self.wanted();
             }
+            let mut replaced = BTreeMap::new();
             if wanted != asked {
                 // What is there is kept until what takes its place is acknowledged, so that nothing is missed in between.
-                let before = std::mem::take(&mut self.streams);
-                self.covering.send_if_modified(|covered| {
-                    let narrower = !includes(&covered.asked, &wanted);
-                    if narrower {
-                        *covered = Covered::default();
-                    }
-                    narrower
-                });
-                let complete = self.open_missing(&wanted).await;
-                missed |= !complete;
-                if !is_empty(&wanted) && !self.hear_out(before).await {
-                    return;
-                }
-                asked = wanted.clone();
+                replaced = std::mem::take(&mut self.streams);
+                missed |= !self.open_missing(&wanted).await;
+                asked.clone_from(&wanted);
             } else if !is_empty(&wanted) {
                 let complete = self.open_missing(&wanted).await;
                 if complete && missed {
@@ -274,6 +264,9 @@ impl Watching {
                     self.teller.circle.upgrade().iter().for_each(|circle| circle.end());
                 }
                 self.covering.send_replace(Covered { accepted: self.accepted(&asked), asked: asked.clone(), denied });
+            }
+            if !is_empty(&asked) && !self.teller.hear_out(replaced).await {
+                return;
             }
             let look = match (is_empty(&asked), missed) {
                 (true, _) => None,
@@ -300,21 +293,6 @@ impl Watching {
                 }
             }
         }
-    }
-
-    /// Tells what came over streams before others took their place. False if nobody is there to be told.
-    async fn hear_out(&mut self, before: BTreeMap<Arc<str>, Stream>) -> bool {
-        let end = Instant::now() + LAST_WORDS.1;
-        for mut exchange in before.into_values().filter_map(|stream| stream.exchange) {
-            while Instant::now() < end
-                && let Ok(Ok(Incoming::Notice(notice))) = timeout(LAST_WORDS.0, exchange.next()).await
-            {
-                if !self.teller.tell(notice).await {
-                    return false;
-                }
-            }
-        }
-        true
     }
 
     /// What is wanted of the upstream, in its own names.
@@ -457,6 +435,22 @@ impl Teller {
             mailbox.has_room().await;
             mailbox.put_task(&task_id, notice.params.as_str().to_owned());
         }
+    }
+
+    /// Tells what came over streams before others took their place. False if nobody is there to be told.
+    async fn hear_out(&self, replaced: BTreeMap<Arc<str>, Stream>) -> bool {
+        let end = Instant::now() + LAST_WORDS.1;
+        let last_words = replaced.into_values().filter_map(|stream| stream.exchange).map(async |mut exchange| {
+            while Instant::now() < end
+                && let Ok(Ok(Incoming::Notice(notice))) = timeout(LAST_WORDS.0, exchange.next()).await
+            {
+                if !self.tell(notice).await {
+                    return false;
+                }
+            }
+            true
+        });
+        join_all(last_words).await.into_iter().all(|is_somebody_there| is_somebody_there)
     }
 
     /// Tells the listeners; false if nobody is left to be told.

@@ -68,17 +68,17 @@ pub(super) fn head(out: &mut Vec<u8>, head: &response::Parts, framing: Framing, 
     out.extend_from_slice(b"\r\n");
     write_fields(out, &head.headers);
     if !head.headers.contains_key(DATE) {
-        write_field(out, "date", date.at(now).as_bytes());
+        write_field(out, b"date", date.at(now).as_bytes());
     }
     match framing {
         Framing::Length(length) => {
             let _: std::io::Result<()> = write!(out, "content-length: {length}\r\n");
         }
-        Framing::Chunks => write_field(out, "transfer-encoding", b"chunked"),
+        Framing::Chunks => write_field(out, b"transfer-encoding", b"chunked"),
         Framing::None => {}
     }
     if kept == Kept::Closed {
-        write_field(out, "connection", b"close");
+        write_field(out, b"connection", b"close");
     }
     out.extend_from_slice(b"\r\n");
 }

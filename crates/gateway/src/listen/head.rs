@@ -9,16 +9,17 @@ use std::mem::MaybeUninit;
 use std::ops::Range;
 
 use bytes::{Bytes, BytesMut};
-use http::{Method, Request, Uri};
+use http::{Method, Uri};
 
-use crate::http1::{FIELDS, Fields, length, place, put_back};
+use crate::head::{Fields, Head};
+use crate::http1::{FIELDS, length, place, put_back};
 
 /// What the unread bytes of a connection begin with.
 #[expect(clippy::large_enum_variant, reason = "nearly always the large one, and taken apart at once")]
 #[derive(Debug)]
 pub(super) enum Parsed {
     /// A usual request, taken out of them.
-    Request(Request<Bytes>),
+    Request(Head, Bytes),
     /// The beginning of one. The whole of it has so many bytes, where that is known.
     Part(Option<usize>),
     /// Something else, left where it is.
@@ -41,62 +42,66 @@ struct Places {
     target: Range<usize>,
 }
 
-/// What a head turns out to be.
-enum Head {
-    Usual(Places),
+/// What the unread bytes turn out to be.
+enum Seen {
+    Usual(Places, Fields),
     Unfinished,
     Other,
 }
 
 /// Takes a usual request from the beginning of what was read.
 pub(super) fn parse(read: &mut BytesMut, longest: Longest) -> Parsed {
-    let mut fields = Fields::default();
-    let places = match find(read, &mut fields) {
-        Head::Usual(places) if places.head <= longest.head && places.body <= longest.body => places,
-        Head::Unfinished if read.len() < longest.head => return Parsed::Part(None),
-        Head::Usual(_) | Head::Unfinished | Head::Other => return Parsed::Other,
+    let (places, fields) = match find(read) {
+        Seen::Usual(places, fields) if places.head <= longest.head && places.body <= longest.body => (places, fields),
+        Seen::Unfinished if read.len() < longest.head => return Parsed::Part(None),
+        Seen::Usual(..) | Seen::Unfinished | Seen::Other => return Parsed::Other,
     };
     let total = places.head + places.body;
     if read.len() < total {
         return Parsed::Part(Some(total));
     }
     let whole = read.split_to(total).freeze();
-    match build(&whole, &places, &fields) {
-        Some(request) => Parsed::Request(request),
-        None => {
+    match Uri::from_maybe_shared(whole.slice(places.target)) {
+        Ok(uri) => {
+            let body = whole.slice(places.head..);
+            let mut head = Head { method: Method::POST, uri, fields };
+            head.fields.stand_in(whole);
+            Parsed::Request(head, body)
+        }
+        Err(_) => {
             put_back(read, whole);
             Parsed::Other
         }
     }
 }
 
-fn find(read: &[u8], fields: &mut Fields) -> Head {
+fn find(read: &[u8]) -> Seen {
     let mut headers = [const { MaybeUninit::uninit() }; FIELDS];
     let mut request = httparse::Request::new(&mut []);
     let head = match request.parse_with_uninit_headers(read, &mut headers) {
         Ok(httparse::Status::Complete(head)) => head,
-        Ok(httparse::Status::Partial) => return Head::Unfinished,
-        Err(_) => return Head::Other,
+        Ok(httparse::Status::Partial) => return Seen::Unfinished,
+        Err(_) => return Seen::Other,
     };
     let (Some("POST"), Some(1), Some(target)) = (request.method, request.version, request.path) else {
-        return Head::Other;
+        return Seen::Other;
     };
     if !target.starts_with('/') {
-        return Head::Other;
+        return Seen::Other;
     }
     let mut body = None;
     for field in &*request.headers {
         match concerns(field.name, field.value) {
             Concern::Length(bytes) if body.is_none() => body = Some(bytes),
             Concern::Nothing => {}
-            Concern::Length(_) | Concern::Unusual => return Head::Other,
+            Concern::Length(_) | Concern::Unusual => return Seen::Other,
         }
     }
-    let Some(body) = body else { return Head::Other };
+    let Some(body) = body else { return Seen::Other };
     let target = place(read, target.as_bytes());
-    match fields.note(read, request.headers) {
-        Some(()) => Head::Usual(Places { head, body, target }),
-        None => Head::Other,
+    match Fields::note(read, request.headers) {
+        Some(fields) => Seen::Usual(Places { head, body, target }, fields),
+        None => Seen::Other,
     }
 }
 
@@ -120,19 +125,10 @@ fn concerns(name: &str, value: &[u8]) -> Concern {
     }
 }
 
-fn build(whole: &Bytes, places: &Places, fields: &Fields) -> Option<Request<Bytes>> {
-    let mut request = Request::new(whole.slice(places.head..));
-    *request.method_mut() = Method::POST;
-    *request.uri_mut() = Uri::from_maybe_shared(whole.slice(places.target.clone())).ok()?;
-    *request.headers_mut() = fields.read(whole, ADDED)?;
-    Some(request)
-}
-
-/// Headers that are put in on the way to a pod, so that there is room for them.
-const ADDED: usize = 6;
-
 #[cfg(test)]
 mod tests {
+    use anypod_proto::header::NAME;
+
     use super::*;
 
     const LONGEST: Longest = Longest { head: 4096, body: 64 };
@@ -149,11 +145,10 @@ mod tests {
             "POST /mcp?a HTTP/1.1\r\nHost: a\r\nMcp-Name: x\r\nmcp-name: y\r\nConnection: Keep-Alive\r\n\
              Content-Length: 2\r\n\r\n{}POST",
         );
-        let Parsed::Request(request) = parsed else { panic!("{parsed:?}") };
-        assert_eq!(request.uri(), "/mcp?a");
-        let names: Vec<_> = request.headers().get_all("mcp-name").iter().collect();
-        assert_eq!(names, ["x", "y"]);
-        assert_eq!(request.body(), "{}");
+        let Parsed::Request(head, body) = parsed else { panic!("{parsed:?}") };
+        assert_eq!(head.uri, "/mcp?a");
+        assert_eq!(head.fields.all(&NAME).collect::<Vec<_>>(), [b"x", b"y"]);
+        assert_eq!(body, "{}");
         assert_eq!(rest, "POST");
     }
 

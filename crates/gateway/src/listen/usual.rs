@@ -11,7 +11,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::Response;
 use http_body::Body as _;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::watch;
@@ -23,6 +23,7 @@ use super::wire::Wire;
 use super::{FIRST_REQUEST, Peer, Phase, reached};
 use crate::body::{Body, Broke};
 use crate::gateway::Gateway;
+use crate::head::Head;
 use crate::http1::{COPIED, put_by};
 use crate::inbound::Inbound;
 use crate::patience::Patience;
@@ -53,7 +54,7 @@ pub(super) struct Bounds {
 #[expect(clippy::large_enum_variant, reason = "nearly always the large one, and taken apart at once")]
 enum Next<'a> {
     /// A request, and the room that it takes up where it did not come in one piece.
-    Request(Request<Bytes>, Option<Taken<'a>>),
+    Request(Head, Bytes, Option<Taken<'a>>),
     Unusual,
     Over,
 }
@@ -74,13 +75,13 @@ where
     let mut patience = Patience::default();
     let mut begun = false;
     loop {
-        let (request, room) = match next(&mut wire, bounds, &mut patience, begun, gateway.room(), closing).await {
-            Next::Request(request, room) => (request.map(Inbound::Whole), room),
+        let (head, body, room) = match next(&mut wire, bounds, &mut patience, begun, gateway.room(), closing).await {
+            Next::Request(head, body, room) => (head, Inbound::Whole(body), room),
             Next::Unusual => return Ended::Unusual(wire),
             Next::Over => break,
         };
         begun = true;
-        let Some(answer) = wire.unless_gone(gateway.answer(peer, request)).await else { return Ended::Closed };
+        let Some(answer) = wire.unless_gone(gateway.answer(peer, head, body)).await else { return Ended::Closed };
         // The request is gone with the work on it, while its answer may be a stream of many hours.
         drop(room);
         let kept = if *closing.borrow() >= Phase::Closing { Kept::Closed } else { Kept::Alive };
@@ -119,7 +120,7 @@ where
     loop {
         if wire.read.len() >= wanted.max(1) {
             match parse(&mut wire.read, bounds.longest) {
-                Parsed::Request(request) => return Next::Request(request, room),
+                Parsed::Request(head, body) => return Next::Request(head, body, room),
                 Parsed::Other => return Next::Unusual,
                 Parsed::Part(None) => {}
                 Parsed::Part(Some(whole)) => {

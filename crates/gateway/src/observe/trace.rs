@@ -3,10 +3,14 @@
 //! Spec: basic/index, "OpenTelemetry trace context". The OpenTelemetry conventions for MCP take the parent from `_meta`
 //! and link what the header says, since the two need not be of the same trace.
 
+use anypod_proto::header::Headers;
 use anypod_proto::meta;
 use anypod_proto::trace::{TraceContext, TraceParent};
 use anypod_server::Outside;
-use http::{HeaderMap, HeaderValue};
+use http::{HeaderName, HeaderValue};
+
+pub(crate) const TRACEPARENT: HeaderName = HeaderName::from_static(meta::TRACEPARENT);
+pub(crate) const TRACESTATE: HeaderName = HeaderName::from_static(meta::TRACESTATE);
 
 /// What a request says of its trace in `_meta`: `traceparent` and `tracestate`.
 #[derive(Debug, Clone, Copy, Default)]
@@ -59,15 +63,14 @@ pub(super) enum Recording {
 impl Trace {
     /// Reads what a request says, and makes the ids of what we add to it. None where there is nothing to say.
     pub(super) fn begin(
-        headers: &HeaderMap,
+        headers: &dyn Headers,
         meta: MetaTrace<'_>,
         recording: Recording,
         outside: &Outside,
     ) -> Option<Box<Self>> {
         let said = meta.parent.and_then(|parent| TraceContext::parse(parent, meta.state, None));
-        let header = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
-        let sent =
-            header(meta::TRACEPARENT).and_then(|parent| TraceContext::parse(parent, header(meta::TRACESTATE), None));
+        let sent = headers.text(&TRACEPARENT);
+        let sent = sent.and_then(|parent| TraceContext::parse(parent, headers.text(&TRACESTATE), None));
         let context = said.or(sent);
         let parent = context.map(|context| context.traceparent);
         let records = recording == Recording::On && parent.is_none_or(TraceParent::is_sampled);
@@ -97,14 +100,13 @@ impl Trace {
 }
 
 impl SentOn {
-    /// Writes it into headers. A state that came without the trace belongs to another one.
-    pub(crate) fn write(&self, headers: &mut HeaderMap) {
+    /// The header fields that say so; one without a value is not to be there. A state that came without the trace belongs to
+    /// another one.
+    pub(crate) fn fields(&self) -> [(HeaderName, Option<HeaderValue>); 2] {
         let parent = HeaderValue::try_from(self.parent.to_string());
-        headers.insert(meta::TRACEPARENT, parent.expect("it is of hexadecimal digits and dashes"));
-        match self.state.as_deref().and_then(|state| HeaderValue::try_from(state).ok()) {
-            Some(state) => drop(headers.insert(meta::TRACESTATE, state)),
-            None => drop(headers.remove(meta::TRACESTATE)),
-        }
+        let parent = parent.expect("it is of hexadecimal digits and dashes");
+        let state = self.state.as_deref().and_then(|state| HeaderValue::try_from(state).ok());
+        [(TRACEPARENT, Some(parent)), (TRACESTATE, state)]
     }
 }
 
@@ -137,6 +139,8 @@ fn never_zero<const N: usize>(random: &[u8]) -> [u8; N] {
 
 #[cfg(test)]
 mod tests {
+    use http::HeaderMap;
+
     use super::*;
 
     const META: &str = "00-0af7651916cd43dd8448eb211c80319c-00f067aa0ba902b7-01";
@@ -186,11 +190,11 @@ mod tests {
 
     #[test]
     fn what_is_sent_on_takes_the_place_of_what_came() {
-        let mut sent = headers(HEADER);
-        let trace = begin(&sent, Some(META), Recording::On).unwrap();
-        trace.sent_on().unwrap().write(&mut sent);
-        assert_eq!(sent[meta::TRACEPARENT], trace.sent_on().unwrap().parent.to_string());
-        assert_eq!(sent[meta::TRACESTATE], "from=meta");
+        let trace = begin(&headers(HEADER), Some(META), Recording::On).unwrap();
+        let [(parent_name, parent), (state_name, state)] = trace.sent_on().unwrap().fields();
+        assert_eq!((parent_name.as_str(), state_name.as_str()), (meta::TRACEPARENT, meta::TRACESTATE));
+        assert_eq!(parent.unwrap(), trace.sent_on().unwrap().parent.to_string());
+        assert_eq!(state.unwrap(), "from=meta");
         // Whose state it would be, nobody could tell.
         let trace = Trace::begin(
             &headers(HEADER),
@@ -198,8 +202,8 @@ mod tests {
             Recording::On,
             &Outside::real(),
         );
-        trace.unwrap().sent_on().unwrap().write(&mut sent);
-        assert!(!sent.contains_key(meta::TRACESTATE));
+        let [_, (_, state)] = trace.unwrap().sent_on().unwrap().fields();
+        assert_eq!(state, None);
     }
 
     #[test]

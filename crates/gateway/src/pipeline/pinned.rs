@@ -9,15 +9,14 @@
 use std::sync::Arc;
 
 use anypod_proto::admit::{Admitted, LegacyKind, LegacyMessage};
-use anypod_proto::header::SESSION_ID;
+use anypod_proto::header::{Found, Headers as _, SESSION_ID, plain};
 use anypod_proto::reject::Rejection;
 use anypod_proto::seal::Purpose;
 use anypod_proto::version::Era;
 use anypod_server::{Binding, Principal};
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, ORIGIN};
-use http::request::Parts;
-use http::{HeaderMap, HeaderValue, Request, Response};
+use http::{HeaderValue, Response};
 
 use super::Refused;
 use crate::authenticate::Credentials;
@@ -25,6 +24,7 @@ use crate::body::{Body, Ticket};
 use crate::config::Sessions;
 use crate::desk::subject;
 use crate::failure::Failure;
+use crate::head::{Fields, Head};
 use crate::listen::Peer;
 use crate::plan::Plan;
 use crate::policy::Attempt;
@@ -32,7 +32,7 @@ use crate::reach::Reach;
 use crate::relay;
 use crate::route::Route;
 use crate::upstream::headers::prepare;
-use crate::upstream::{Outgoing, Picked, SendError, Tried};
+use crate::upstream::{Outbound, Outgoing, Picked, SendError, Tried};
 
 /// The word that begins the context of these tokens: the server seals sessions of its own.
 const WORD: &[u8] = b"pinned";
@@ -54,20 +54,20 @@ pub(super) async fn pinned(
     plan: &Plan,
     reach: &Arc<Reach>,
     peer: &Peer,
-    head: Parts,
+    mut head: Head,
     body: Bytes,
     credentials: Credentials,
     ticket: &mut Ticket,
 ) -> Result<Response<Body>, Refused> {
     let session =
-        single(&head.headers)?.map(|token| open(route, credentials.principal.as_deref(), token)).transpose()?;
+        single(&head.fields)?.map(|token| open(route, credentials.principal.as_deref(), token)).transpose()?;
     let picked = match &session {
         Some((pod, _)) => reach.upstream.pick_pod(pod).ok_or(Rejection::UnknownSession)?,
         None => reach.upstream.pick(&Tried::default()).ok_or(Failure::NoPod { upstream: reach.name().to_string() })?,
     };
     let inner = session.as_ref().map(|(_, inner)| inner);
-    let mut request =
-        Request::from_parts(outgoing(head, reach, peer, inner, &credentials, ticket), Outgoing::Whole(body));
+    outward(&mut head, reach, peer, inner, &credentials, ticket);
+    let mut request = Outbound { head, body: Outgoing::Whole(body) };
     ticket.sent_to(reach, picked.id());
     let answer = picked.send(&mut request).await.map_err(|error| failed(reach, &picked, session.is_some(), error))?;
     ticket.answered();
@@ -106,25 +106,25 @@ pub(super) fn permitted(plan: &Plan, message: &Admitted, credentials: &Credentia
     }
 }
 
-fn outgoing(
-    mut head: Parts,
+fn outward(
+    head: &mut Head,
     reach: &Reach,
     peer: &Peer,
     session: Option<&HeaderValue>,
     credentials: &Credentials,
     ticket: &Ticket,
-) -> Parts {
+) {
+    let fields = &mut head.fields;
     if credentials.passed_on.is_none() {
-        head.headers.remove(AUTHORIZATION);
+        fields.remove(&AUTHORIZATION);
     }
-    head.headers.remove(ORIGIN);
-    prepare(&mut head.headers, &head.uri, &peer.sender, Era::Legacy, reach.upstream.headers());
+    fields.remove(&ORIGIN);
+    prepare(fields, &head.uri, &peer.sender, Era::Legacy, reach.upstream.headers());
     match session {
-        Some(session) => drop(head.headers.insert(SESSION_ID, session.clone())),
-        None => drop(head.headers.remove(SESSION_ID)),
+        Some(session) => fields.insert(SESSION_ID, session.clone()),
+        None => fields.remove(&SESSION_ID),
     }
-    ticket.sends_on(&mut head.headers);
-    head
+    ticket.sends_on(fields);
 }
 
 /// What it means that a pod does not answer: within a session, that the session is gone with it.
@@ -140,13 +140,12 @@ fn failed(reach: &Reach, picked: &Picked, in_session: bool, error: SendError) ->
     }
 }
 
-fn single(headers: &HeaderMap) -> Result<Option<&str>, Rejection> {
-    let mut ids = headers.get_all(SESSION_ID).iter();
-    let id = ids.next();
-    if ids.next().is_some() {
-        return Err(Rejection::HeaderRepeated(SESSION_ID));
+fn single(fields: &Fields) -> Result<Option<&str>, Rejection> {
+    match fields.find(&SESSION_ID) {
+        Found::Nothing => Ok(None),
+        Found::One(id) => plain(id).map(Some).ok_or(Rejection::UnknownSession),
+        Found::Several => Err(Rejection::HeaderRepeated(SESSION_ID)),
     }
-    id.map(|id| id.to_str().map_err(|_| Rejection::UnknownSession)).transpose()
 }
 
 fn seal(

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use anypod_proto::admit::{Admitted, Carrier, admit, check, declared_version};
 use anypod_proto::capabilities::ClientCapabilities;
+use anypod_proto::header::Headers as _;
 use anypod_proto::method::Method;
 use anypod_proto::param_header::ParamHeaders;
 use anypod_proto::reject::Rejection;
@@ -11,17 +12,16 @@ use anypod_proto::request::Request as Message;
 use anypod_proto::version::{Era, Version};
 use anypod_server::Accepts;
 use bytes::Bytes;
-use http::HeaderMap;
-use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
-use http::request::Parts;
+use http::header::CONTENT_TYPE;
 use http_body_util::BodyExt as _;
 
 use super::Refused;
-use super::streamed::named;
+use super::streamed::{announced, named};
 use crate::authenticate::Credentials;
 use crate::body::Ticket;
 use crate::config::Mode;
 use crate::failure::Failure;
+use crate::head::{Fields, Head};
 use crate::inbound::Inbound;
 use crate::plan::Plan;
 use crate::reach::Sender;
@@ -39,14 +39,14 @@ pub(super) enum Read<'a> {
 pub(super) async fn receive(
     route: &Route,
     plan: &Plan,
-    head: &Parts,
+    head: &Head,
     body: Inbound,
     ticket: &mut Ticket,
 ) -> Result<Bytes, Failure> {
-    check_media_type(&head.headers)?;
-    Accepts::of(&head.headers)?;
+    check_media_type(&head.fields)?;
+    Accepts::of(&head.fields)?;
     ticket.permit = Some(route.server.enter_request()?);
-    let text = whole(plan, &head.headers, body).await?;
+    let text = whole(plan, &head.fields, body).await?;
     ticket.read(text.len());
     Ok(text)
 }
@@ -54,20 +54,20 @@ pub(super) async fn receive(
 /// Reads the message of a POST.
 pub(super) async fn read<'a>(
     plan: &Plan,
-    head: &Parts,
+    head: &Head,
     text: &'a Bytes,
     credentials: &Credentials,
 ) -> Result<Read<'a>, Refused> {
     let mirrored = match plan.mode {
-        Mode::Parse => Box::pin(mirrored(plan, &head.headers, credentials)).await,
+        Mode::Parse => Box::pin(mirrored(plan, &head.fields, credentials)).await,
         Mode::Verify | Mode::Trust => None,
     };
     let of = |name: &str| mirrored.as_ref().filter(|(tool, _)| tool == name).map(|(_, wanted)| &**wanted);
-    let carrier = Carrier::Http(&head.headers);
+    let carrier = Carrier::Http(&head.fields);
     let refused =
         |refused: anypod_proto::reject::Refused| Refused { id: refused.id, failure: refused.rejection.into() };
     // Most go on as they came, and need no body of their own. What says that it is legacy is not read twice.
-    if declared_version(&head.headers).ok().flatten().map(Version::era) == Some(Era::Modern)
+    if declared_version(&head.fields).ok().flatten().map(Version::era) == Some(Era::Modern)
         && let Some(message) = check(carrier, text, of).map_err(refused)?
     {
         return Ok(Read::Modern(message));
@@ -77,7 +77,7 @@ pub(super) async fn read<'a>(
 
 /// The tool that the headers name, and what it wants mirrored into further ones. None where its upstream does not say: what is
 /// not known is not checked.
-async fn mirrored(plan: &Plan, headers: &HeaderMap, credentials: &Credentials) -> Option<(String, Arc<ParamHeaders>)> {
+async fn mirrored(plan: &Plan, headers: &Fields, credentials: &Credentials) -> Option<(String, Arc<ParamHeaders>)> {
     let (_, tool) = named(headers).filter(|(method, _)| *method == Method::ToolsCall)?;
     let sender = Sender::with(credentials, ClientCapabilities::default());
     let wanted = plan.catalogue.wanted(plan, &tool, &sender).await.ok()??;
@@ -85,13 +85,13 @@ async fn mirrored(plan: &Plan, headers: &HeaderMap, credentials: &Credentials) -
 }
 
 /// A whole body, within its bounds.
-pub(super) async fn whole(plan: &Plan, headers: &HeaderMap, body: Inbound) -> Result<Bytes, Failure> {
+pub(super) async fn whole(plan: &Plan, headers: &Fields, body: Inbound) -> Result<Bytes, Failure> {
     let limit = plan.limits.body_bytes;
     let mut body = match body {
         Inbound::Whole(bytes) if bytes.len() <= limit => return Ok(bytes),
         other => other,
     };
-    let announced = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
+    let announced = announced(headers);
     if announced.is_some_and(|length| length > limit) {
         return Err(Rejection::TooLarge(limit).into());
     }
@@ -110,8 +110,8 @@ pub(super) async fn whole(plan: &Plan, headers: &HeaderMap, body: Inbound) -> Re
     Ok(whole.into())
 }
 
-fn check_media_type(headers: &HeaderMap) -> Result<(), Rejection> {
-    let declared = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+fn check_media_type(headers: &Fields) -> Result<(), Rejection> {
+    let declared = headers.text(&CONTENT_TYPE).unwrap_or_default();
     let essence = declared.split(';').next().unwrap_or_default().trim();
     if essence.eq_ignore_ascii_case("application/json") { Ok(()) } else { Err(Rejection::MediaType) }
 }

@@ -5,20 +5,20 @@ use std::sync::Arc;
 
 use anypod_proto::admit::declared_version;
 use anypod_proto::edit::Rules;
-use anypod_proto::header::{METHOD, NAME, decode_value};
+use anypod_proto::header::{Headers as _, METHOD, NAME, decode_value};
 use anypod_proto::method::Method;
 use anypod_proto::reject::Rejection;
 use anypod_proto::verify::Verifier;
 use anypod_proto::version::{Era, Version};
+use http::Response;
 use http::header::CONTENT_LENGTH;
-use http::request::Parts;
-use http::{HeaderMap, HeaderName, Request, Response};
 use tokio::time::Instant;
 
 use super::{Outward, Refused, lane, outward};
 use crate::authenticate::Credentials;
 use crate::body::{Body, Ticket};
 use crate::config::Mode;
+use crate::head::{Fields, Head};
 use crate::inbound::Inbound;
 use crate::listen::Peer;
 use crate::observe::SentOn;
@@ -28,7 +28,7 @@ use crate::policy::Attempt;
 use crate::relay::{Relay, Replace, Upload};
 use crate::rounds::Of;
 use crate::route::Route;
-use crate::upstream::Outgoing;
+use crate::upstream::{Outbound, Outgoing};
 
 /// What is replaced in a request: the state of a round, and the name where several upstreams are federated; then what it says
 /// of its trace, where spans are recorded.
@@ -48,33 +48,33 @@ pub(super) struct Long {
 const SHORT: usize = 128 << 10;
 
 /// Whether a request is long, and can be relayed by its headers alone.
-pub(super) fn long(plan: &Plan, head: &Parts, body: &Inbound, credentials: &Credentials) -> Option<Long> {
+pub(super) fn long(plan: &Plan, head: &Head, body: &Inbound, credentials: &Credentials) -> Option<Long> {
     if matches!(body, Inbound::Whole(_)) {
         return None;
     }
-    let length = head.headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
+    let length = announced(&head.fields);
     if length.is_some_and(|length| length <= plan.limits.whole_body_bytes.min(SHORT))
         || plan.mode == Mode::Parse
         || plan.policy.reads_arguments()
-        || declared_version(&head.headers).ok()?.map(Version::era) != Some(Era::Modern)
+        || declared_version(&head.fields).ok()?.map(Version::era) != Some(Era::Modern)
     {
         return None;
     }
-    let (method, name) = named(&head.headers)?;
+    let (method, name) = named(&head.fields)?;
     let owner = lane(plan, Some(method), Some(&name), credentials.kept_apart_by())?;
     let verifier = match plan.mode {
         Mode::Trust => None,
-        Mode::Verify | Mode::Parse => Some(Verifier::new(&head.headers).ok()?),
+        Mode::Verify | Mode::Parse => Some(Verifier::new(&head.fields).ok()?),
     };
     Some(Long { owner, method, name, verifier })
 }
 
 /// The tool or prompt that the headers of a request name, and by which method.
-pub(super) fn named(headers: &HeaderMap) -> Option<(Method, String)> {
-    let method = Method::parse(single(headers, &METHOD)?)?;
+pub(super) fn named(headers: &Fields) -> Option<(Method, String)> {
+    let method = Method::parse(headers.text(&METHOD)?.trim())?;
     match method {
         Method::ToolsCall | Method::PromptsGet => {
-            let name = decode_value(single(headers, &NAME)?.as_bytes()).ok()?.into_owned();
+            let name = decode_value(headers.text(&NAME)?.trim().as_bytes()).ok()?.into_owned();
             Some((method, name))
         }
         Method::Complete
@@ -88,10 +88,9 @@ pub(super) fn named(headers: &HeaderMap) -> Option<(Method, String)> {
     }
 }
 
-fn single<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
-    let mut values = headers.get_all(name).iter();
-    let value = values.next()?.to_str().ok()?.trim();
-    values.next().is_none().then_some(value)
+/// The length that a body is said to have.
+pub(super) fn announced(headers: &Fields) -> Option<usize> {
+    headers.text(&CONTENT_LENGTH)?.parse().ok()
 }
 
 /// Sends a long request on.
@@ -100,7 +99,7 @@ pub(super) async fn streamed(
     route: &Route,
     plan: &Plan,
     peer: &Peer,
-    head: Parts,
+    mut head: Head,
     body: Inbound,
     long: Long,
     credentials: Credentials,
@@ -108,7 +107,7 @@ pub(super) async fn streamed(
 ) -> Result<Response<Body>, Refused> {
     let Long { owner, method, name, verifier } = long;
     ticket.permit = Some(route.server.enter_request()?);
-    ticket.by_headers(method, &name, &head.headers);
+    ticket.by_headers(method, &name, &head.fields);
     let (principal, method_name) = (credentials.principal.as_deref(), method.as_str());
     plan.policy.check(&Attempt { principal, method: Some(method), method_name, name: Some(&name), message: None })?;
     plan.rates.take(principal, method_name, Some(&name), Instant::now())?;
@@ -119,11 +118,11 @@ pub(super) async fn streamed(
     let (limit, deadline) = (plan.limits.body_bytes, plan.limits.body_deadline.get());
     let (upload, verdict) = Upload::new(body, verifier, &rules, replace, limit, deadline);
     let asks = Outward { route, plan, peer, method: Some(method), method_name, name: Some(&name) };
-    let (mut head, rewriter, repeatable) = outward(&asks, &owner, head, &credentials, ticket);
+    let (rewriter, repeatable) = outward(&asks, &owner, &mut head, &credentials, ticket);
     owner.renames(&mut head)?;
     // What is replaced may change the length.
-    head.headers.remove(CONTENT_LENGTH);
-    let request = Request::from_parts(head, Outgoing::stream(upload));
+    head.fields.remove(&CONTENT_LENGTH);
+    let request = Outbound { head, body: Outgoing::stream(upload) };
     let result_bytes = plan.limits.result_bytes;
     let reach = Arc::clone(&owner.reach);
     let kept = Some(verdict.clone());

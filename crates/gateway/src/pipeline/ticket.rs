@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anypod_proto::admit::{Admitted, LegacyKind, LegacyMessage};
-use anypod_proto::meta;
+use anypod_proto::header::Headers;
 use anypod_proto::method::Method;
 use anypod_proto::request::Request as Message;
 use anypod_proto::version::Era;
@@ -15,12 +15,10 @@ use crate::authenticate::Credentials;
 use crate::body::{Body, Ticket};
 use crate::desk::{Notes, subject};
 use crate::failure::Failure;
-use crate::observe::{Called, Leg, Met, MetaTrace, Observer, Outcome, Seen, SentOn, Trace};
+use crate::head::Fields;
+use crate::observe::{Called, Leg, Met, MetaTrace, Observer, Outcome, Seen, SentOn, TRACEPARENT, TRACESTATE, Trace};
 use crate::reach::Reach;
 use crate::route::Route;
-
-const TRACEPARENT: HeaderName = HeaderName::from_static(meta::TRACEPARENT);
-const TRACESTATE: HeaderName = HeaderName::from_static(meta::TRACESTATE);
 
 impl Ticket {
     /// For a request that has just come in.
@@ -85,7 +83,7 @@ impl Ticket {
     }
 
     /// It is a modern request.
-    pub(super) fn message(&mut self, message: &Message<&str>, headers: &HeaderMap, met: &Met) {
+    pub(super) fn message(&mut self, message: &Message<&str>, headers: &dyn Headers, met: &Met) {
         let [parent, state, _] = message.trace_fields();
         let trace = self.observer.trace(headers, MetaTrace { parent: parent.as_deref(), state: state.as_deref() });
         let client = message.client_info().and_then(|info| self.observer.client_again(info, met));
@@ -104,7 +102,7 @@ impl Ticket {
     }
 
     /// It is a modern request that is not read before it is sent on.
-    pub(super) fn by_headers(&mut self, method: Method, name: &str, headers: &HeaderMap) {
+    pub(super) fn by_headers(&mut self, method: Method, name: &str, headers: &dyn Headers) {
         let trace = self.observer.trace(headers, MetaTrace::default());
         self.note(|seen| {
             seen.called = Called::Request(method);
@@ -120,7 +118,7 @@ impl Ticket {
     }
 
     /// It is something else.
-    pub(super) fn other(&mut self, message: &Admitted, headers: &HeaderMap) {
+    pub(super) fn other(&mut self, message: &Admitted, headers: &dyn Headers) {
         let (called, era) = match message {
             Admitted::Request(request) => (Called::parse(&request.method_name()), Era::Modern),
             Admitted::Notice(notice) => (Called::parse(&notice.method_name()), Era::Modern),
@@ -153,7 +151,7 @@ impl Ticket {
     }
 
     /// The trace of a message; of several at once, that of the headers.
-    fn trace(&self, message: &Admitted, headers: &HeaderMap) -> Option<Box<Trace>> {
+    fn trace(&self, message: &Admitted, headers: &dyn Headers) -> Option<Box<Trace>> {
         let fields = match message {
             Admitted::Request(request) => request.trace_fields(),
             Admitted::Legacy(LegacyMessage { kind: LegacyKind::Request(request), .. }) => request.trace_fields(),
@@ -228,20 +226,23 @@ impl Ticket {
     }
 
     /// Writes the trace into the headers of what is sent to an upstream.
-    pub(super) fn sends_on(&self, headers: &mut HeaderMap) {
-        if let Some(sent_on) = self.sent_on() {
-            sent_on.write(headers);
+    pub(super) fn sends_on(&self, fields: &mut Fields) {
+        let Some(sent_on) = self.sent_on() else { return };
+        for (name, value) in sent_on.fields() {
+            match value {
+                Some(value) => fields.insert(name, value),
+                None => fields.remove(&name),
+            }
         }
     }
 
     /// What goes along to upstreams of these headers: the trace.
     pub(super) fn headers_to_send_on(&self, came: &HeaderMap) -> HeaderMap {
-        let mut headers = HeaderMap::new();
-        for name in [TRACEPARENT, TRACESTATE] {
-            headers.extend(came.get(&name).map(|value| (name, value.clone())));
+        let kept = |name: HeaderName| came.get(&name).cloned().map(|value| (name, value));
+        match self.sent_on() {
+            Some(sent_on) => sent_on.fields().into_iter().filter_map(|(name, value)| Some((name, value?))).collect(),
+            None => [TRACEPARENT, TRACESTATE].into_iter().filter_map(kept).collect(),
         }
-        self.sends_on(&mut headers);
-        headers
     }
 
     /// Gives an answer to the client, and stays with it until it is through.

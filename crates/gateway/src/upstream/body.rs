@@ -7,7 +7,6 @@ use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use http::Request;
 use http_body::{Body, Frame, SizeHint};
 use tokio::time::Instant;
 
@@ -58,18 +57,11 @@ impl Outgoing {
         }
     }
 
-    /// Takes a request to be sent. Where its body is there as a whole, the request stays as it is.
-    pub(super) fn take(request: &mut Request<Self>) -> Request<Self> {
-        match request.body() {
-            Self::Whole(bytes) => {
-                let mut copy = Request::new(Self::Whole(bytes.clone()));
-                request.method().clone_into(copy.method_mut());
-                request.uri().clone_into(copy.uri_mut());
-                *copy.version_mut() = request.version();
-                *copy.headers_mut() = request.headers().clone();
-                copy
-            }
-            Self::Stream(_) => std::mem::replace(request, Request::new(Self::Whole(Bytes::new()))),
+    /// Takes it to be sent. One that is there as a whole stays as it is.
+    pub(super) fn take(&mut self) -> Self {
+        match self {
+            Self::Whole(bytes) => Self::Whole(bytes.clone()),
+            Self::Stream(_) => std::mem::replace(self, Self::Whole(Bytes::new())),
         }
     }
 }

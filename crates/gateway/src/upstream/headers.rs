@@ -4,10 +4,12 @@
 
 use std::net::IpAddr;
 
-use anypod_proto::header::{HOP, SESSION_ID};
+use anypod_proto::header::{HOP, Headers, SESSION_ID, plain};
 use anypod_proto::version::Era;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Uri, uri::Scheme};
+
+use crate::head::Fields;
 
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
@@ -69,78 +71,78 @@ impl Sender {
     }
 }
 
-/// Makes the headers of a client's request those of one to a pod. `asked` is the target that the client wrote. `Host` is
+/// Makes the header fields of a client's request those of one to a pod. `asked` is the target that the client wrote. `Host` is
 /// set where a pod is picked. `own` are the headers that the upstream is to get in any case.
-pub(crate) fn prepare(
-    headers: &mut HeaderMap,
-    asked: &Uri,
-    sender: &Sender,
-    era: Era,
-    own: &[(HeaderName, HeaderValue)],
-) {
-    strip(
-        headers,
+pub(crate) fn prepare(fields: &mut Fields, asked: &Uri, sender: &Sender, era: Era, own: &[(HeaderName, HeaderValue)]) {
+    let found = to_remove(
+        fields.iter().map(|(name, _)| name),
         match era {
             Era::Modern => REMOVED.len(),
             Era::Legacy => REMOVED.len() - 1,
         },
     );
+    removed(found, fields).iter().for_each(|name| fields.remove(name));
     let host = match asked.authority() {
         Some(authority) => HeaderValue::from_str(authority.as_str()).ok(),
-        None => headers.get(header::HOST).cloned(),
+        None => fields.value(&header::HOST),
     };
-    forwarded(headers, sender, host.as_ref());
-    forwarded_for(headers, sender);
-    headers.insert(FORWARDED_PROTO, sender.proto());
+    forwarded(fields, sender, host.as_ref());
+    if let Some(address) = &sender.address {
+        // The chain, which is one header afterwards.
+        let chain = match fields.has(&FORWARDED_FOR) {
+            true => joined(fields.all(&FORWARDED_FOR), address.as_bytes()),
+            false => address.clone(),
+        };
+        fields.insert(FORWARDED_FOR, chain);
+    }
+    fields.insert(FORWARDED_PROTO, sender.proto());
     match host {
-        Some(host) => headers.insert(FORWARDED_HOST, host),
-        None => headers.remove(FORWARDED_HOST),
-    };
+        Some(host) => fields.insert(FORWARDED_HOST, host),
+        None => fields.remove(&FORWARDED_HOST),
+    }
     for (name, value) in own {
-        headers.insert(name, value.clone());
+        fields.insert(name.clone(), value.clone());
     }
 }
 
 /// Makes the headers of a pod's answer those of one to a client.
 pub(crate) fn prepare_answer(headers: &mut HeaderMap) {
-    strip(headers, OF_ANSWERS);
+    let found = to_remove(headers.keys().map(|name| name.as_str().as_bytes()), OF_ANSWERS);
+    removed(found, headers).iter().for_each(|name| drop(headers.remove(name)));
 }
 
-/// Takes out the first so many of [`REMOVED`], and what `Connection` names. Mostly none is there, so one look at what is
-/// costs less than to ask for each.
-fn strip(headers: &mut HeaderMap, first: usize) {
+/// Which of the first so many of [`REMOVED`] are among these names. Mostly none is, so one look at all that there are costs less
+/// than to ask for each.
+fn to_remove<'n>(names: impl Iterator<Item = &'n [u8]>, first: usize) -> u16 {
     let mut found = 0_u16;
-    for name in headers.keys() {
+    for name in names {
         if looks_removed(name)
-            && let Some(at) = REMOVED[..first].iter().position(|removed| removed == name)
+            && let Some(at) =
+                REMOVED[..first].iter().position(|removed| removed.as_str().as_bytes().eq_ignore_ascii_case(name))
         {
             found |= 1 << at;
         }
     }
+    found
+}
+
+/// All that goes: what was found, and what `Connection` names.
+fn removed(found: u16, headers: &dyn Headers) -> Vec<HeaderName> {
     if found == 0 {
-        return;
+        return Vec::new();
     }
+    let is_found = |at: usize| found & 1 << at != 0;
+    let mut removed: Vec<_> = if is_found(CONNECTION) { named_by_connection(headers) } else { Vec::new() };
+    removed.extend(REMOVED.iter().enumerate().filter(|(at, _)| is_found(*at)).map(|(_, name)| name.clone()));
     // RFC 9112, section 6.3: chunks overrule a length, which must not be left to mislead the next reader.
-    if found & 1 << TRANSFER_ENCODING != 0 {
-        headers.remove(header::CONTENT_LENGTH);
-    }
-    if found & 1 << CONNECTION != 0 {
-        for name in named_by_connection(headers) {
-            headers.remove(name);
-        }
-    }
-    for (at, name) in REMOVED.iter().enumerate() {
-        if found & 1 << at != 0 {
-            headers.remove(name);
-        }
-    }
+    removed.extend(is_found(TRANSFER_ENCODING).then_some(header::CONTENT_LENGTH));
+    removed
 }
 
 /// Whether one of [`REMOVED`] is as long as this and begins like it, as hardly any other does.
-fn looks_removed(name: &HeaderName) -> bool {
-    let text = name.as_str().as_bytes();
+fn looks_removed(name: &[u8]) -> bool {
     matches!(
-        (text.len(), text[0]),
+        (name.len(), name.first().map_or(0, u8::to_ascii_lowercase)),
         (2 | 7, b't')
             | (6, b'e')
             | (7, b'u')
@@ -151,28 +153,19 @@ fn looks_removed(name: &HeaderName) -> bool {
     )
 }
 
-fn named_by_connection(headers: &HeaderMap) -> Vec<HeaderName> {
-    let values = headers.get_all(header::CONNECTION).iter().filter_map(|value| value.to_str().ok());
-    let names = values.flat_map(|value| value.split(',')).filter_map(|name| name.trim().parse().ok());
-    names.filter(|name| !KEPT.contains(name)).collect()
-}
-
-/// Adds the client to the end of the chain, which is one header afterwards.
-fn forwarded_for(headers: &mut HeaderMap, sender: &Sender) {
-    let Some(address) = &sender.address else { return };
-    match headers.entry(FORWARDED_FOR) {
-        header::Entry::Vacant(none) => drop(none.insert(address.clone())),
-        header::Entry::Occupied(mut chain) => {
-            let joined = joined(chain.iter(), address.as_bytes());
-            drop(chain.insert_mult(joined));
-        }
-    }
+fn named_by_connection(headers: &dyn Headers) -> Vec<HeaderName> {
+    let mut named = Vec::new();
+    headers.each(&header::CONNECTION, &mut |value| {
+        let names = plain(value).unwrap_or_default().split(',').filter_map(|name| name.trim().parse().ok());
+        named.extend(names.filter(|name| !KEPT.contains(name)));
+    });
+    named
 }
 
 /// Adds an element to `Forwarded` where there is one: an upstream that reads it must not take the client's word for the
 /// last. Where there is none, the others say the same.
-fn forwarded(headers: &mut HeaderMap, sender: &Sender, host: Option<&HeaderValue>) {
-    if !headers.contains_key(header::FORWARDED) {
+fn forwarded(fields: &mut Fields, sender: &Sender, host: Option<&HeaderValue>) {
+    if !fields.has(&header::FORWARDED) {
         return;
     }
     let mut element = format!("for={};proto={}", sender.node, sender.scheme);
@@ -180,14 +173,14 @@ fn forwarded(headers: &mut HeaderMap, sender: &Sender, host: Option<&HeaderValue
     if let Some(host) = host.and_then(|host| host.to_str().ok()).filter(|host| !host.contains(['"', '\\'])) {
         element.push_str(&format!(";host=\"{host}\""));
     }
-    let chain = joined(headers.get_all(header::FORWARDED), element.as_bytes());
-    headers.insert(header::FORWARDED, chain);
+    let chain = joined(fields.all(&header::FORWARDED), element.as_bytes());
+    fields.insert(header::FORWARDED, chain);
 }
 
-fn joined<'a>(values: impl IntoIterator<Item = &'a HeaderValue>, last: &[u8]) -> HeaderValue {
+fn joined<'a>(values: impl Iterator<Item = &'a [u8]>, last: &[u8]) -> HeaderValue {
     let mut chain: Vec<u8> = Vec::new();
     for value in values {
-        chain.extend_from_slice(value.as_bytes());
+        chain.extend_from_slice(value);
         chain.extend_from_slice(b", ");
     }
     chain.extend_from_slice(last);
@@ -213,6 +206,13 @@ mod tests {
             .collect()
     }
 
+    /// On a map, which is easier to look at.
+    fn prepare(map: &mut HeaderMap, asked: &Uri, sender: &Sender, era: Era, own: &[(HeaderName, HeaderValue)]) {
+        let mut fields = Fields::from(std::mem::take(map));
+        super::prepare(&mut fields, asked, sender, era, own);
+        *map = fields.into_map();
+    }
+
     fn prepared(pairs: &[(&'static str, &'static str)], era: Era) -> HeaderMap {
         let mut headers = HeaderMap::new();
         for (name, value) in pairs {
@@ -228,9 +228,9 @@ mod tests {
 
     #[test]
     fn what_is_removed_is_noticed() {
-        assert!(REMOVED.iter().all(looks_removed));
+        assert!(REMOVED.iter().all(|name| looks_removed(name.as_str().as_bytes())));
         let usual = ["host", "accept", "user-agent", "mcp-name", "mcp-method", "content-type", "mcp-protocol-version"];
-        assert!(!usual.iter().any(|name| looks_removed(&name.parse().unwrap())));
+        assert!(!usual.iter().any(|name| looks_removed(name.as_bytes())));
     }
 
     #[test]

@@ -17,13 +17,15 @@ use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::uri::PathAndQuery;
+use http::{Response, Version};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 
 use self::library::{Library, Written};
 use self::usual::{Step, Usual};
 use super::body::{End, Outgoing};
+use super::outbound::Outbound;
 use super::stream::Stream;
 use crate::inbound::Inbound;
 use crate::patience::Patience;
@@ -101,18 +103,21 @@ impl Live {
     /// not sent.
     pub(super) async fn exchange(
         &mut self,
-        request: &mut Request<Outgoing>,
+        request: &mut Outbound,
+        target: &PathAndQuery,
         begun: Instant,
         limits: Limits,
     ) -> Result<Response<Inbound>, Lost> {
         let limit = limits.head;
-        let body = match request.body() {
+        let body = match &request.body {
             Outgoing::Whole(bytes) => bytes.clone(),
-            Outgoing::Stream(_) => return Box::pin(self.unusual(request, Written::NotYet, begun, limit)).await,
+            Outgoing::Stream(_) => {
+                return Box::pin(self.unusual(request, target, Written::NotYet, begun, limit)).await;
+            }
         };
         let Self { carrier, patience, .. } = self;
         let Carrier::Usual(usual) = carrier else { return Err(Lost::Unsent) };
-        if !usual.begin(request, &body) {
+        if !usual.begin(&request.head, target, &body) {
             return Err(Lost::Unsent);
         }
         let step = poll_fn(|cx| {
@@ -124,7 +129,7 @@ impl Live {
         });
         match step.await {
             Ok(Some(Step::Answer(answer))) => Ok(answer.map(Inbound::Whole)),
-            Ok(Some(Step::Unusual)) => Box::pin(self.unusual(request, Written::Unbelieved, begun, limit)).await,
+            Ok(Some(Step::Unusual)) => Box::pin(self.unusual(request, target, Written::Unbelieved, begun, limit)).await,
             Ok(None) => Err(Lost::TooSlow),
             Err(error) => Err(Lost::Broken(Break::Connection(error))),
         }
@@ -133,7 +138,8 @@ impl Live {
     /// The same by the library.
     async fn unusual(
         &mut self,
-        request: &mut Request<Outgoing>,
+        request: &mut Outbound,
+        target: &PathAndQuery,
         written: Written,
         begun: Instant,
         limit: Duration,
@@ -145,8 +151,8 @@ impl Live {
         let read = usual.read.split().freeze();
         let library = Library::new(usual.stream, read, written).await;
         let mut library = library.map_err(|error| Lost::Broken(Break::Connection(error)))?;
-        let end = request.body().end();
-        let outgoing = Outgoing::take(request);
+        let end = request.end();
+        let outgoing = request.take(target.clone().into(), Version::HTTP_11);
         let mut sending = pin!(library.send(outgoing));
         let outcome = poll_fn(|cx| {
             library.drive();
@@ -166,7 +172,7 @@ impl Live {
             }
             Some(Err(mut error)) => Err(match error.take_message() {
                 Some(unsent) if written == Written::NotYet => {
-                    *request = unsent;
+                    request.put_back(unsent);
                     Lost::Unsent
                 }
                 Some(_) | None => Lost::Broken(Break::Http(error.into_error())),

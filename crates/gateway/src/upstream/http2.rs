@@ -9,7 +9,7 @@ use std::task::{Poll, ready};
 use std::time::Duration;
 
 use anypod_client::is_refused;
-use http::{Request, Response};
+use http::{Response, Uri, Version};
 use hyper::body::Incoming;
 use hyper::client::conn::http2::{Builder, SendRequest};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -19,6 +19,7 @@ use tokio::time::Instant;
 
 use super::body::Outgoing;
 use super::http1::{Break, HEAD_BYTES, Lost, wait};
+use super::outbound::Outbound;
 use super::stream::Stream;
 use crate::patience::Patience;
 
@@ -86,14 +87,15 @@ impl Lease {
     /// was not sent.
     pub(super) async fn exchange(
         &self,
-        request: &mut Request<Outgoing>,
+        request: &mut Outbound,
+        target: Uri,
         limit: Duration,
     ) -> Result<Response<Incoming>, Lost> {
-        let end = request.body().end();
+        let end = request.end();
         let is_kept = end.is_none();
         let begun = Instant::now();
         let mut patience = Patience::default();
-        let mut sending = pin!(self.0.sender.clone().try_send_request(Outgoing::take(request)));
+        let mut sending = pin!(self.0.sender.clone().try_send_request(request.take(target, Version::HTTP_2)));
         let outcome = poll_fn(|cx| {
             if let Poll::Ready(outcome) = sending.as_mut().poll(cx) {
                 return Poll::Ready(Some(outcome));
@@ -108,7 +110,7 @@ impl Lease {
                 let refused = is_kept && is_refused(error.error());
                 Err(match error.take_message() {
                     Some(unsent) => {
-                        *request = unsent;
+                        request.put_back(unsent);
                         Lost::Unsent
                     }
                     None if refused => Lost::Unsent,

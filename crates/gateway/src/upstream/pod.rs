@@ -8,17 +8,18 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use anypod_proto::version::Era;
-use http::{HeaderMap, HeaderName, Request, Response, Version, header};
+use http::uri::PathAndQuery;
+use http::{HeaderMap, HeaderName, Response, header};
 use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout};
 
 use super::answer::Answer;
-use super::body::Outgoing;
 use super::cell::Cell;
 use super::condition::{Condition, Standing};
 use super::dial::{Dialer, Protocol};
 use super::http1::{Break, Idle, Limits, Live, Lost};
 use super::http2::{Lease, Open, Shared};
+use super::outbound::Outbound;
 use super::target::Target;
 use crate::config::{Health, Timeouts};
 
@@ -198,7 +199,7 @@ impl Pod {
     ///
     /// # Errors
     /// See [`SendError`].
-    pub(crate) async fn send(self: &Arc<Self>, request: &mut Request<Outgoing>) -> Result<Response<Answer>, SendError> {
+    pub(crate) async fn send(self: &Arc<Self>, request: &mut Outbound) -> Result<Response<Answer>, SendError> {
         match self.protocol.load() {
             Some(Protocol::Http1) => self.send_alone(request).await,
             // Rarer, and its future larger.
@@ -207,18 +208,18 @@ impl Pod {
     }
 
     /// On a connection that nobody else uses meanwhile.
-    async fn send_alone(self: &Arc<Self>, request: &mut Request<Outgoing>) -> Result<Response<Answer>, SendError> {
-        self.address_http1(request);
+    async fn send_alone(self: &Arc<Self>, request: &mut Outbound) -> Result<Response<Answer>, SendError> {
+        let target = self.address_http1(request);
         // Each turn uses one up, so this ends with a new one.
         let now = Instant::now();
         while let Some(live) = self.idle.take(now, self.longest_idle()) {
-            match self.exchange(live, request, now).await {
+            match self.exchange(live, request, &target, now).await {
                 Err(Lost::Unsent) => {}
                 outcome => return outcome.map_err(SendError::from),
             }
         }
         match Box::pin(self.connect()).await? {
-            Connected::Alone(live) => Ok(self.exchange(live, request, Instant::now()).await?),
+            Connected::Alone(live) => Ok(self.exchange(live, request, &target, Instant::now()).await?),
             // It has learnt another protocol.
             Connected::Shared(lease) => Ok(Box::pin(self.exchange_shared(lease, request)).await?),
         }
@@ -227,10 +228,11 @@ impl Pod {
     async fn exchange(
         self: &Arc<Self>,
         mut live: Box<Live>,
-        request: &mut Request<Outgoing>,
+        request: &mut Outbound,
+        target: &PathAndQuery,
         begun: Instant,
     ) -> Result<Response<Answer>, Lost> {
-        let response = live.exchange(request, begun, self.answer_limits()).await?;
+        let response = live.exchange(request, target, begun, self.answer_limits()).await?;
         self.learn_keeps(response.headers());
         Ok(response.map(|body| Answer::http1(body, self, live, self.terms.timeouts.silence.get())))
     }
@@ -240,13 +242,13 @@ impl Pod {
     }
 
     /// On a connection that may be carrying other requests, if the pod speaks a protocol that can.
-    async fn send_shared(self: &Arc<Self>, request: &mut Request<Outgoing>) -> Result<Response<Answer>, SendError> {
+    async fn send_shared(self: &Arc<Self>, request: &mut Outbound) -> Result<Response<Answer>, SendError> {
         for _ in 0..ATTEMPTS {
             let lease = match self.lease().await? {
                 Connected::Shared(lease) => lease,
                 Connected::Alone(live) => {
-                    self.address_http1(request);
-                    return Ok(self.exchange(live, request, Instant::now()).await?);
+                    let target = self.address_http1(request);
+                    return Ok(self.exchange(live, request, &target, Instant::now()).await?);
                 }
             };
             match self.exchange_shared(lease, request).await {
@@ -257,9 +259,11 @@ impl Pod {
         Err(SendError::NotSent(io::ErrorKind::ConnectionAborted.into()))
     }
 
-    async fn exchange_shared(&self, lease: Lease, request: &mut Request<Outgoing>) -> Result<Response<Answer>, Lost> {
-        self.address_http2(request);
-        let response = lease.exchange(request, self.terms.timeouts.head.get()).await?;
+    async fn exchange_shared(&self, lease: Lease, request: &mut Outbound) -> Result<Response<Answer>, Lost> {
+        let target = self.target.absolute_form(&request.head.uri);
+        // `:authority` stands for it.
+        request.head.fields.remove(&header::HOST);
+        let response = lease.exchange(request, target, self.terms.timeouts.head.get()).await?;
         Ok(response.map(|body| Answer::http2(body, lease, self.terms.timeouts.silence.get())))
     }
 
@@ -328,17 +332,10 @@ impl Pod {
         }
     }
 
-    fn address_http1(&self, request: &mut Request<Outgoing>) {
-        *request.uri_mut() = self.target.origin_form(request.uri());
-        *request.version_mut() = Version::HTTP_11;
-        request.headers_mut().insert(header::HOST, self.target.host().clone());
-    }
-
-    fn address_http2(&self, request: &mut Request<Outgoing>) {
-        *request.uri_mut() = self.target.absolute_form(request.uri());
-        *request.version_mut() = Version::HTTP_2;
-        // `:authority` stands for it.
-        request.headers_mut().remove(header::HOST);
+    /// Names the pod as the host, and gives the target as it is there.
+    fn address_http1(&self, request: &mut Outbound) -> PathAndQuery {
+        request.head.fields.insert(header::HOST, self.target.host().clone());
+        self.target.origin_form(&request.head.uri)
     }
 
     /// Connections that wait for reuse.

@@ -118,7 +118,7 @@ impl Prober {
         if pod.era() == Some(Era::Legacy) {
             request.headers_mut().insert(SESSION_ID, NO_SESSION);
         }
-        let (head, body) = pod.send(&mut request).await?.into_parts();
+        let (head, body) = pod.send(&mut request.into()).await?.into_parts();
         Ok((head.status, Said::read(body).await))
     }
 }

@@ -154,19 +154,19 @@ impl Target {
     }
 
     /// The request target in origin form. A query is taken over from `asked` unless the URL has one.
-    pub(super) fn origin_form(&self, asked: &Uri) -> Uri {
+    pub(super) fn origin_form(&self, asked: &Uri) -> PathAndQuery {
         let with_query = match asked.query() {
             Some(query) if self.path.query().is_none() => self.with_query(query),
             Some(_) | None => None,
         };
-        Uri::from(with_query.unwrap_or_else(|| self.path.clone()))
+        with_query.unwrap_or_else(|| self.path.clone())
     }
 
     /// The request target with scheme and authority, as HTTP/2 has it.
     pub(super) fn absolute_form(&self, asked: &Uri) -> Uri {
         let mut parts = self.uri.clone().into_parts();
         parts.authority = self.host.to_str().ok().and_then(|host| host.parse().ok()).or(parts.authority);
-        parts.path_and_query = self.origin_form(asked).into_parts().path_and_query;
+        parts.path_and_query = Some(self.origin_form(asked));
         Uri::from_parts(parts).unwrap_or_else(|_| self.uri.clone())
     }
 

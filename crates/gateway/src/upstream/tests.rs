@@ -20,7 +20,7 @@ use tokio::time::timeout;
 
 use super::answer::AnswerError;
 use super::chance::seeded;
-use super::{Answer, Outgoing, Pod, SendError, StartError, Tried, Upstream};
+use super::{Answer, Outbound, Outgoing, Pod, SendError, StartError, Tried, Upstream};
 use crate::config::{self, Health, Time};
 
 /// When what would hang is taken to hang. Only for tests on the machine's own time.
@@ -50,8 +50,8 @@ fn pod_at(url: &str) -> Arc<Pod> {
     pod(&configured(&[url]))
 }
 
-fn post(body: Outgoing) -> Request<Outgoing> {
-    Request::post("/mcp").body(body).unwrap()
+fn post(body: Outgoing) -> Outbound {
+    Request::post("/mcp").body(body).unwrap().into()
 }
 
 fn whole(text: &'static str) -> Outgoing {

@@ -2,9 +2,9 @@
 
 use std::borrow::Cow;
 
-use http::{HeaderMap, HeaderName};
+use http::HeaderName;
 
-use crate::header::decode_value;
+use crate::header::{Found, Headers, decode_value};
 use crate::reject::Rejection;
 use crate::scan::Str;
 
@@ -12,14 +12,14 @@ use crate::scan::Str;
 const ECHO: usize = 128;
 
 /// The one value of a header that is plain text.
-pub(super) fn single<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Result<Option<&'h str>, Rejection> {
+pub(super) fn single<'h>(headers: &'h dyn Headers, name: &HeaderName) -> Result<Option<&'h str>, Rejection> {
     let Some(value) = one(headers, name)? else { return Ok(None) };
     let malformed = || Rejection::HeaderMalformed { header: name.clone(), reason: "not visible ASCII".to_owned() };
     std::str::from_utf8(value).map(|text| Some(text.trim_ascii())).map_err(|_| malformed())
 }
 
 /// The header must be there, once, and say what the body says. Values are case-sensitive.
-pub(super) fn must_equal(headers: &HeaderMap, name: &HeaderName, body: Str<'_>) -> Result<(), Rejection> {
+pub(super) fn must_equal(headers: &dyn Headers, name: &HeaderName, body: Str<'_>) -> Result<(), Rejection> {
     match single(headers, name)? {
         Some(value) if body.is(value) => Ok(()),
         found => Err(disagree(name, body, found.map(Cow::Borrowed))),
@@ -27,20 +27,19 @@ pub(super) fn must_equal(headers: &HeaderMap, name: &HeaderName, body: Str<'_>) 
 }
 
 /// The same for a header whose value may be encoded.
-pub(super) fn must_equal_encoded(headers: &HeaderMap, name: &HeaderName, body: Str<'_>) -> Result<(), Rejection> {
+pub(super) fn must_equal_encoded(headers: &dyn Headers, name: &HeaderName, body: Str<'_>) -> Result<(), Rejection> {
     let Some(value) = one(headers, name)? else { return Err(disagree(name, body, None)) };
     let decoded = decode_value(value)
         .map_err(|error| Rejection::HeaderMalformed { header: name.clone(), reason: error.to_string() })?;
     if body.is(&decoded) { Ok(()) } else { Err(disagree(name, body, Some(decoded))) }
 }
 
-fn one<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Result<Option<&'h [u8]>, Rejection> {
-    let mut values = headers.get_all(name).iter();
-    let first = values.next();
-    if values.next().is_some() {
-        return Err(Rejection::HeaderRepeated(name.clone()));
+fn one<'h>(headers: &'h dyn Headers, name: &HeaderName) -> Result<Option<&'h [u8]>, Rejection> {
+    match headers.find(name) {
+        Found::Nothing => Ok(None),
+        Found::One(value) => Ok(Some(value)),
+        Found::Several => Err(Rejection::HeaderRepeated(name.clone())),
     }
-    Ok(first.map(http::HeaderValue::as_bytes))
 }
 
 #[cold]

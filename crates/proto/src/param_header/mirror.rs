@@ -2,10 +2,8 @@
 
 use std::borrow::Cow;
 
-use http::HeaderMap;
-
 use super::{ParamHeader, ParamKind, ParamMismatch, ParamMismatchKind as Wrong, integer, integer::NoInteger};
-use crate::header;
+use crate::header::{self, Found, Headers};
 use crate::scan::{Kind, ScanError, Scanner};
 
 /// How many characters of a value an error quotes.
@@ -76,7 +74,7 @@ impl From<ScanError> for Stop {
 /// One check of a request.
 pub(super) struct Check<'a> {
     pub(super) params: &'a [ParamHeader],
-    pub(super) headers: &'a HeaderMap,
+    pub(super) headers: &'a dyn Headers,
 }
 
 impl<'a> Check<'a> {
@@ -197,12 +195,13 @@ impl<'a> Check<'a> {
 
     /// The header's value, decoded.
     fn header(&self, param: &ParamHeader) -> Result<Option<Cow<'a, str>>, ParamMismatch> {
-        let mut lines = self.headers.get_all(&param.header).iter();
-        let Some(line) = lines.next() else { return Ok(None) };
-        if lines.next().is_some() {
-            return Err(wrong(param, Wrong::Repeated));
+        match self.headers.find(&param.header) {
+            Found::Nothing => Ok(None),
+            Found::One(line) => {
+                header::decode_value(line).map(Some).map_err(|error| wrong(param, Wrong::Malformed(error)))
+            }
+            Found::Several => Err(wrong(param, Wrong::Repeated)),
         }
-        header::decode_value(line.as_bytes()).map(Some).map_err(|error| wrong(param, Wrong::Malformed(error)))
     }
 }
 

@@ -7,11 +7,10 @@
 use std::net::{Ipv6Addr, SocketAddrV4};
 use std::time::Duration;
 
-use anypod_proto::header;
+use anypod_proto::header::{self, Found, Headers};
 use anypod_proto::seal::{Purpose, digest};
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HOST, ORIGIN};
-use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri};
 use http_body_util::Full;
 use hyper::client::conn::http1;
@@ -99,9 +98,9 @@ impl Target {
 }
 
 /// Whether a request is a hop of another pod. Pods have no `Origin`; what has one is checked like the rest.
-pub fn is_hop(head: &Parts) -> bool {
-    let declared = head.headers.get(CONTENT_TYPE) == Some(&MEDIA_TYPE);
-    head.method == Method::POST && declared && !head.headers.contains_key(ORIGIN)
+pub fn is_hop(method: &Method, headers: &dyn Headers) -> bool {
+    let declared = headers.find(&CONTENT_TYPE) == Found::One(MEDIA_TYPE.as_bytes());
+    *method == Method::POST && declared && headers.find(&ORIGIN) == Found::Nothing
 }
 
 /// Passes an answer to the pod that waits for it.

@@ -12,14 +12,15 @@ use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker, ready};
 
 use bytes::{Bytes, BytesMut};
-use http::{Method, Request, Response, StatusCode};
+use http::uri::PathAndQuery;
+use http::{Method, Response, StatusCode};
 use tokio::io::{AsyncReadExt as _, AsyncWrite as _};
 use tokio::time::Instant;
 
-use super::super::body::Outgoing;
 use super::super::stream::Stream;
 use super::HEAD_BYTES;
-use crate::http1::{self, COPIED, FIELDS, Fields, SLACK, put_back, room, write_fields};
+use crate::head::{Fields, Head};
+use crate::http1::{self, COPIED, FIELDS, SLACK, room};
 
 /// The longest body of an answer that is read as a whole, and the longest piece of another, in bytes.
 const LONGEST: usize = 128 << 10;
@@ -98,13 +99,13 @@ impl Usual {
     }
 
     /// Begins an exchange, unless the pod has closed the connection, or has said something that it was not asked.
-    pub(super) fn begin(&mut self, request: &Request<Outgoing>, body: &Bytes) -> bool {
+    pub(super) fn begin(&mut self, head: &Head, target: &PathAndQuery, body: &Bytes) -> bool {
         if !self.is_quiet() {
             return false;
         }
         (self.written, self.wanted, self.read_since) = (0, 0, None);
         self.out.clear();
-        write_head(&mut self.out, request, body.len());
+        write_head(&mut self.out, head, target, body.len());
         if body.len() <= COPIED {
             self.out.extend_from_slice(body);
         }
@@ -178,14 +179,13 @@ impl Usual {
     }
 }
 
-fn write_head(out: &mut Vec<u8>, request: &Request<Outgoing>, length: usize) {
-    out.extend_from_slice(request.method().as_str().as_bytes());
-    out.push(b' ');
-    out.extend_from_slice(request.uri().path_and_query().map_or("/", |target| target.as_str()).as_bytes());
-    out.extend_from_slice(b" HTTP/1.1\r\n");
+fn write_head(out: &mut Vec<u8>, head: &Head, target: &PathAndQuery, length: usize) {
+    for part in [head.method.as_str(), " ", target.as_str(), " HTTP/1.1\r\n"] {
+        out.extend_from_slice(part.as_bytes());
+    }
     // How it is framed is for us to say.
-    write_fields(out, request.headers());
-    if length > 0 || request.method() != Method::GET {
+    head.fields.write(out);
+    if length > 0 || head.method != Method::GET {
         let _: io::Result<()> = write!(out, "content-length: {length}\r\n");
     }
     out.extend_from_slice(b"\r\n");
@@ -216,19 +216,13 @@ fn take(read: &mut BytesMut, closes: &mut bool, left: &mut usize) -> Taken {
     if read.len() < here {
         return Taken::Part(Some(here));
     }
-    let mut fields = Fields::default();
-    if fields.note(read, answer.headers).is_none() {
-        return Taken::Unusual;
-    }
+    let Some(mut fields) = Fields::note(read, answer.headers) else { return Taken::Unusual };
     let whole = read.split_to(here).freeze();
-    let Some(headers) = fields.read(&whole, 1) else {
-        put_back(read, whole);
-        return Taken::Unusual;
-    };
+    fields.stand_in(whole.clone());
     (*closes, *left) = (!kept, total - here);
     let mut answer = Response::new(whole.slice(head..));
     *answer.status_mut() = status;
-    *answer.headers_mut() = headers;
+    *answer.headers_mut() = fields.into_map();
     Taken::Answer(answer)
 }
 

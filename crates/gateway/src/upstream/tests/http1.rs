@@ -118,7 +118,7 @@ async fn an_answer_of_unknown_length_gives_its_connection_back_at_its_end() {
     .await;
     let pod = pod_at(&server.url());
     for _ in 0..2 {
-        let response = pod.send(&mut Request::get("/mcp").body(Outgoing::empty()).unwrap()).await.unwrap();
+        let response = pod.send(&mut Request::get("/mcp").body(Outgoing::empty()).unwrap().into()).await.unwrap();
         assert_eq!(read(response).await.unwrap(), "onetwo");
         assert_eq!((pod.idle(), server.count()), (1, 1));
     }
@@ -158,7 +158,7 @@ async fn a_request_to_nobody_comes_back_as_it_was() {
     let mut request = post(whole("intact"));
     let why = unsent(pod.send(&mut request).await);
     assert!(why.contains("refused"), "{why}");
-    let body = request.into_body().collect().await.unwrap().to_bytes();
+    let body = request.body.collect().await.unwrap().to_bytes();
     assert_eq!((&body[..], pod.connections()), (&b"intact"[..], 0));
 }
 
@@ -230,7 +230,7 @@ async fn giving_up_a_request_or_an_answer_closes_the_connection() {
         }
     })
     .await;
-    let get = |path: &str| Request::get(path).body(Outgoing::empty()).unwrap();
+    let get = |path: &str| Outbound::from(Request::get(path).body(Outgoing::empty()).unwrap());
     let waiting = pod_at(&server.url());
     let mut request = get("/");
     tokio::select! {
@@ -437,8 +437,8 @@ async fn a_request_is_addressed_to_the_pod() {
     let server = Running::http1(address).await;
     let authority = server.address.to_string();
     let exchange = async |config: &config::Upstream, path: &str| {
-        let mut request = Request::post(path).header(HOST, "mcp.example").body(Outgoing::empty()).unwrap();
-        read(pod(config).send(&mut request).await.unwrap()).await.unwrap()
+        let request = Request::post(path).header(HOST, "mcp.example").body(Outgoing::empty()).unwrap();
+        read(pod(config).send(&mut request.into()).await.unwrap()).await.unwrap()
     };
     let mut config = configured(&[&format!("http://{authority}/a/b")]);
     assert_eq!(exchange(&config, "/mcp").await, format!("/a/b {authority}"));
