@@ -24,7 +24,7 @@ use self::leaving::Leaving;
 use crate::body::Body;
 use crate::config::{self, Config};
 use crate::desk::{Desk, Replica};
-use crate::head::Head;
+use crate::head::{Head, Reply};
 use crate::hub::Hub;
 use crate::inbound::Inbound;
 use crate::listen::tls::Acceptor;
@@ -227,7 +227,7 @@ impl Gateway {
         self.shared.observer.totals().connections.open()
     }
 
-    pub(crate) async fn answer(&self, peer: &Peer, head: Head, body: Inbound) -> Response<Body> {
+    pub(crate) async fn answer(&self, peer: &Peer, head: Head, body: Inbound) -> Reply<Body> {
         pipeline::answer(&self.shared, peer, head, body).await
     }
 }

@@ -1,9 +1,9 @@
-//! The head of a client's request, on its way through the stages.
+//! The heads of requests and of answers, on their way through the stages.
 
 mod fields;
 
 use http::request::Parts;
-use http::{Method, Request, Uri};
+use http::{Method, Request, Response, StatusCode, Uri};
 
 pub(crate) use self::fields::Fields;
 
@@ -30,5 +30,41 @@ impl Head {
 impl From<Parts> for Head {
     fn from(parts: Parts) -> Self {
         Self { method: parts.method, uri: parts.uri, fields: parts.headers.into() }
+    }
+}
+
+/// An answer: of a pod, or to a client.
+#[derive(Debug)]
+pub(crate) struct Reply<B> {
+    pub(crate) status: StatusCode,
+    pub(crate) fields: Fields,
+    pub(crate) body: B,
+}
+
+impl<B> Reply<B> {
+    /// One without header fields.
+    pub(crate) fn new(status: StatusCode, body: B) -> Self {
+        Self { status, fields: Fields::default(), body }
+    }
+
+    /// The same with another body.
+    pub(crate) fn map<C>(self, of: impl FnOnce(B) -> C) -> Reply<C> {
+        Reply { status: self.status, fields: self.fields, body: of(self.body) }
+    }
+}
+
+impl<B> From<Response<B>> for Reply<B> {
+    fn from(response: Response<B>) -> Self {
+        let (head, body) = response.into_parts();
+        Self { status: head.status, fields: head.headers.into(), body }
+    }
+}
+
+impl<B> From<Reply<B>> for Response<B> {
+    fn from(reply: Reply<B>) -> Self {
+        let mut response = Self::new(reply.body);
+        *response.status_mut() = reply.status;
+        *response.headers_mut() = reply.fields.into_map();
+        response
     }
 }

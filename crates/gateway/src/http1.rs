@@ -3,13 +3,12 @@
 //!
 //! RFC 9112, sections 5 and 6.
 
-use std::cell::RefCell;
 use std::ops::Range;
 
 use anypod_proto::header;
 use bytes::{Bytes, BytesMut};
+use http::HeaderName;
 use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE, DATE, HOST, USER_AGENT};
-use http::{HeaderMap, HeaderName};
 
 /// The most header fields of a usual message.
 pub(crate) const FIELDS: usize = 64;
@@ -24,29 +23,6 @@ pub(crate) const SLACK: usize = 64;
 /// How much room to read more into, where `wanted` bytes are wanted in all and `read` are there.
 pub(crate) fn room(wanted: usize, read: &BytesMut) -> usize {
     (wanted.saturating_sub(read.len()) + SLACK).max(PIECE)
-}
-
-/// The most header maps that a thread keeps for reuse.
-const SPARES: usize = 64;
-
-thread_local! {
-    /// Empty header maps: their memory is large and wanted again at once.
-    static SPARE: RefCell<Vec<HeaderMap>> = const { RefCell::new(Vec::new()) };
-}
-
-/// Keeps the memory of header fields that nobody needs any more for the next ones.
-pub(crate) fn put_by(mut headers: HeaderMap) {
-    headers.clear();
-    SPARE.with_borrow_mut(|spare| {
-        if spare.len() < SPARES && (1..=FIELDS).contains(&headers.capacity()) {
-            spare.push(headers);
-        }
-    });
-}
-
-/// An empty map, with the memory of one that was put by.
-pub(crate) fn spare_map() -> HeaderMap {
-    SPARE.with_borrow_mut(Vec::pop).unwrap_or_default()
 }
 
 /// Whether a field is about nothing but how its message is framed and whether the connection is kept.
@@ -108,15 +84,6 @@ pub(crate) fn length(value: &[u8]) -> Option<usize> {
 pub(crate) fn put_back(read: &mut BytesMut, taken: Bytes) {
     let rest = std::mem::replace(read, BytesMut::from(taken));
     read.extend_from_slice(&rest);
-}
-
-/// Writes header fields, but for those that say how the message is framed: whoever frames it says so.
-pub(crate) fn write_fields(out: &mut Vec<u8>, headers: &HeaderMap) {
-    for (name, value) in headers {
-        if !frames(name.as_str().as_bytes()) {
-            write_field(out, name.as_str().as_bytes(), value.as_bytes());
-        }
-    }
 }
 
 /// Writes one header field.

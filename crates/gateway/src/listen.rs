@@ -18,8 +18,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anypod_server::Stalling;
-use http::Request;
 use http::uri::Scheme;
+use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -278,7 +278,7 @@ where
         let (gateway, peer) = (gateway.clone(), Arc::clone(&peer));
         async move {
             let (head, body) = request.into_parts();
-            Ok::<_, Infallible>(gateway.answer(&peer, head.into(), Inbound::Streamed(body)).await)
+            Ok::<_, Infallible>(Response::from(gateway.answer(&peer, head.into(), Inbound::Streamed(body)).await))
         }
     });
     let connection = builder.serve_connection(stream, service);

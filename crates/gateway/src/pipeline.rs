@@ -34,7 +34,7 @@ use anypod_server::Principal;
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, ORIGIN};
 use http::request::Parts;
-use http::{Request, Response, StatusCode};
+use http::{Request, StatusCode};
 use http_body_util::Full;
 use tokio::time::Instant;
 use tower_service::Service as _;
@@ -49,7 +49,7 @@ use crate::body::{Body, Ticket};
 use crate::desk::{Hopped, Mirrored, Notes, subject};
 use crate::failure::Failure;
 use crate::gateway::Shared;
-use crate::head::Head;
+use crate::head::{Head, Reply};
 use crate::inbound::Inbound;
 use crate::listen::Peer;
 use crate::owner::Owner;
@@ -73,7 +73,7 @@ impl<F: Into<Failure>> std::convert::From<F> for Refused {
 }
 
 /// Answers a request.
-pub(crate) async fn answer(shared: &Shared, peer: &Peer, mut head: Head, body: Inbound) -> Response<Body> {
+pub(crate) async fn answer(shared: &Shared, peer: &Peer, mut head: Head, body: Inbound) -> Reply<Body> {
     let path = head.uri.path();
     let Some(route) = shared.route(path) else {
         return empty(shared.health(path).unwrap_or(StatusCode::NOT_FOUND));
@@ -96,7 +96,7 @@ async fn stages(
     head: &mut Head,
     body: Inbound,
     ticket: &mut Ticket,
-) -> Result<Response<Body>, Refused> {
+) -> Result<Reply<Body>, Refused> {
     let plan = route.desk.plan();
     // What another replica passes on was checked there; its seal is, here.
     if head.fields.has(&HOP) {
@@ -164,7 +164,7 @@ async fn other(
     text: Bytes,
     credentials: Credentials,
     ticket: &mut Ticket,
-) -> Result<Response<Body>, Refused> {
+) -> Result<Reply<Body>, Refused> {
     ticket.other(&message, &head.fields);
     match pins(plan).filter(|_| !matches!(message, Admitted::Request(_) | Admitted::Notice(_))) {
         Some(reach) => {
@@ -283,7 +283,7 @@ async fn admitted(
     message: Admitted,
     credentials: Credentials,
     ticket: &mut Ticket,
-) -> Response<Body> {
+) -> Reply<Body> {
     introduce(&mut head, credentials, ticket);
     if let Admitted::Request(message) = &message
         && message.method() == Some(Method::ToolsCall)
@@ -292,7 +292,7 @@ async fn admitted(
     }
     // What is left of it is the server's.
     let Some(permit) = ticket.permit.take() else { return empty(StatusCode::SERVICE_UNAVAILABLE) };
-    route.server.answer_admitted(head, message, permit).await.map(Body::served)
+    Reply::from(route.server.answer_admitted(head, message, permit).await).map(Body::served)
 }
 
 /// What has no message: the streams and the end of legacy sessions.
@@ -302,12 +302,12 @@ async fn served(
     body: Bytes,
     credentials: Credentials,
     ticket: &mut Ticket,
-) -> Response<Body> {
+) -> Reply<Body> {
     introduce(&mut head, credentials, ticket);
     let request = Request::from_parts(head, Full::new(body));
     let answered: Result<_, Infallible> = route.server.clone().call(request).await;
     match answered {
-        Ok(response) => response.map(Body::served),
+        Ok(response) => Reply::from(response).map(Body::served),
     }
 }
 
@@ -319,13 +319,13 @@ async fn hopped(
     head: Head,
     body: Inbound,
     ticket: &mut Ticket,
-) -> Result<Response<Body>, Refused> {
+) -> Result<Reply<Body>, Refused> {
     if anypod_server::is_hop(&head.method, &head.fields) {
         let text = read::whole(plan, &head.fields, body).await?;
         let request = Request::from_parts(head.into_parts(), Full::new(text));
         let answered: Result<_, Infallible> = route.server.clone().call(request).await;
         return match answered {
-            Ok(response) => Ok(response.map(Body::served)),
+            Ok(response) => Ok(Reply::from(response).map(Body::served)),
         };
     }
     // Whose it is, only its state says.
@@ -375,6 +375,6 @@ mod tests {
         let bytes =
             given(&|(route, peer, head, body, ticket): Arguments<'static>| stages(route, peer, head, body, ticket));
         assert!(bytes <= 2048, "{bytes}");
-        assert!(size_of::<Response<Body>>() <= 192, "{}", size_of::<Response<Body>>());
+        assert!(size_of::<Reply<Body>>() <= 192, "{}", size_of::<Reply<Body>>());
     }
 }

@@ -417,8 +417,9 @@ impl Reach {
         };
         let sent = pod.send(&mut request.map(Outgoing::Whole).into()).await;
         let source = match sent {
-            Ok(answer) if answer.status().is_redirection() => return None,
+            Ok(answer) if answer.status.is_redirection() => return None,
             Ok(answer) => {
+                let answer = http::Response::from(answer);
                 let result = answer.body().whole().and_then(|body| modern.result(&posted, &answer, body));
                 return match result {
                     Some(sent) => Some(sent),

@@ -10,7 +10,7 @@ mod upload;
 
 use std::sync::Arc;
 
-use http::{Response, StatusCode};
+use http::StatusCode;
 
 use self::answer::Responded;
 pub(crate) use self::answer::{Relayed, pass};
@@ -21,6 +21,7 @@ use crate::body::Body;
 use crate::body::Ticket;
 use crate::config::Timeouts;
 use crate::failure::Failure;
+use crate::head::Reply;
 use crate::reach::Reach;
 use crate::upstream::{Outbound, Outgoing, Picked, SendError, Tried};
 
@@ -43,7 +44,7 @@ impl Relay {
     ///
     /// # Errors
     /// If no pod takes it, or the pod that took it does not answer.
-    pub(crate) async fn run(&mut self, ticket: &mut Ticket) -> Result<Response<Body>, Failure> {
+    pub(crate) async fn run(&mut self, ticket: &mut Ticket) -> Result<Reply<Body>, Failure> {
         // Stays where it is: what is moved into a future is copied.
         let Self { reach, request, repeatable, rewriter, result_bytes, verdict } = self;
         let upstream = &*reach.upstream;
@@ -57,9 +58,7 @@ impl Relay {
             ticket.sent_to(reach, picked.id());
             match picked.send(request).await {
                 // Nothing of it has run: a pod that is full says so before it begins.
-                Ok(answer) if answer.status() == StatusCode::SERVICE_UNAVAILABLE && can_go_on(&tried) => {
-                    picked.failed()
-                }
+                Ok(answer) if answer.status == StatusCode::SERVICE_UNAVAILABLE && can_go_on(&tried) => picked.failed(),
                 Ok(answer) => break (answer, picked),
                 Err(SendError::NotSent(error)) => {
                     tracing::warn!(upstream = &**upstream.name(), pod = &**picked.id(), %error, "a pod is not reached");
@@ -91,7 +90,7 @@ impl Relay {
         drop(std::mem::take(&mut request.head));
         let (answer, picked) = response;
         ticket.answered();
-        judge(&picked, answer.status());
+        judge(&picked, answer.status);
         match answer::respond(answer, picked, upstream, rewriter.take(), *result_bytes, ticket) {
             Responded::Done(done) => done,
             Responded::Reading(answer) => answer.await,

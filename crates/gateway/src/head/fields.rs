@@ -19,17 +19,32 @@ pub(crate) struct Fields {
     text: Bytes,
     read: Vec<Place>,
     added: Vec<Added>,
+    looks: Looks,
 }
 
 /// Where a field begins and ends in a text: its name, and its value.
 #[derive(Clone, Copy)]
 struct Place {
+    look: Look,
     name: [u32; 2],
     value: [u32; 2],
+    /// Whether it stands there as it would be written.
+    written: bool,
 }
+
+/// What a name looks like at a glance: its length and how it begins. Few names look alike.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Look(u32);
+
+/// What the names that there are, or were, look like. Most names that are asked for are not there, and need not be looked for.
+#[derive(Clone, Copy, Default)]
+struct Looks(u64);
 
 type Added = (HeaderName, HeaderValue);
 
+/// What stands between the name of a field and its value, and behind it.
+const COLON: &[u8] = b": ";
+const END: &[u8] = b"\r\n";
 /// How many lists a thread keeps for reuse.
 const SPARES: usize = 64;
 /// The longest name of a field that the library takes.
@@ -38,6 +53,27 @@ const LONGEST_NAME: usize = u16::MAX as usize;
 thread_local! {
     /// Empty lists: their memory is wanted again at once.
     static SPARE: RefCell<Vec<(Vec<Place>, Vec<Added>)>> = const { RefCell::new(Vec::new()) };
+}
+
+impl Look {
+    fn of(name: &[u8]) -> Self {
+        let begins = name.first().map_or(0, u8::to_ascii_lowercase);
+        Self((name.len() as u32) << 8 | u32::from(begins))
+    }
+}
+
+impl Looks {
+    const fn bit(look: Look) -> u64 {
+        1 << (look.0.wrapping_mul(0x9E37_79B1) >> 26)
+    }
+
+    const fn add(&mut self, look: Look) {
+        self.0 |= Self::bit(look);
+    }
+
+    const fn may_have(self, look: Look) -> bool {
+        self.0 & Self::bit(look) != 0
+    }
 }
 
 impl Fields {
@@ -49,6 +85,7 @@ impl Fields {
             return None;
         }
         read.reserve(headers.len());
+        let mut looks = Looks::default();
         for header in headers.iter().filter(|header| !frames(header.name.as_bytes())) {
             if header.name.len() > LONGEST_NAME {
                 return None;
@@ -57,9 +94,14 @@ impl Fields {
                 let place = place(text, part);
                 Some([u32::try_from(place.start).ok()?, u32::try_from(place.end).ok()?])
             };
-            read.push(Place { name: bounds(header.name.as_bytes())?, value: bounds(header.value)? });
+            let name = header.name.as_bytes();
+            let look = Look::of(name);
+            looks.add(look);
+            let (name, value) = (bounds(name)?, bounds(header.value)?);
+            let written = part(text, [name[1], value[0]]) == COLON && part(text, [value[1], value[1] + 2]) == END;
+            read.push(Place { look, name, value, written });
         }
-        Some(Self { text: Bytes::new(), read, added })
+        Some(Self { text: Bytes::new(), read, added, looks })
     }
 
     /// Keeps the text that the fields were noted in.
@@ -76,14 +118,19 @@ impl Fields {
     /// The values of all fields of this name, in their order.
     pub(crate) fn all<'h>(&'h self, name: &HeaderName) -> impl Iterator<Item = &'h [u8]> {
         let wanted = name.as_str().as_bytes();
-        let read = self.read.iter().filter(move |place| self.is(place, wanted)).map(|place| self.part(place.value));
-        let added = self.added.iter().filter(move |(added, _)| added.as_str().as_bytes() == wanted);
-        read.chain(added.map(|(_, value)| value.as_bytes()))
+        let look = Look::of(wanted);
+        let (read, added) = match self.looks.may_have(look) {
+            true => (&self.read[..], &self.added[..]),
+            false => (&[][..], &[][..]),
+        };
+        let read = read.iter().filter(move |place| place.look == look && is(&self.text, place, wanted));
+        let added = added.iter().filter(move |(added, _)| added.as_str().as_bytes() == wanted);
+        read.map(|place| self.part(place.value)).chain(added.map(|(_, value)| value.as_bytes()))
     }
 
     /// Whether there is one of this name.
     pub(crate) fn has(&self, name: &HeaderName) -> bool {
-        self.all(name).next().is_some()
+        self.find(name) != Found::Nothing
     }
 
     /// The value of the only field of this name.
@@ -97,35 +144,54 @@ impl Fields {
     /// Puts a field in, in the place of all of this name.
     pub(crate) fn insert(&mut self, name: HeaderName, value: HeaderValue) {
         self.remove(&name);
+        self.add(name, value);
+    }
+
+    /// Puts a field in, behind what there is of its name.
+    pub(crate) fn add(&mut self, name: HeaderName, value: HeaderValue) {
+        self.looks.add(Look::of(name.as_str().as_bytes()));
         self.added.push((name, value));
     }
 
     /// Takes all fields of this name out.
     pub(crate) fn remove(&mut self, name: &HeaderName) {
-        let Self { text, read, added } = self;
+        let Self { text, read, added, looks } = self;
         let wanted = name.as_str().as_bytes();
-        // Mostly there is none, and lists that stay as they are need not be written.
-        if read.iter().any(|place| is(text, place, wanted)) {
-            read.retain(|place| !is(text, place, wanted));
-        }
-        if added.iter().any(|(added, _)| added == name) {
+        let look = Look::of(wanted);
+        if looks.may_have(look) {
+            read.retain(|place| place.look != look || !is(text, place, wanted));
             added.retain(|(added, _)| added != name);
         }
     }
 
     /// Writes them, but for those that say how the message is framed: whoever frames it says so.
     pub(crate) fn write(&self, out: &mut Vec<u8>) {
-        for (name, value) in self.iter() {
-            if !frames(name) {
-                write_field(out, name, value);
+        // Most stand one behind the other, and as they are to be written: these are copied together.
+        let mut run = [0, 0];
+        for place in &self.read {
+            let line = [place.name[0], place.value[1] + END.len() as u32];
+            if place.written && line[0] == run[1] {
+                run[1] = line[1];
+                continue;
+            }
+            out.extend_from_slice(self.part(run));
+            run = line;
+            if !place.written {
+                write_field(out, self.part(place.name), self.part(place.value));
+                run[0] = run[1];
+            }
+        }
+        out.extend_from_slice(self.part(run));
+        for (name, value) in &self.added {
+            if !frames(name.as_str().as_bytes()) {
+                write_field(out, name.as_str().as_bytes(), value.as_bytes());
             }
         }
     }
 
     /// As a map.
     pub(crate) fn into_map(mut self) -> HeaderMap {
-        let mut headers = crate::http1::spare_map();
-        headers.reserve(self.read.len() + self.added.len());
+        let mut headers = HeaderMap::with_capacity(self.read.len() + self.added.len());
         for place in &self.read {
             // What was read as a name and a value is one.
             if let Some(name) = name_of(self.part(place.name))
@@ -142,12 +208,8 @@ impl Fields {
 
     /// The same, and they stay.
     pub(crate) fn to_map(&self) -> HeaderMap {
-        let copy = Self { text: self.text.clone(), read: self.read.clone(), added: self.added.clone() };
-        copy.into_map()
-    }
-
-    fn is(&self, place: &Place, name: &[u8]) -> bool {
-        is(&self.text, place, name)
+        let (text, read, added) = (self.text.clone(), self.read.clone(), self.added.clone());
+        Self { text, read, added, looks: self.looks }.into_map()
     }
 
     fn part(&self, bounds: [u32; 2]) -> &[u8] {
@@ -168,18 +230,28 @@ fn part(text: &[u8], [start, end]: [u32; 2]) -> &[u8] {
 }
 
 fn is(text: &[u8], place: &Place, name: &[u8]) -> bool {
-    let [start, end] = place.name;
-    (end - start) as usize == name.len() && part(text, place.name).eq_ignore_ascii_case(name)
+    part(text, place.name).eq_ignore_ascii_case(name)
 }
 
 impl Headers for Fields {
     fn find(&self, name: &HeaderName) -> Found<'_> {
-        let mut all = self.all(name);
-        match (all.next(), all.next()) {
-            (None, _) => Found::Nothing,
-            (Some(value), None) => Found::One(value),
-            (Some(_), Some(_)) => Found::Several,
+        let wanted = name.as_str().as_bytes();
+        let look = Look::of(wanted);
+        let mut found = Found::Nothing;
+        if !self.looks.may_have(look) {
+            return found;
         }
+        for place in &self.read {
+            if place.look == look && is(&self.text, place, wanted) {
+                found = found.and(self.part(place.value));
+            }
+        }
+        for (added, value) in &self.added {
+            if added == name {
+                found = found.and(value.as_bytes());
+            }
+        }
+        found
     }
 
     fn each<'h>(&'h self, name: &HeaderName, see: &mut dyn FnMut(&'h [u8])) {
@@ -196,7 +268,7 @@ impl From<HeaderMap> for Fields {
             // Of several of one name, the first has it.
             let Some(name) = name.or_else(|| last.clone()) else { continue };
             last = Some(name.clone());
-            fields.added.push((name, value));
+            fields.add(name, value);
         }
         fields
     }
@@ -258,12 +330,26 @@ mod tests {
         assert_eq!(written(&map.into()), "");
     }
 
+    /// Readers differ in what they take for white space and for the end of a line; of what goes on there is one spelling.
+    #[test]
+    fn what_is_written_is_spelled_in_one_way() {
+        let fields = read("A: 1\r\nb:2\r\nc: 3\nd:\t 4 \r\ne: 5\r\nf: 6\r\nG: \r\nh:\r\ni: 7\r\n\r\n");
+        assert_eq!(written(&fields), "A: 1\r\nb: 2\r\nc: 3\r\nd: 4\r\ne: 5\r\nf: 6\r\nG: \r\nh: \r\ni: 7\r\n");
+        let mut fields = read("a: 1\r\nb: 2\r\nContent-Length: 3\r\nc: 4\r\nd: 5\r\n\r\n");
+        assert_eq!(written(&fields), "a: 1\r\nb: 2\r\nc: 4\r\nd: 5\r\n");
+        fields.remove(&B);
+        fields.insert(B, HeaderValue::from_static("6"));
+        assert_eq!(written(&fields), "a: 1\r\nc: 4\r\nd: 5\r\nb: 6\r\n");
+        fields.remove(&A);
+        assert_eq!(written(&fields), "c: 4\r\nd: 5\r\nb: 6\r\n");
+    }
+
     #[test]
     fn finds_names_in_any_case_among_those_read_and_those_added() {
         let mut fields = read("A: 1\r\nab: 2\r\n\r\n");
         assert_eq!(fields.find(&A), Found::One(b"1"));
         assert_eq!(fields.find(&B), Found::Nothing);
-        fields.added.push((A, HeaderValue::from_static("3")));
+        fields.add(A, HeaderValue::from_static("3"));
         assert_eq!(fields.find(&A), Found::Several);
         assert_eq!(fields.all(&A).collect::<Vec<_>>(), [b"1", b"3"]);
         assert!(fields.has(&A) && fields.value(&A).is_none());

@@ -5,11 +5,12 @@
 use std::io::Write as _;
 use std::time::{Duration, UNIX_EPOCH};
 
+use http::StatusCode;
 use http::header::DATE;
-use http::{StatusCode, response};
 use httpdate::HttpDate;
 
-use crate::http1::{write_field, write_fields};
+use crate::head::Fields;
+use crate::http1::write_field;
 
 /// How the end of a body is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,14 +61,22 @@ pub(super) enum Kept {
 }
 
 /// Writes the head of an answer.
-pub(super) fn head(out: &mut Vec<u8>, head: &response::Parts, framing: Framing, kept: Kept, date: &mut Date, now: u64) {
+pub(super) fn head(
+    out: &mut Vec<u8>,
+    status: StatusCode,
+    fields: &Fields,
+    framing: Framing,
+    kept: Kept,
+    date: &mut Date,
+    now: u64,
+) {
     out.extend_from_slice(b"HTTP/1.1 ");
-    out.extend_from_slice(head.status.as_str().as_bytes());
+    out.extend_from_slice(status.as_str().as_bytes());
     out.push(b' ');
-    out.extend_from_slice(head.status.canonical_reason().unwrap_or_default().as_bytes());
+    out.extend_from_slice(status.canonical_reason().unwrap_or_default().as_bytes());
     out.extend_from_slice(b"\r\n");
-    write_fields(out, &head.headers);
-    if !head.headers.contains_key(DATE) {
+    fields.write(out);
+    if !fields.has(&DATE) {
         write_field(out, b"date", date.at(now).as_bytes());
     }
     match framing {
@@ -111,15 +120,16 @@ mod tests {
     use http::Response;
 
     use super::*;
+    use crate::head::Reply;
 
     fn written(length: Option<u64>, kept: Kept, headers: &[(&'static str, &'static str)], status: u16) -> String {
         let mut response = Response::builder().status(status);
         for (name, value) in headers {
             response = response.header(*name, *value);
         }
-        let (parts, ()) = response.body(()).unwrap().into_parts();
+        let Reply { status, fields, body: () } = response.body(()).unwrap().into();
         let mut out = Vec::new();
-        head(&mut out, &parts, Framing::of(parts.status, length), kept, &mut Date::default(), 784_111_777);
+        head(&mut out, status, &fields, Framing::of(status, length), kept, &mut Date::default(), 784_111_777);
         String::from_utf8(out).unwrap()
     }
 

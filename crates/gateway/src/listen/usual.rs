@@ -11,7 +11,6 @@ use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::Response;
 use http_body::Body as _;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::watch;
@@ -23,8 +22,8 @@ use super::wire::Wire;
 use super::{FIRST_REQUEST, Peer, Phase, reached};
 use crate::body::{Body, Broke};
 use crate::gateway::Gateway;
-use crate::head::Head;
-use crate::http1::{COPIED, put_by};
+use crate::head::{Head, Reply};
+use crate::http1::COPIED;
 use crate::inbound::Inbound;
 use crate::patience::Patience;
 use crate::room::{Room, Taken};
@@ -165,11 +164,11 @@ struct Writer {
 }
 
 impl Writer {
-    async fn answer<S>(&mut self, wire: &mut Wire<S>, answer: Response<Body>, kept: Kept, now: u64) -> Result<(), Broke>
+    async fn answer<S>(&mut self, wire: &mut Wire<S>, answer: Reply<Body>, kept: Kept, now: u64) -> Result<(), Broke>
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
-        let (head, mut body) = answer.into_parts();
+        let Reply { status, fields, mut body } = answer;
         self.out.clear();
         // Most answers are there, and all of them.
         let first = poll_fn(|cx| Poll::Ready(Pin::new(&mut body).poll_frame(cx))).await;
@@ -183,9 +182,9 @@ impl Writer {
             }
             Poll::Pending => (Bytes::new(), body.size_hint().exact()),
         };
-        let framing = Framing::of(head.status, length);
-        answer::head(&mut self.out, &head, framing, kept, &mut self.date, now);
-        put_by(head.headers);
+        let framing = Framing::of(status, length);
+        answer::head(&mut self.out, status, &fields, framing, kept, &mut self.date, now);
+        drop(fields);
         if length == Some(first.len() as u64) {
             return self.last_piece(wire, framing, &first).await.map_err(Broke::upstream);
         }

@@ -4,11 +4,12 @@ use anypod_proto::method::Method;
 use anypod_proto::request::Request as Message;
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
-use http::{HeaderValue, Response};
+use http::{HeaderValue, StatusCode};
 
 use crate::authenticate::Credentials;
 use crate::body::{Body, Ticket};
 use crate::cache::{Subject, is_plain};
+use crate::head::Reply;
 use crate::plan::Plan;
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
@@ -19,7 +20,7 @@ pub(super) async fn kept(
     message: &Message<&str>,
     credentials: &Credentials,
     ticket: &mut Ticket,
-) -> Option<Response<Body>> {
+) -> Option<Reply<Body>> {
     let [reach] = &*plan.reaches else { return None };
     let method = message.method().filter(|method| method.is_cacheable() && plan.caches && plan.policy.is_open())?;
     if !is_plain(message) {
@@ -45,8 +46,8 @@ pub(super) async fn kept(
     };
     let found = plan.catalogue.cache.find(subject).await?;
     ticket.cached(reach);
-    let mut answer = Response::new(Body::whole(envelope(message.id(), &found.result())));
-    answer.headers_mut().insert(CONTENT_TYPE, JSON);
+    let mut answer = Reply::new(StatusCode::OK, Body::whole(envelope(message.id(), &found.result())));
+    answer.fields.insert(CONTENT_TYPE, JSON);
     Some(answer)
 }
 

@@ -15,8 +15,8 @@ use anypod_proto::seal::Purpose;
 use anypod_proto::version::Era;
 use anypod_server::{Binding, Principal};
 use bytes::Bytes;
+use http::HeaderValue;
 use http::header::{AUTHORIZATION, ORIGIN};
-use http::{HeaderValue, Response};
 
 use super::Refused;
 use crate::authenticate::Credentials;
@@ -24,7 +24,7 @@ use crate::body::{Body, Ticket};
 use crate::config::Sessions;
 use crate::desk::subject;
 use crate::failure::Failure;
-use crate::head::{Fields, Head};
+use crate::head::{Fields, Head, Reply};
 use crate::listen::Peer;
 use crate::plan::Plan;
 use crate::policy::Attempt;
@@ -58,7 +58,7 @@ pub(super) async fn pinned(
     body: Bytes,
     credentials: Credentials,
     ticket: &mut Ticket,
-) -> Result<Response<Body>, Refused> {
+) -> Result<Reply<Body>, Refused> {
     let session =
         single(&head.fields)?.map(|token| open(route, credentials.principal.as_deref(), token)).transpose()?;
     let picked = match &session {
@@ -72,18 +72,18 @@ pub(super) async fn pinned(
     let answer = picked.send(&mut request).await.map_err(|error| failed(reach, &picked, session.is_some(), error))?;
     ticket.answered();
     let pod = Arc::clone(picked.id());
-    let opened = answer.headers().get(SESSION_ID).cloned();
-    let mut response = relay::pass(answer, picked, &reach.upstream);
+    let opened = answer.fields.value(&SESSION_ID);
+    let mut reply = relay::pass(answer, picked, &reach.upstream);
     match (opened, session.is_some()) {
         (Some(opened), false) => {
             let token = seal(route, plan, credentials.principal.as_deref(), &pod, &opened)?;
-            response.headers_mut().insert(SESSION_ID, token);
+            reply.fields.insert(SESSION_ID, token);
         }
         // A session keeps the id that the client knows.
-        (Some(_), true) => drop(response.headers_mut().remove(SESSION_ID)),
+        (Some(_), true) => reply.fields.remove(&SESSION_ID),
         (None, _) => {}
     }
-    Ok(response)
+    Ok(reply)
 }
 
 /// Holds what a legacy client asks against the policy and the rates of the route.

@@ -10,7 +10,6 @@ use anypod_proto::method::Method;
 use anypod_proto::reject::Rejection;
 use anypod_proto::verify::Verifier;
 use anypod_proto::version::{Era, Version};
-use http::Response;
 use http::header::CONTENT_LENGTH;
 use tokio::time::Instant;
 
@@ -18,7 +17,7 @@ use super::{Outward, Refused, lane, outward};
 use crate::authenticate::Credentials;
 use crate::body::{Body, Ticket};
 use crate::config::Mode;
-use crate::head::{Fields, Head};
+use crate::head::{Fields, Head, Reply};
 use crate::inbound::Inbound;
 use crate::listen::Peer;
 use crate::observe::SentOn;
@@ -104,7 +103,7 @@ pub(super) async fn streamed(
     long: Long,
     credentials: Credentials,
     ticket: &mut Ticket,
-) -> Result<Response<Body>, Refused> {
+) -> Result<Reply<Body>, Refused> {
     let Long { owner, method, name, verifier } = long;
     ticket.permit = Some(route.server.enter_request()?);
     ticket.by_headers(method, &name, &head.fields);

@@ -8,14 +8,14 @@ use anypod_proto::header::Headers;
 use anypod_proto::method::Method;
 use anypod_proto::request::Request as Message;
 use anypod_proto::version::Era;
-use http::{HeaderMap, HeaderName, Response, StatusCode};
+use http::{HeaderMap, HeaderName, StatusCode};
 use tokio::time::Instant;
 
 use crate::authenticate::Credentials;
 use crate::body::{Body, Ticket};
 use crate::desk::{Notes, subject};
 use crate::failure::Failure;
-use crate::head::Fields;
+use crate::head::{Fields, Reply};
 use crate::observe::{Called, Leg, Met, MetaTrace, Observer, Outcome, Seen, SentOn, TRACEPARENT, TRACESTATE, Trace};
 use crate::reach::Reach;
 use crate::route::Route;
@@ -246,8 +246,8 @@ impl Ticket {
     }
 
     /// Gives an answer to the client, and stays with it until it is through.
-    pub(super) fn give(mut self: Box<Self>, response: Response<Body>) -> Response<Body> {
-        let status = response.status();
+    pub(super) fn give(mut self: Box<Self>, reply: Reply<Body>) -> Reply<Body> {
+        let status = reply.status;
         let asked = self.notes.as_ref().is_none_or(Notes::has_asked);
         self.note(|seen| {
             seen.status = status.as_u16();
@@ -256,7 +256,7 @@ impl Ticket {
                 seen.outcome = if asked { Outcome::Error } else { Outcome::Refused(reason_of(status)) };
             }
         });
-        response.map(|body| body.with(self))
+        reply.map(|body| body.with(self))
     }
 }
 

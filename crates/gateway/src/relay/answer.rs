@@ -4,11 +4,10 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use anypod_proto::header::ACCEL_BUFFERING;
+use anypod_proto::header::{ACCEL_BUFFERING, Found, Headers as _};
 use bytes::{Bytes, BytesMut};
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
-use http::response::Parts;
-use http::{HeaderMap, HeaderValue, Response};
+use http::{HeaderValue, StatusCode};
 use http_body::{Body as _, Frame, SizeHint};
 use http_body_util::BodyExt as _;
 
@@ -17,6 +16,7 @@ use super::state::{Beginning, beginning, came_to, error_code};
 use super::{Pace, Rewriter};
 use crate::body::{Body, Broke, Ticket};
 use crate::failure::Failure;
+use crate::head::{Fields, Reply};
 use crate::observe::Outcome;
 use crate::upstream::headers::prepare_answer;
 use crate::upstream::{Answer, Picked, Upstream};
@@ -49,66 +49,73 @@ enum Form {
 
 /// What becomes of an answer. One that is there is made at once, in no future of its own: every call would pay for the room.
 pub(super) enum Responded<'a> {
-    Done(Result<Response<Body>, Failure>),
+    Done(Result<Reply<Body>, Failure>),
     /// It has to be read first.
-    Reading(Pin<Box<dyn Future<Output = Result<Response<Body>, Failure>> + Send + 'a>>),
+    Reading(Pin<Box<dyn Future<Output = Result<Reply<Body>, Failure>> + Send + 'a>>),
 }
 
 /// Makes the answer of a pod the client's. Fails if a state in it cannot be sealed, or the pod breaks off while it is read.
 pub(super) fn respond<'a>(
-    answer: Response<Answer>,
+    answer: Reply<Answer>,
     picked: Picked,
     upstream: &'a Upstream,
     rewriter: Option<Rewriter>,
     result_bytes: usize,
     ticket: &'a mut Ticket,
 ) -> Responded<'a> {
-    let (mut head, body) = answer.into_parts();
-    prepare_answer(&mut head.headers);
-    let kind = match (form(&head.headers), rewriter) {
+    let Reply { status, mut fields, body } = answer;
+    prepare_answer(&mut fields);
+    let kind = match (form(&fields), rewriter) {
         (Form::Events, rewriter) => {
-            head.headers.entry(ACCEL_BUFFERING).or_insert(HeaderValue::from_static("no"));
+            is_not_to_be_buffered(&mut fields);
             let pace = Pace::from(&upstream.config().timeouts);
             Ok(Kind::Events(Box::new(Events::new(body, rewriter.map(Arc::new), pace, result_bytes))))
         }
         (Form::Json, Some(rewriter)) => match body.whole().cloned() {
             // The usual answer is passed on without a copy.
-            Some(text) => edited(&mut head.headers, text, &rewriter, ticket),
+            Some(text) => edited(&mut fields, text, &rewriter, ticket),
             None => {
                 return Responded::Reading(Box::pin(async move {
                     let upstream = upstream.name();
-                    let kind = json(&mut head.headers, body, &rewriter, upstream, result_bytes, ticket).await?;
-                    Ok(response(head, kind, picked))
+                    let kind = json(&mut fields, body, &rewriter, upstream, result_bytes, ticket).await?;
+                    Ok(reply(status, fields, kind, picked))
                 }));
             }
         },
         (Form::Json, None) | (Form::Other, _) => Ok(Kind::Plain(None, Some(body))),
     };
-    Responded::Done(kind.map(|kind| response(head, kind, picked)))
+    Responded::Done(kind.map(|kind| reply(status, fields, kind, picked)))
 }
 
-fn response(head: Parts, kind: Kind, picked: Picked) -> Response<Body> {
-    Response::from_parts(head, Body::relayed(Relayed { kind, _picked: picked }))
+fn reply(status: StatusCode, fields: Fields, kind: Kind, picked: Picked) -> Reply<Body> {
+    Reply { status, fields, body: Body::relayed(Relayed { kind, _picked: picked }) }
+}
+
+/// Says so of a stream, unless the pod has said something of it.
+fn is_not_to_be_buffered(fields: &mut Fields) {
+    if !fields.has(&ACCEL_BUFFERING) {
+        fields.insert(ACCEL_BUFFERING, HeaderValue::from_static("no"));
+    }
 }
 
 /// Makes the answer of a pod the client's, as it is.
-pub(crate) fn pass(answer: Response<Answer>, picked: Picked, upstream: &Upstream) -> Response<Body> {
-    let (mut head, body) = answer.into_parts();
-    prepare_answer(&mut head.headers);
-    let kind = match form(&head.headers) {
+pub(crate) fn pass(answer: Reply<Answer>, picked: Picked, upstream: &Upstream) -> Reply<Body> {
+    let Reply { status, mut fields, body } = answer;
+    prepare_answer(&mut fields);
+    let kind = match form(&fields) {
         Form::Events => {
-            head.headers.entry(ACCEL_BUFFERING).or_insert(HeaderValue::from_static("no"));
+            is_not_to_be_buffered(&mut fields);
             let pace = Pace::from(&upstream.config().timeouts);
             Kind::Events(Box::new(Events::new(body, None, pace, usize::MAX)))
         }
         Form::Json | Form::Other => Kind::Plain(None, Some(body)),
     };
-    response(head, kind, picked)
+    reply(status, fields, kind, picked)
 }
 
 /// JSON goes on as it comes once its beginning says that it is complete; else it is read as a whole.
 async fn json(
-    headers: &mut HeaderMap,
+    fields: &mut Fields,
     mut body: Answer,
     rewriter: &Rewriter,
     upstream: &Arc<str>,
@@ -125,7 +132,7 @@ async fn json(
         if read.is_empty() {
             // One piece is passed on without a copy as well.
             if body.is_end_stream() {
-                return edited(headers, data, rewriter, ticket);
+                return edited(fields, data, rewriter, ticket);
             }
             if !rewriter.reads_all() && beginning(&data) == Beginning::Complete {
                 return Ok(Kind::Plain(Some(data), Some(body)));
@@ -139,10 +146,10 @@ async fn json(
             break;
         }
     }
-    edited(headers, read.freeze(), rewriter, ticket)
+    edited(fields, read.freeze(), rewriter, ticket)
 }
 
-fn edited(headers: &mut HeaderMap, text: Bytes, rewriter: &Rewriter, ticket: &mut Ticket) -> Result<Kind, Failure> {
+fn edited(fields: &mut Fields, text: Bytes, rewriter: &Rewriter, ticket: &mut Ticket) -> Result<Kind, Failure> {
     // Of a long one that is complete, its ends say enough: several searches cost more than all else that is done to it.
     if text.len() > 2 * ENDS && !rewriter.reads_all() && beginning(&text[..ENDS]) == Beginning::Complete {
         let ends = [&text[..ENDS], &text[text.len() - ENDS..]];
@@ -159,7 +166,7 @@ fn edited(headers: &mut HeaderMap, text: Bytes, rewriter: &Rewriter, ticket: &mu
     }
     let text = match rewriter.message(&text)? {
         Some(edited) => {
-            headers.remove(CONTENT_LENGTH);
+            fields.remove(&CONTENT_LENGTH);
             Bytes::from(edited)
         }
         None => text,
@@ -167,9 +174,9 @@ fn edited(headers: &mut HeaderMap, text: Bytes, rewriter: &Rewriter, ticket: &mu
     Ok(Kind::Plain(Some(text), None))
 }
 
-fn form(headers: &HeaderMap) -> Form {
-    let Some(value) = headers.get(CONTENT_TYPE) else { return Form::Other };
-    let essence = value.as_bytes().split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
+fn form(fields: &Fields) -> Form {
+    let Found::One(value) = fields.find(&CONTENT_TYPE) else { return Form::Other };
+    let essence = value.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
     if essence.eq_ignore_ascii_case(b"application/json") {
         Form::Json
     } else if essence.eq_ignore_ascii_case(b"text/event-stream") {

@@ -4,9 +4,9 @@
 
 use std::net::IpAddr;
 
-use anypod_proto::header::{HOP, Headers, SESSION_ID, plain};
+use anypod_proto::header::{HOP, SESSION_ID, plain};
 use anypod_proto::version::Era;
-use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use http::header::{self, HeaderName, HeaderValue};
 use http::{Uri, uri::Scheme};
 
 use crate::head::Fields;
@@ -33,8 +33,6 @@ static REMOVED: [HeaderName; 12] = [
     // Revision 2026-07-28 has no sessions: "ignore it".
     SESSION_ID,
 ];
-const CONNECTION: usize = 0;
-const TRANSFER_ENCODING: usize = 7;
 /// How many of them do not go on in an answer either.
 const OF_ANSWERS: usize = 10;
 
@@ -74,14 +72,13 @@ impl Sender {
 /// Makes the header fields of a client's request those of one to a pod. `asked` is the target that the client wrote. `Host` is
 /// set where a pod is picked. `own` are the headers that the upstream is to get in any case.
 pub(crate) fn prepare(fields: &mut Fields, asked: &Uri, sender: &Sender, era: Era, own: &[(HeaderName, HeaderValue)]) {
-    let found = to_remove(
-        fields.iter().map(|(name, _)| name),
+    strip(
+        fields,
         match era {
             Era::Modern => REMOVED.len(),
             Era::Legacy => REMOVED.len() - 1,
         },
     );
-    removed(found, fields).iter().for_each(|name| fields.remove(name));
     let host = match asked.authority() {
         Some(authority) => HeaderValue::from_str(authority.as_str()).ok(),
         None => fields.value(&header::HOST),
@@ -105,61 +102,27 @@ pub(crate) fn prepare(fields: &mut Fields, asked: &Uri, sender: &Sender, era: Er
     }
 }
 
-/// Makes the headers of a pod's answer those of one to a client.
-pub(crate) fn prepare_answer(headers: &mut HeaderMap) {
-    let found = to_remove(headers.keys().map(|name| name.as_str().as_bytes()), OF_ANSWERS);
-    removed(found, headers).iter().for_each(|name| drop(headers.remove(name)));
+/// Makes the header fields of a pod's answer those of one to a client.
+pub(crate) fn prepare_answer(fields: &mut Fields) {
+    strip(fields, OF_ANSWERS);
 }
 
-/// Which of the first so many of [`REMOVED`] are among these names. Mostly none is, so one look at all that there are costs less
-/// than to ask for each.
-fn to_remove<'n>(names: impl Iterator<Item = &'n [u8]>, first: usize) -> u16 {
-    let mut found = 0_u16;
-    for name in names {
-        if looks_removed(name)
-            && let Some(at) =
-                REMOVED[..first].iter().position(|removed| removed.as_str().as_bytes().eq_ignore_ascii_case(name))
-        {
-            found |= 1 << at;
-        }
+/// Takes out the first so many of [`REMOVED`], and what `Connection` names.
+fn strip(fields: &mut Fields, first: usize) {
+    if fields.has(&header::CONNECTION) {
+        named_by_connection(fields).iter().for_each(|name| fields.remove(name));
     }
-    found
-}
-
-/// All that goes: what was found, and what `Connection` names.
-fn removed(found: u16, headers: &dyn Headers) -> Vec<HeaderName> {
-    if found == 0 {
-        return Vec::new();
-    }
-    let is_found = |at: usize| found & 1 << at != 0;
-    let mut removed: Vec<_> = if is_found(CONNECTION) { named_by_connection(headers) } else { Vec::new() };
-    removed.extend(REMOVED.iter().enumerate().filter(|(at, _)| is_found(*at)).map(|(_, name)| name.clone()));
     // RFC 9112, section 6.3: chunks overrule a length, which must not be left to mislead the next reader.
-    removed.extend(is_found(TRANSFER_ENCODING).then_some(header::CONTENT_LENGTH));
-    removed
+    if fields.has(&header::TRANSFER_ENCODING) {
+        fields.remove(&header::CONTENT_LENGTH);
+    }
+    REMOVED[..first].iter().for_each(|name| fields.remove(name));
 }
 
-/// Whether one of [`REMOVED`] is as long as this and begins like it, as hardly any other does.
-fn looks_removed(name: &[u8]) -> bool {
-    matches!(
-        (name.len(), name.first().map_or(0, u8::to_ascii_lowercase)),
-        (2 | 7, b't')
-            | (6, b'e')
-            | (7, b'u')
-            | (10, b'a' | b'c' | b'k')
-            | (14, b'm')
-            | (16 | 18 | 19, b'p')
-            | (17, b't')
-    )
-}
-
-fn named_by_connection(headers: &dyn Headers) -> Vec<HeaderName> {
-    let mut named = Vec::new();
-    headers.each(&header::CONNECTION, &mut |value| {
-        let names = plain(value).unwrap_or_default().split(',').filter_map(|name| name.trim().parse().ok());
-        named.extend(names.filter(|name| !KEPT.contains(name)));
-    });
-    named
+fn named_by_connection(fields: &Fields) -> Vec<HeaderName> {
+    let values = fields.all(&header::CONNECTION).filter_map(plain);
+    let names = values.flat_map(|value| value.split(',')).filter_map(|name| name.trim().parse().ok());
+    names.filter(|name| !KEPT.contains(name)).collect()
 }
 
 /// Adds an element to `Forwarded` where there is one: an upstream that reads it must not take the client's word for the
@@ -192,6 +155,7 @@ mod tests {
     use std::net::Ipv4Addr;
 
     use anypod_proto::header::{METHOD, NAME};
+    use http::HeaderMap;
 
     use super::*;
 
@@ -213,6 +177,12 @@ mod tests {
         *map = fields.into_map();
     }
 
+    fn prepare_answer(map: &mut HeaderMap) {
+        let mut fields = Fields::from(std::mem::take(map));
+        super::prepare_answer(&mut fields);
+        *map = fields.into_map();
+    }
+
     fn prepared(pairs: &[(&'static str, &'static str)], era: Era) -> HeaderMap {
         let mut headers = HeaderMap::new();
         for (name, value) in pairs {
@@ -224,13 +194,6 @@ mod tests {
 
     fn names(headers: &HeaderMap) -> Vec<&str> {
         headers.keys().map(HeaderName::as_str).collect()
-    }
-
-    #[test]
-    fn what_is_removed_is_noticed() {
-        assert!(REMOVED.iter().all(|name| looks_removed(name.as_str().as_bytes())));
-        let usual = ["host", "accept", "user-agent", "mcp-name", "mcp-method", "content-type", "mcp-protocol-version"];
-        assert!(!usual.iter().any(|name| looks_removed(name.as_bytes())));
     }
 
     #[test]

@@ -17,8 +17,8 @@ use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::Version;
 use http::uri::PathAndQuery;
-use http::{Response, Version};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 
@@ -27,6 +27,7 @@ use self::usual::{Step, Usual};
 use super::body::{End, Outgoing};
 use super::outbound::Outbound;
 use super::stream::Stream;
+use crate::head::Reply;
 use crate::inbound::Inbound;
 use crate::patience::Patience;
 
@@ -107,7 +108,7 @@ impl Live {
         target: &PathAndQuery,
         begun: Instant,
         limits: Limits,
-    ) -> Result<Response<Inbound>, Lost> {
+    ) -> Result<Reply<Inbound>, Lost> {
         let limit = limits.head;
         let body = match &request.body {
             Outgoing::Whole(bytes) => bytes.clone(),
@@ -143,7 +144,7 @@ impl Live {
         written: Written,
         begun: Instant,
         limit: Duration,
-    ) -> Result<Response<Inbound>, Lost> {
+    ) -> Result<Reply<Inbound>, Lost> {
         let Carrier::Usual(mut usual) = replace(&mut self.carrier, Carrier::None) else { return Err(Lost::Unsent) };
         if written == Written::NotYet && !usual.is_quiet() {
             return Err(Lost::Unsent);
@@ -168,7 +169,7 @@ impl Live {
         match outcome {
             Some(Ok(response)) => {
                 self.carrier = Carrier::Library(Box::new(library));
-                Ok(response.map(Inbound::Streamed))
+                Ok(Reply::from(response).map(Inbound::Streamed))
             }
             Some(Err(mut error)) => Err(match error.take_message() {
                 Some(unsent) if written == Written::NotYet => {

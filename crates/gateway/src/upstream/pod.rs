@@ -7,9 +7,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
+use anypod_proto::header::Headers as _;
 use anypod_proto::version::Era;
 use http::uri::PathAndQuery;
-use http::{HeaderMap, HeaderName, Response, header};
+use http::{HeaderName, header};
 use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout};
 
@@ -22,6 +23,7 @@ use super::http2::{Lease, Open, Shared};
 use super::outbound::Outbound;
 use super::target::Target;
 use crate::config::{Health, Timeouts};
+use crate::head::{Fields, Reply};
 
 /// Connections to one pod that are tried for one request, beyond those that turn out to be closed already.
 const ATTEMPTS: usize = 3;
@@ -199,7 +201,7 @@ impl Pod {
     ///
     /// # Errors
     /// See [`SendError`].
-    pub(crate) async fn send(self: &Arc<Self>, request: &mut Outbound) -> Result<Response<Answer>, SendError> {
+    pub(crate) async fn send(self: &Arc<Self>, request: &mut Outbound) -> Result<Reply<Answer>, SendError> {
         match self.protocol.load() {
             Some(Protocol::Http1) => self.send_alone(request).await,
             // Rarer, and its future larger.
@@ -208,7 +210,7 @@ impl Pod {
     }
 
     /// On a connection that nobody else uses meanwhile.
-    async fn send_alone(self: &Arc<Self>, request: &mut Outbound) -> Result<Response<Answer>, SendError> {
+    async fn send_alone(self: &Arc<Self>, request: &mut Outbound) -> Result<Reply<Answer>, SendError> {
         let target = self.address_http1(request);
         // Each turn uses one up, so this ends with a new one.
         let now = Instant::now();
@@ -231,9 +233,9 @@ impl Pod {
         request: &mut Outbound,
         target: &PathAndQuery,
         begun: Instant,
-    ) -> Result<Response<Answer>, Lost> {
+    ) -> Result<Reply<Answer>, Lost> {
         let response = live.exchange(request, target, begun, self.answer_limits()).await?;
-        self.learn_keeps(response.headers());
+        self.learn_keeps(&response.fields);
         Ok(response.map(|body| Answer::http1(body, self, live, self.terms.timeouts.silence.get())))
     }
 
@@ -242,7 +244,7 @@ impl Pod {
     }
 
     /// On a connection that may be carrying other requests, if the pod speaks a protocol that can.
-    async fn send_shared(self: &Arc<Self>, request: &mut Outbound) -> Result<Response<Answer>, SendError> {
+    async fn send_shared(self: &Arc<Self>, request: &mut Outbound) -> Result<Reply<Answer>, SendError> {
         for _ in 0..ATTEMPTS {
             let lease = match self.lease().await? {
                 Connected::Shared(lease) => lease,
@@ -259,12 +261,12 @@ impl Pod {
         Err(SendError::NotSent(io::ErrorKind::ConnectionAborted.into()))
     }
 
-    async fn exchange_shared(&self, lease: Lease, request: &mut Outbound) -> Result<Response<Answer>, Lost> {
+    async fn exchange_shared(&self, lease: Lease, request: &mut Outbound) -> Result<Reply<Answer>, Lost> {
         let target = self.target.absolute_form(&request.head.uri);
         // `:authority` stands for it.
         request.head.fields.remove(&header::HOST);
         let response = lease.exchange(request, target, self.terms.timeouts.head.get()).await?;
-        Ok(response.map(|body| Answer::http2(body, lease, self.terms.timeouts.silence.get())))
+        Ok(Reply::from(response).map(|body| Answer::http2(body, lease, self.terms.timeouts.silence.get())))
     }
 
     /// A place on an open connection, or on a new one. Of many that need a new one at once, one opens it.
@@ -321,13 +323,10 @@ impl Pod {
 
     /// Servers that say how long they keep a connection close it then, and a request that crosses the close may or may
     /// not have run: ours goes first.
-    fn learn_keeps(&self, headers: &HeaderMap) {
-        let Some(value) = headers.get(KEEP_ALIVE) else { return };
-        let seconds = value.to_str().ok().and_then(|value| {
-            let timeout = value.split(',').find_map(|part| part.trim().strip_prefix("timeout="))?;
-            timeout.parse::<u32>().ok()
-        });
-        if let Some(seconds) = seconds {
+    fn learn_keeps(&self, fields: &Fields) {
+        let Some(value) = fields.text(&KEEP_ALIVE) else { return };
+        let timeout = value.split(',').find_map(|part| part.trim().strip_prefix("timeout="));
+        if let Some(seconds) = timeout.and_then(|timeout| timeout.parse::<u32>().ok()) {
             self.keeps.store(seconds.into(), Ordering::Relaxed);
         }
     }

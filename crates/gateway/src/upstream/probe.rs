@@ -118,8 +118,8 @@ impl Prober {
         if pod.era() == Some(Era::Legacy) {
             request.headers_mut().insert(SESSION_ID, NO_SESSION);
         }
-        let (head, body) = pod.send(&mut request.into()).await?.into_parts();
-        Ok((head.status, Said::read(body).await))
+        let reply = pod.send(&mut request.into()).await?;
+        Ok((reply.status, Said::read(reply.body).await))
     }
 }
 

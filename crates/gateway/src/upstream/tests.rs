@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::Request;
 use http_body_util::BodyExt as _;
 use tokio::time::timeout;
 
@@ -22,6 +22,7 @@ use super::answer::AnswerError;
 use super::chance::seeded;
 use super::{Answer, Outbound, Outgoing, Pod, SendError, StartError, Tried, Upstream};
 use crate::config::{self, Health, Time};
+use crate::head::Reply;
 
 /// When what would hang is taken to hang. Only for tests on the machine's own time.
 const DEADLINE: Duration = Duration::from_secs(20);
@@ -58,12 +59,12 @@ fn whole(text: &'static str) -> Outgoing {
     Outgoing::Whole(Bytes::from_static(text.as_bytes()))
 }
 
-async fn send(pod: &Arc<Pod>, text: &'static str) -> Result<Response<Answer>, SendError> {
+async fn send(pod: &Arc<Pod>, text: &'static str) -> Result<Reply<Answer>, SendError> {
     pod.send(&mut post(whole(text))).await
 }
 
-async fn read(response: Response<Answer>) -> Result<String, AnswerError> {
-    let bytes = response.into_body().collect().await?.to_bytes();
+async fn read(response: Reply<Answer>) -> Result<String, AnswerError> {
+    let bytes = response.body.collect().await?.to_bytes();
     Ok(String::from_utf8(bytes.to_vec()).unwrap())
 }
 
@@ -74,7 +75,7 @@ async fn echo(pod: &Arc<Pod>, text: &'static str) -> String {
 }
 
 /// Why nothing was sent.
-fn unsent(outcome: Result<Response<Answer>, SendError>) -> String {
+fn unsent(outcome: Result<Reply<Answer>, SendError>) -> String {
     let error = outcome.map(|_| ()).unwrap_err();
     assert!(matches!(error, SendError::NotSent(_) | SendError::Full), "{error}");
     error.to_string()

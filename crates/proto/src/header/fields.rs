@@ -12,10 +12,7 @@ pub trait Headers: fmt::Debug + Sync {
     fn find(&self, name: &HeaderName) -> Found<'_> {
         let mut found = Found::Nothing;
         self.each(name, &mut |value| {
-            found = match found {
-                Found::Nothing => Found::One(value),
-                Found::One(_) | Found::Several => Found::Several,
-            };
+            found = found.and(value);
         });
         found
     }
@@ -41,6 +38,17 @@ pub enum Found<'h> {
     One(&'h [u8]),
     /// More than one. Readers differ in which of them they believe.
     Several,
+}
+
+impl<'h> Found<'h> {
+    /// With one more, of this value.
+    #[must_use]
+    pub const fn and(self, value: &'h [u8]) -> Self {
+        match self {
+            Self::Nothing => Self::One(value),
+            Self::One(_) | Self::Several => Self::Several,
+        }
+    }
 }
 
 impl Headers for HeaderMap {

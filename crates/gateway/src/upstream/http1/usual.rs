@@ -13,13 +13,13 @@ use std::task::{Context, Poll, Waker, ready};
 
 use bytes::{Bytes, BytesMut};
 use http::uri::PathAndQuery;
-use http::{Method, Response, StatusCode};
+use http::{Method, StatusCode};
 use tokio::io::{AsyncReadExt as _, AsyncWrite as _};
 use tokio::time::Instant;
 
 use super::super::stream::Stream;
 use super::HEAD_BYTES;
-use crate::head::{Fields, Head};
+use crate::head::{Fields, Head, Reply};
 use crate::http1::{self, COPIED, FIELDS, SLACK, room};
 
 /// The longest body of an answer that is read as a whole, and the longest piece of another, in bytes.
@@ -46,7 +46,7 @@ pub(super) struct Usual {
 /// How far an exchange has come.
 pub(super) enum Step {
     /// This is the answer, or the beginning of it: see [`Usual::left`].
-    Answer(Response<Bytes>),
+    Answer(Reply<Bytes>),
     /// What has been read is the beginning of an answer that is not usual.
     Unusual,
 }
@@ -194,7 +194,7 @@ fn write_head(out: &mut Vec<u8>, head: &Head, target: &PathAndQuery, length: usi
 /// What the bytes of an answer are so far.
 enum Taken {
     /// A usual one, taken out of them, or the beginning of a long one.
-    Answer(Response<Bytes>),
+    Answer(Reply<Bytes>),
     /// The beginning of a short one, and how many bytes all of it has, once that is known.
     Part(Option<usize>),
     /// Something else, left where it is.
@@ -220,10 +220,7 @@ fn take(read: &mut BytesMut, closes: &mut bool, left: &mut usize) -> Taken {
     let whole = read.split_to(here).freeze();
     fields.stand_in(whole.clone());
     (*closes, *left) = (!kept, total - here);
-    let mut answer = Response::new(whole.slice(head..));
-    *answer.status_mut() = status;
-    *answer.headers_mut() = fields.into_map();
-    Taken::Answer(answer)
+    Taken::Answer(Reply { status, fields, body: whole.slice(head..) })
 }
 
 /// How a usual answer is framed.

@@ -82,9 +82,9 @@ async fn a_large_answer_comes_in_pieces_and_is_counted() {
     let mut response = send(&pod, "").await.unwrap();
     assert_eq!(pod.idle(), 0);
     let mut read = 0;
-    while let Some(frame) = response.body_mut().frame().await {
+    while let Some(frame) = response.body.frame().await {
         read += frame.unwrap().into_data().unwrap().len();
-        assert_eq!(response.body().bytes(), read as u64);
+        assert_eq!(response.body.bytes(), read as u64);
     }
     assert_eq!((read, pod.idle()), (BYTES, 1));
 }
@@ -188,7 +188,7 @@ async fn an_answer_that_breaks_off_is_no_whole_one() {
             // A short one is not begun before all of it is there.
             Err(error) => assert!(length == 9 && matches!(error, SendError::Broken(_)), "{error}"),
             Ok(answer) => {
-                assert_eq!(answer.body().size_hint().exact(), Some(length as u64));
+                assert_eq!(answer.body.size_hint().exact(), Some(length as u64));
                 let error = read(answer).await.unwrap_err();
                 assert!(length == LONG && matches!(error, AnswerError::Connection(_)), "{error}");
             }
@@ -240,7 +240,7 @@ async fn giving_up_a_request_or_an_answer_closes_the_connection() {
     assert_eq!(seen.recv().await, Some("closed"));
     let answered = pod_at(&format!("http://{}/answered", server.address));
     let mut response = answered.send(&mut get("/")).await.unwrap();
-    assert!(response.body_mut().frame().await.unwrap().is_ok());
+    assert!(response.body.frame().await.unwrap().is_ok());
     drop(response);
     assert_eq!(seen.recv().await, Some("closed"));
     assert_eq!((waiting.connections(), answered.connections()), (0, 0));
@@ -298,7 +298,7 @@ async fn a_connection_whose_request_nobody_read_to_its_end_is_not_used_again() {
     let pod = pod_at(&server.url());
     let (_give, body) = pieces();
     let response = pod.send(&mut post(body)).await.unwrap();
-    assert_eq!(response.status(), StatusCode::PAYLOAD_TOO_LARGE);
+    assert_eq!(response.status, StatusCode::PAYLOAD_TOO_LARGE);
     assert_eq!(read(response).await.unwrap(), "no");
     assert_eq!((pod.idle(), pod.connections()), (0, 0));
 }
@@ -347,7 +347,7 @@ async fn an_answer_that_falls_silent_is_given_up_in_time() {
     let mut config = configured(&[&server.url()]);
     config.timeouts.silence = Time::from_secs(60);
     let pod = pod(&config);
-    let mut body = send(&pod, "").await.unwrap().into_body();
+    let mut body = send(&pod, "").await.unwrap().body;
     let begun = Instant::now();
     for piece in [": one\n\n", ": two\n\n"] {
         assert_eq!(body.frame().await.unwrap().unwrap().into_data().unwrap(), piece);

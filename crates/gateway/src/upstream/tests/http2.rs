@@ -80,8 +80,8 @@ async fn giving_up_an_answer_ends_its_stream_and_no_other() {
     let (mut kept, dropped) = (send(&pod, "").await.unwrap(), send(&pod, "").await.unwrap());
     drop(dropped);
     assert_eq!(timeout(DEADLINE, seen.recv()).await.unwrap(), Some(h2::Reason::CANCEL));
-    assert_eq!(kept.body_mut().frame().await.unwrap().unwrap().into_data().unwrap(), "begun");
-    assert_eq!(kept.body().bytes(), 5);
+    assert_eq!(kept.body.frame().await.unwrap().unwrap().into_data().unwrap(), "begun");
+    assert_eq!(kept.body.bytes(), 5);
     assert_eq!((server.count(), pod.connections()), (1, 1));
 }
 
@@ -163,7 +163,7 @@ async fn an_answer_that_falls_silent_is_given_up_in_time() {
     .await;
     let config = http2(&server);
     let pod = pod(&config);
-    let mut body = send(&pod, "").await.unwrap().into_body();
+    let mut body = send(&pod, "").await.unwrap().body;
     assert_eq!(body.frame().await.unwrap().unwrap().into_data().unwrap(), "begun");
     let begun = tokio::time::Instant::now();
     let error = body.frame().await.unwrap().unwrap_err();
