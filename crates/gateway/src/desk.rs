@@ -17,7 +17,6 @@ use anypod_proto::reject::Rejection;
 use anypod_proto::request::Request;
 use anypod_proto::subscriptions::SubscriptionFilter;
 use anypod_server::{Answered, Asked, Backend, BoxFuture, Caller, Event, Listened, Receiver, Refusal};
-use tokio::time::Instant;
 
 pub(crate) use self::forward::Mirrored;
 pub(crate) use self::hop::{Hopped, is_hop};
@@ -112,7 +111,7 @@ impl Desk {
             plan.policy.check(&Attempt::of(principal, &request, &request.method_name(), name.as_deref()))?;
             // Further rounds of a call that was let in are let in.
             if asked.state.is_none() {
-                plan.rates.take(principal, &request.method_name(), name.as_deref(), Instant::now())?;
+                plan.rates.take(principal, &request.method_name(), name.as_deref())?;
             }
         }
         match method {

@@ -93,6 +93,11 @@ pub(crate) fn write_field(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
     }
 }
 
+/// Writes how long the body is, in bytes.
+pub(crate) fn write_length(out: &mut Vec<u8>, length: u64) {
+    write_field(out, b"content-length", itoa::Buffer::new().format(length).as_bytes());
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

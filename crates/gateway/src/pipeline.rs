@@ -36,7 +36,6 @@ use http::header::{AUTHORIZATION, ORIGIN};
 use http::request::Parts;
 use http::{Request, StatusCode};
 use http_body_util::Full;
-use tokio::time::Instant;
 use tower_service::Service as _;
 
 use self::kept::kept;
@@ -267,7 +266,7 @@ fn relayed(
     let (method, name) = (message.method_name(), subject(message));
     let principal = credentials.principal.as_deref();
     plan.policy.check(&Attempt::of(principal, message, &method, name.as_deref()))?;
-    plan.rates.take(principal, &method, name.as_deref(), Instant::now())?;
+    plan.rates.take(principal, &method, name.as_deref())?;
     let asks = Outward { route, plan, peer, method: message.method(), method_name: &method, name: name.as_deref() };
     let (rewriter, repeatable) = outward(&asks, &owner, &mut head, &credentials, ticket);
     let body = owner.translated(message, text, &mut head, ticket.sent_on())?;

@@ -11,6 +11,7 @@ mod upload;
 use std::sync::Arc;
 
 use http::StatusCode;
+use tokio::time::Instant;
 
 use self::answer::Responded;
 pub(crate) use self::answer::{Relayed, pass};
@@ -55,8 +56,9 @@ impl Relay {
         let response = loop {
             let no_pod = || Failure::NoPod { upstream: upstream.name().to_string() };
             let picked = upstream.pick(&tried).ok_or_else(no_pod)?;
-            ticket.sent_to(reach, picked.id());
-            match picked.send(request).await {
+            let now = Instant::now();
+            ticket.sent_to(reach, picked.id(), now);
+            match picked.send_at(now, request).await {
                 // Nothing of it has run: a pod that is full says so before it begins.
                 Ok(answer) if answer.status == StatusCode::SERVICE_UNAVAILABLE && can_go_on(&tried) => picked.failed(),
                 Ok(answer) => break (answer, picked),

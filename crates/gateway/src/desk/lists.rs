@@ -12,7 +12,6 @@ use anypod_proto::version::{Era, Version};
 use anypod_server::{Answered, Asked, Binding, Caller, Listened, Principal};
 use bytes::Bytes;
 use futures_util::future::join_all;
-use tokio::time::Instant;
 
 use super::{Desk, Notes, sender};
 use crate::authenticate::Credentials;
@@ -103,7 +102,7 @@ impl Desk {
         let wanted = permitted(&plan, &caller, wanted)?;
         if caller.version.era() == Era::Modern {
             let method = Method::SubscriptionsListen.as_str();
-            plan.rates.take(caller.principal.as_ref(), method, None, Instant::now())?;
+            plan.rates.take(caller.principal.as_ref(), method, None)?;
         }
         let about = self.about(&plan, &caller).await?;
         let has_tasks = tasks::is_declared(about.capabilities.extensions.as_ref());

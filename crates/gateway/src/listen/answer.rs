@@ -10,7 +10,7 @@ use http::header::DATE;
 use httpdate::HttpDate;
 
 use crate::head::Fields;
-use crate::http1::write_field;
+use crate::http1::{write_field, write_length};
 
 /// How the end of a body is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,7 +60,7 @@ pub(super) enum Kept {
     Closed,
 }
 
-/// Writes the head of an answer.
+/// Writes the head of an answer. `now` gives the seconds since 1970-01-01.
 pub(super) fn head(
     out: &mut Vec<u8>,
     status: StatusCode,
@@ -68,7 +68,7 @@ pub(super) fn head(
     framing: Framing,
     kept: Kept,
     date: &mut Date,
-    now: u64,
+    now: impl FnOnce() -> u64,
 ) {
     out.extend_from_slice(b"HTTP/1.1 ");
     out.extend_from_slice(status.as_str().as_bytes());
@@ -77,11 +77,11 @@ pub(super) fn head(
     out.extend_from_slice(b"\r\n");
     fields.write(out);
     if !fields.has(&DATE) {
-        write_field(out, b"date", date.at(now).as_bytes());
+        write_field(out, b"date", date.at(now()).as_bytes());
     }
     match framing {
         Framing::Length(length) => {
-            let _: std::io::Result<()> = write!(out, "content-length: {length}\r\n");
+            write_length(out, length);
         }
         Framing::Chunks => write_field(out, b"transfer-encoding", b"chunked"),
         Framing::None => {}
@@ -129,7 +129,7 @@ mod tests {
         }
         let Reply { status, fields, body: () } = response.body(()).unwrap().into();
         let mut out = Vec::new();
-        head(&mut out, status, &fields, Framing::of(status, length), kept, &mut Date::default(), 784_111_777);
+        head(&mut out, status, &fields, Framing::of(status, length), kept, &mut Date::default(), || 784_111_777);
         String::from_utf8(out).unwrap()
     }
 

@@ -84,7 +84,7 @@ where
         // The request is gone with the work on it, while its answer may be a stream of many hours.
         drop(room);
         let kept = if *closing.borrow() >= Phase::Closing { Kept::Closed } else { Kept::Alive };
-        match writer.answer(&mut wire, answer, kept, gateway.now()).await {
+        match writer.answer(&mut wire, answer, kept, || gateway.now()).await {
             Ok(()) if kept == Kept::Alive => {}
             Ok(()) => break,
             Err(error) => {
@@ -164,7 +164,13 @@ struct Writer {
 }
 
 impl Writer {
-    async fn answer<S>(&mut self, wire: &mut Wire<S>, answer: Reply<Body>, kept: Kept, now: u64) -> Result<(), Broke>
+    async fn answer<S>(
+        &mut self,
+        wire: &mut Wire<S>,
+        answer: Reply<Body>,
+        kept: Kept,
+        now: impl FnOnce() -> u64,
+    ) -> Result<(), Broke>
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {

@@ -17,6 +17,7 @@ use anypod_server::{Binding, Principal};
 use bytes::Bytes;
 use http::HeaderValue;
 use http::header::{AUTHORIZATION, ORIGIN};
+use tokio::time::Instant;
 
 use super::Refused;
 use crate::authenticate::Credentials;
@@ -68,8 +69,10 @@ pub(super) async fn pinned(
     let inner = session.as_ref().map(|(_, inner)| inner);
     outward(&mut head, reach, peer, inner, &credentials, ticket);
     let mut request = Outbound { head, body: Outgoing::Whole(body) };
-    ticket.sent_to(reach, picked.id());
-    let answer = picked.send(&mut request).await.map_err(|error| failed(reach, &picked, session.is_some(), error))?;
+    let now = Instant::now();
+    ticket.sent_to(reach, picked.id(), now);
+    let answer =
+        picked.send_at(now, &mut request).await.map_err(|error| failed(reach, &picked, session.is_some(), error))?;
     ticket.answered();
     let pod = Arc::clone(picked.id());
     let opened = answer.fields.value(&SESSION_ID);
@@ -94,7 +97,7 @@ pub(super) fn permitted(plan: &Plan, message: &Admitted, credentials: &Credentia
             let principal = credentials.principal.as_deref();
             let checked = plan.policy.check(&Attempt::of(principal, request, &method, name.as_deref()));
             checked
-                .and_then(|()| plan.rates.take(principal, &method, name.as_deref(), tokio::time::Instant::now()))
+                .and_then(|()| plan.rates.take(principal, &method, name.as_deref()))
                 .map_err(|rejection| Refused { id: Some(request.id().to_owned()), failure: rejection.into() })
         }
         LegacyKind::Notice(_) | LegacyKind::Answer(_) => Ok(()),

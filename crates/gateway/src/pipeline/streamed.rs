@@ -11,7 +11,6 @@ use anypod_proto::reject::Rejection;
 use anypod_proto::verify::Verifier;
 use anypod_proto::version::{Era, Version};
 use http::header::CONTENT_LENGTH;
-use tokio::time::Instant;
 
 use super::{Outward, Refused, lane, outward};
 use crate::authenticate::Credentials;
@@ -109,7 +108,7 @@ pub(super) async fn streamed(
     ticket.by_headers(method, &name, &head.fields);
     let (principal, method_name) = (credentials.principal.as_deref(), method.as_str());
     plan.policy.check(&Attempt { principal, method: Some(method), method_name, name: Some(&name), message: None })?;
-    plan.rates.take(principal, method_name, Some(&name), Instant::now())?;
+    plan.rates.take(principal, method_name, Some(&name))?;
     let trace = ticket.sent_on();
     let paths = if trace.is_some() { &PATHS[..] } else { &PATHS[..WITHOUT_TRACE] };
     let rules = Rules::new(paths.iter().copied()).map_err(|_| Rejection::Internal)?;

@@ -180,8 +180,8 @@ impl Ticket {
     }
 
     /// It goes to a pod.
-    pub(crate) fn sent_to(&mut self, reach: &Reach, pod: &Arc<str>) {
-        let after = self.started.elapsed();
+    pub(crate) fn sent_to(&mut self, reach: &Reach, pod: &Arc<str>, now: Instant) {
+        let after = now.saturating_duration_since(self.started);
         let pod = reach.series_of(&self.observer, pod);
         self.note(|seen| {
             seen.upstream = Some(Arc::clone(reach.series()));

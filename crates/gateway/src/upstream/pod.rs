@@ -202,18 +202,26 @@ impl Pod {
     /// # Errors
     /// See [`SendError`].
     pub(crate) async fn send(self: &Arc<Self>, request: &mut Outbound) -> Result<Reply<Answer>, SendError> {
+        self.send_at(Instant::now(), request).await
+    }
+
+    /// The same for whoever knows what time it is.
+    pub(crate) async fn send_at(
+        self: &Arc<Self>,
+        now: Instant,
+        request: &mut Outbound,
+    ) -> Result<Reply<Answer>, SendError> {
         match self.protocol.load() {
-            Some(Protocol::Http1) => self.send_alone(request).await,
+            Some(Protocol::Http1) => self.send_alone(now, request).await,
             // Rarer, and its future larger.
             Some(Protocol::Http2) | None => Box::pin(self.send_shared(request)).await,
         }
     }
 
     /// On a connection that nobody else uses meanwhile.
-    async fn send_alone(self: &Arc<Self>, request: &mut Outbound) -> Result<Reply<Answer>, SendError> {
+    async fn send_alone(self: &Arc<Self>, now: Instant, request: &mut Outbound) -> Result<Reply<Answer>, SendError> {
         let target = self.address_http1(request);
         // Each turn uses one up, so this ends with a new one.
-        let now = Instant::now();
         while let Some(live) = self.idle.take(now, self.longest_idle()) {
             match self.exchange(live, request, &target, now).await {
                 Err(Lost::Unsent) => {}

@@ -6,7 +6,7 @@
 //! RFC 9112, sections 4 to 6.
 
 use std::future::Future as _;
-use std::io::{self, IoSlice, Write as _};
+use std::io::{self, IoSlice};
 use std::mem::MaybeUninit;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker, ready};
@@ -20,7 +20,7 @@ use tokio::time::Instant;
 use super::super::stream::Stream;
 use super::HEAD_BYTES;
 use crate::head::{Fields, Head, Reply};
-use crate::http1::{self, COPIED, FIELDS, SLACK, room};
+use crate::http1::{self, COPIED, FIELDS, SLACK, room, write_length};
 
 /// The longest body of an answer that is read as a whole, and the longest piece of another, in bytes.
 const LONGEST: usize = 128 << 10;
@@ -186,7 +186,7 @@ fn write_head(out: &mut Vec<u8>, head: &Head, target: &PathAndQuery, length: usi
     // How it is framed is for us to say.
     head.fields.write(out);
     if length > 0 || head.method != Method::GET {
-        let _: io::Result<()> = write!(out, "content-length: {length}\r\n");
+        write_length(out, length as u64);
     }
     out.extend_from_slice(b"\r\n");
 }
