@@ -287,7 +287,7 @@ impl Answered {
         {
             return Err(Broken::ContentEncoding(printable(encoding.as_bytes())).into());
         }
-        let kind = Kind::of(parts.headers.get(CONTENT_TYPE));
+        let kind = Kind::of(parts.headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes));
         let bounds = Bounds { body: limits.body_bytes, event: limits.event_bytes, silence: limits.silence_deadline };
         Ok(Self { status: parts.status, headers: parts.headers, kind, body, watch, bounds })
     }
@@ -331,15 +331,15 @@ impl Answered {
 }
 
 impl Kind {
-    fn of(value: Option<&HeaderValue>) -> Self {
+    fn of(value: Option<&[u8]>) -> Self {
         let Some(value) = value else { return Self::Other(String::new()) };
-        let essence = value.as_bytes().split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
+        let essence = value.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
         if essence.eq_ignore_ascii_case(b"application/json") {
             Self::Json
         } else if essence.eq_ignore_ascii_case(b"text/event-stream") {
             Self::Events
         } else {
-            Self::Other(printable(value.as_bytes()))
+            Self::Other(printable(value))
         }
     }
 }

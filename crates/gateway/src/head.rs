@@ -5,7 +5,7 @@ mod fields;
 use http::request::Parts;
 use http::{Method, Request, Response, StatusCode, Uri};
 
-pub(crate) use self::fields::Fields;
+pub(crate) use self::fields::{Fields, Looks};
 
 /// The head of a request.
 #[derive(Debug, Default)]

@@ -33,8 +33,7 @@ use anypod_proto::version::Era;
 use anypod_server::Principal;
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, ORIGIN};
-use http::request::Parts;
-use http::{Request, StatusCode};
+use http::{Extensions, Request, StatusCode};
 use http_body_util::Full;
 use tower_service::Service as _;
 
@@ -48,7 +47,7 @@ use crate::body::{Body, Ticket};
 use crate::desk::{Hopped, Mirrored, Notes, subject};
 use crate::failure::Failure;
 use crate::gateway::Shared;
-use crate::head::{Head, Reply};
+use crate::head::{Fields, Head, Reply};
 use crate::inbound::Inbound;
 use crate::listen::Peer;
 use crate::owner::Owner;
@@ -108,7 +107,7 @@ async fn stages(
         if let Some(reach) = pins(&plan) {
             return Box::pin(pinned(route, &plan, reach, peer, taken(head), Bytes::new(), credentials, ticket)).await;
         }
-        return Ok(Box::pin(served(route, taken(head).into_parts(), Bytes::new(), credentials, ticket)).await);
+        return Ok(Box::pin(served(route, taken(head), credentials, ticket)).await);
     }
     if let Some(long) = long(&plan, head, &body, &credentials) {
         return Box::pin(streamed(route, &plan, peer, taken(head), body, long, credentials, ticket)).await;
@@ -141,7 +140,7 @@ async fn stages(
         },
         None => {
             let message = Admitted::Request(message.to_owned());
-            Ok(Box::pin(admitted(route, taken(head).into_parts(), message, credentials, ticket)).await)
+            Ok(Box::pin(admitted(route, head, Extensions::new(), message, credentials, ticket)).await)
         }
     };
     done.map_err(|failure| Refused { id: Some(message.id().to_owned()), failure })
@@ -171,7 +170,7 @@ async fn other(
             permitted(plan, &message, &credentials)?;
             pinned(route, plan, reach, peer, head, text, credentials, ticket).await
         }
-        None => Ok(admitted(route, head.into_parts(), message, credentials, ticket).await),
+        None => Ok(admitted(route, &head, Extensions::new(), message, credentials, ticket).await),
     }
 }
 
@@ -278,32 +277,31 @@ fn relayed(
 /// What is not relayed, once it is admitted: the route's server answers, by the desk behind it.
 async fn admitted(
     route: &Route,
-    mut head: Parts,
+    head: &Head,
+    mut extensions: Extensions,
     message: Admitted,
     credentials: Credentials,
     ticket: &mut Ticket,
 ) -> Reply<Body> {
-    introduce(&mut head, credentials, ticket);
+    introduce(&mut extensions, &head.fields, credentials, ticket);
     if let Admitted::Request(message) = &message
         && message.method() == Some(Method::ToolsCall)
     {
-        head.extensions.insert(Mirrored::of(&head.headers));
+        extensions.insert(Mirrored::of(&head.fields));
     }
     // What is left of it is the server's.
     let Some(permit) = ticket.permit.take() else { return empty(StatusCode::SERVICE_UNAVAILABLE) };
-    Reply::from(route.server.answer_admitted(head, message, permit).await).map(Body::served)
+    Reply::from(route.server.answer_admitted(&head.fields, extensions, message, permit).await).map(Body::served)
 }
 
 /// What has no message: the streams and the end of legacy sessions.
-async fn served(
-    route: &Route,
-    mut head: Parts,
-    body: Bytes,
-    credentials: Credentials,
-    ticket: &mut Ticket,
-) -> Reply<Body> {
-    introduce(&mut head, credentials, ticket);
-    let request = Request::from_parts(head, Full::new(body));
+async fn served(route: &Route, mut head: Head, credentials: Credentials, ticket: &mut Ticket) -> Reply<Body> {
+    let mut extensions = Extensions::new();
+    introduce(&mut extensions, &head.fields, credentials, ticket);
+    // It was checked here, by rules that the server does not know.
+    head.fields.remove(&ORIGIN);
+    let mut request = Request::from_parts(head.into_parts(), Full::new(Bytes::new()));
+    *request.extensions_mut() = extensions;
     let answered: Result<_, Infallible> = route.server.clone().call(request).await;
     match answered {
         Ok(response) => Reply::from(response).map(Body::served),
@@ -335,27 +333,25 @@ async fn hopped(
             let principal = arrived
                 .map_err(|rejection| Refused { id: Some(message.id().to_owned()), failure: rejection.into() })?;
             ticket.message(&message, &head.fields, &peer.met);
-            let mut head = head.into_parts();
-            head.extensions.insert(Hopped);
+            let mut extensions = Extensions::new();
+            extensions.insert(Hopped);
             let credentials = Credentials { principal: principal.map(Arc::new), passed_on: None };
             ticket.asked_by(&credentials);
-            Ok(admitted(route, head, Admitted::Request(message.to_owned()), credentials, ticket).await)
+            Ok(admitted(route, &head, extensions, Admitted::Request(message.to_owned()), credentials, ticket).await)
         }
         Read::Other(_) => Err(anypod_proto::reject::Rejection::UnknownState.into()),
     }
 }
 
 /// Tells those behind who calls.
-fn introduce(head: &mut Parts, credentials: Credentials, ticket: &mut Ticket) {
+fn introduce(extensions: &mut Extensions, fields: &Fields, credentials: Credentials, ticket: &mut Ticket) {
     if let Some(principal) = &credentials.principal {
-        head.extensions.insert(Principal::clone(principal));
+        extensions.insert(Principal::clone(principal));
     }
-    let notes = Notes::new(ticket.headers_to_send_on(&head.headers), ticket.sent_on());
-    head.extensions.insert(notes.clone());
+    let notes = Notes::new(ticket.headers_to_send_on(fields), ticket.sent_on());
+    extensions.insert(notes.clone());
     ticket.notes = Some(notes);
-    head.extensions.insert(credentials);
-    // It was checked here, by rules that the server does not know.
-    head.headers.remove(ORIGIN);
+    extensions.insert(credentials);
 }
 
 #[cfg(test)]

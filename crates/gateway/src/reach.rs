@@ -19,6 +19,7 @@ use anypod_proto::implementation::Implementation;
 use anypod_proto::seal::digest;
 use anypod_proto::version::Era;
 use bytes::Bytes;
+use foldhash::quality::RandomState;
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderValue, StatusCode};
 
@@ -47,14 +48,16 @@ pub(crate) struct Reach {
     /// The child process, where it is one.
     child: Option<Endpoint>,
     series: Arc<observe::Upstream>,
-    pods: RwLock<HashMap<Arc<str>, Arc<observe::Pod>>>,
+    pods: RwLock<ByPod<Arc<observe::Pod>>>,
 }
+
+/// By the id of a pod, which every call looks up.
+type ByPod<T> = HashMap<Arc<str>, T, RandomState>;
 
 /// How its pods are called.
 struct Ways {
     settings: Settings,
-    /// By pod.
-    endpoints: HashMap<Arc<str>, Endpoint>,
+    endpoints: ByPod<Endpoint>,
 }
 
 /// A call under way.
@@ -112,7 +115,7 @@ impl Reach {
             upstream,
             sessions: Sessions::new(Bounds::from(limits), Arc::clone(&series), before),
             config: config::Upstream { pods: Vec::new(), ..config.clone() },
-            ways: RwLock::new(Ways { settings, endpoints: HashMap::new() }),
+            ways: RwLock::new(Ways { settings, endpoints: ByPod::default() }),
             own: Arc::new(Identity::new(info(), ClientCapabilities::default())),
             idempotent: all_of(&config.idempotent),
             child,
@@ -419,11 +422,11 @@ impl Reach {
         let source = match sent {
             Ok(answer) if answer.status.is_redirection() => return None,
             Ok(answer) => {
-                let answer = http::Response::from(answer);
-                let result = answer.body().whole().and_then(|body| modern.result(&posted, &answer, body));
+                let whole = answer.body.whole();
+                let result = whole.and_then(|body| modern.result(&posted, answer.status, &answer.fields, body));
                 return match result {
                     Some(sent) => Some(sent),
-                    None => Some(Box::pin(self.in_time(modern.came(posted, answer))).await),
+                    None => Some(Box::pin(self.in_time(modern.came(posted, answer.into()))).await),
                 };
             }
             Err(SendError::Full) => return None,

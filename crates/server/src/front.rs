@@ -29,7 +29,7 @@ use std::sync::{Arc, OnceLock};
 
 use anypod_proto::admit::{LegacyKind, LegacyMessage, declared_version};
 use anypod_proto::code::Code;
-use anypod_proto::header;
+use anypod_proto::header::{self, Headers};
 use anypod_proto::logging::LoggingLevel;
 use anypod_proto::method::{LegacyMethod, Notification};
 use anypod_proto::reject::{Refused, Rejection, error_response};
@@ -175,7 +175,7 @@ pub(crate) async fn get(server: &Server, head: Parts) -> Result<Response<Body>, 
         return Ok(no_stream_without_session());
     }
     let streams = crate::http::accepts_streams(&head.headers);
-    let caller = Caller::of(server, head, Accepts::Streams)?;
+    let caller = Caller::of(server, &head.headers, head.extensions, Accepts::Streams)?;
     if !streams {
         return Err(Rejection::NotAcceptable("text/event-stream"));
     }
@@ -190,7 +190,7 @@ pub(crate) async fn get(server: &Server, head: Parts) -> Result<Response<Body>, 
 /// the client is told that sessions are not ended here, as the specification allows.
 pub(crate) async fn delete(server: &Server, head: &Parts) -> Result<Response<Body>, Rejection> {
     check_version(&head.headers)?;
-    let session = Session::of(server, &head.headers, principal(head).map(Principal::id))?;
+    let session = Session::of(server, &head.headers, principal(&head.extensions).map(Principal::id))?;
     if !server.inner.front.ends_sessions {
         return Err(Rejection::HttpMethod("GET, POST"));
     }
@@ -201,7 +201,8 @@ pub(crate) async fn delete(server: &Server, head: &Parts) -> Result<Response<Bod
 /// POST of one message.
 pub(crate) async fn post(
     server: &Server,
-    head: Parts,
+    headers: &dyn Headers,
+    extensions: Extensions,
     accepts: Accepts,
     message: LegacyMessage,
     permit: Permit,
@@ -210,9 +211,9 @@ pub(crate) async fn post(
         && message.opens_session()
     {
         // In a box, so that requests that are no handshake do not carry the room for one.
-        return Box::pin(initialize(server, head, request)).await;
+        return Box::pin(initialize(server, extensions, request)).await;
     }
-    let caller = match Caller::of(server, head, accepts) {
+    let caller = match Caller::of(server, headers, extensions, accepts) {
         Ok(caller) => caller,
         Err(rejection) => return refused(&Refused { id: request_id(&message.kind), rejection }),
     };
@@ -233,20 +234,21 @@ pub(crate) async fn post(
 /// POST of several messages.
 pub(crate) async fn post_batch(
     server: &Server,
-    head: Parts,
+    headers: &dyn Headers,
+    extensions: Extensions,
     accepts: Accepts,
     messages: Vec<LegacyMessage>,
     permit: Permit,
 ) -> Response<Body> {
-    match Caller::of(server, head, accepts) {
+    match Caller::of(server, headers, extensions, accepts) {
         Ok(caller) => caller.batch(messages, permit).await,
         Err(rejection) => refused(&Refused::anonymous(rejection)),
     }
 }
 
-async fn initialize(server: &Server, head: Parts, request: &Request) -> Response<Body> {
-    let principal = principal(&head).cloned();
-    let extensions = extensions(server, head).unwrap_or_default();
+async fn initialize(server: &Server, extensions: Extensions, request: &Request) -> Response<Body> {
+    let principal = principal(&extensions).cloned();
+    let extensions = for_backend(server, extensions).unwrap_or_default();
     let opened = initialize::open(server, request, principal.clone(), extensions).await;
     let opened = opened.and_then(|Opened { session, result, .. }| {
         let id = session.seal(server, principal.as_ref().map(Principal::id)).map_err(|_| Rejection::Internal)?;
@@ -264,10 +266,10 @@ async fn initialize(server: &Server, head: Parts, request: &Request) -> Response
 }
 
 impl Caller {
-    fn of(server: &Server, head: Parts, accepts: Accepts) -> Result<Self, Rejection> {
-        let principal = principal(&head).cloned();
-        let session = Session::of(server, &head.headers, principal.as_ref().map(Principal::id))?;
-        let extensions = extensions(server, head);
+    fn of(server: &Server, headers: &dyn Headers, extensions: Extensions, accepts: Accepts) -> Result<Self, Rejection> {
+        let principal = principal(&extensions).cloned();
+        let session = Session::of(server, headers, principal.as_ref().map(Principal::id))?;
+        let extensions = for_backend(server, extensions);
         Ok(Self { server: server.clone(), session, principal, accepts, extensions })
     }
 
@@ -425,12 +427,12 @@ fn check_version(headers: &HeaderMap) -> Result<(), Rejection> {
 }
 
 /// What came with the request; handlers see none of it.
-fn extensions(server: &Server, head: Parts) -> Option<Arc<Extensions>> {
-    server.inner.backend.as_ref().map(|_| Arc::new(head.extensions))
+fn for_backend(server: &Server, extensions: Extensions) -> Option<Arc<Extensions>> {
+    server.inner.backend.as_ref().map(|_| Arc::new(extensions))
 }
 
-fn principal(head: &Parts) -> Option<&Principal> {
-    head.extensions.get()
+fn principal(extensions: &Extensions) -> Option<&Principal> {
+    extensions.get()
 }
 
 fn request_id(message: &LegacyKind) -> Option<String> {

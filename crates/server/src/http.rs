@@ -117,14 +117,15 @@ where
     let permit = server.inner.load.enter(What::Request)?;
     let body = body::read(&server.inner.limits(), &head.headers, body).await?;
     Ok(match admitted(server, &head.headers, body) {
-        Ok(message) => message_of(server, head, accepts, message, permit).await,
+        Ok(message) => message_of(server, &head.headers, head.extensions, accepts, message, permit).await,
         Err(reason) => refused(&reason),
     })
 }
 
 async fn message_of(
     server: &Server,
-    head: Parts,
+    headers: &dyn Headers,
+    extensions: Extensions,
     accepts: Accepts,
     message: Admitted,
     permit: Permit,
@@ -132,23 +133,31 @@ async fn message_of(
     match message {
         Admitted::Request(request) if request.method() == Some(Method::SubscriptionsListen) => {
             drop(permit);
-            listen(server, accepts, &request, head.extensions).await
+            listen(server, accepts, &request, extensions).await
         }
-        Admitted::Request(request) => modern(server, accepts, request, head.extensions, permit).await,
+        Admitted::Request(request) => modern(server, accepts, request, extensions, permit).await,
         // This revision defines no notifications over HTTP; unknown ones are no error.
         Admitted::Notice(_) => empty(StatusCode::ACCEPTED),
-        Admitted::Legacy(message) => front::post(server, head, accepts, message, permit).await,
+        Admitted::Legacy(message) => front::post(server, headers, extensions, accepts, message, permit).await,
         // In a box, so that the many requests that are no batch do not carry the room for one.
-        Admitted::LegacyBatch(messages) => Box::pin(front::post_batch(server, head, accepts, messages, permit)).await,
+        Admitted::LegacyBatch(messages) => {
+            Box::pin(front::post_batch(server, headers, extensions, accepts, messages, permit)).await
+        }
     }
 }
 
 impl Server {
-    /// Answers a message that was posted with this head and has been admitted already, `Host` and `Origin` checked, for who
+    /// Answers a message that was posted with these headers and has been admitted already, `Host` and `Origin` checked, for who
     /// reads messages before the server does. `permit` is the request's place, of [`Server::enter_request`].
-    pub async fn answer_admitted(&self, head: Parts, message: Admitted, permit: Permit) -> Response<Body> {
-        match Accepts::of(&head.headers) {
-            Ok(accepts) => message_of(self, head, accepts, message, permit).await,
+    pub async fn answer_admitted(
+        &self,
+        headers: &dyn Headers,
+        extensions: Extensions,
+        message: Admitted,
+        permit: Permit,
+    ) -> Response<Body> {
+        match Accepts::of(headers) {
+            Ok(accepts) => message_of(self, headers, extensions, accepts, message, permit).await,
             Err(rejection) => failure(&rejection),
         }
     }

@@ -1,7 +1,8 @@
 //! A server that is taken for a modern one.
 
+use anypod_proto::header::Headers;
 use bytes::Bytes;
-use http::{HeaderMap, Request, Response};
+use http::{HeaderMap, Request, Response, StatusCode};
 
 use super::{Endpoint, Posted, Transport, passable};
 use crate::call::Call;
@@ -68,9 +69,15 @@ impl ModernUpstream {
 
     /// What came of a request of [`ModernUpstream::request`], where the answer is a result as JSON and `body` is all of it, so
     /// that there is nothing to wait for. `None` where it is anything else: see [`ModernUpstream::came`].
-    pub fn result<B>(&self, posted: &Posted, response: &Response<B>, body: &Bytes) -> Option<Result<Sent>> {
+    pub fn result(
+        &self,
+        posted: &Posted,
+        status: StatusCode,
+        headers: &dyn Headers,
+        body: &Bytes,
+    ) -> Option<Result<Sent>> {
         match self.endpoint.transport() {
-            Transport::Http(modern) => modern.result(posted, response, body),
+            Transport::Http(modern) => modern.result(posted, status, headers, body),
             Transport::Stdio(_) => None,
         }
     }

@@ -5,14 +5,14 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use anypod_proto::header::{self, METHOD, NAME, PROTOCOL_VERSION};
+use anypod_proto::header::{self, Found, Headers, METHOD, NAME, PROTOCOL_VERSION};
 use anypod_proto::jsonrpc::RequestId;
 use anypod_proto::method::{Method as Rpc, Notification};
 use anypod_proto::progress::{ProgressNotificationParams, ProgressToken};
 use anypod_proto::version::Version;
 use bytes::Bytes;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
-use http::{HeaderMap, HeaderValue, Method, Request, Response};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 
 use super::{Answered, Body, Events, Kind, Turn, Wire, put_media};
 use crate::call::{Call, Repeat};
@@ -88,11 +88,16 @@ impl Modern {
     }
 
     /// The same at once, where the answer is a result and `body` all of it. `None` where it is something else.
-    pub(crate) fn result<B>(&self, posted: &Posted, response: &Response<B>, body: &Bytes) -> Option<Result<Sent>> {
-        let (status, headers) = (response.status(), response.headers());
+    pub(crate) fn result(
+        &self,
+        posted: &Posted,
+        status: StatusCode,
+        headers: &dyn Headers,
+        body: &Bytes,
+    ) -> Option<Result<Sent>> {
         let is_usual = status.is_success()
-            && Kind::of(headers.get(CONTENT_TYPE)) == Kind::Json
-            && !headers.contains_key(CONTENT_ENCODING)
+            && Kind::of(headers.text(&CONTENT_TYPE).map(str::as_bytes)) == Kind::Json
+            && headers.find(&CONTENT_ENCODING) == Found::Nothing
             && body.len() <= self.wire.limits.body_bytes;
         if !is_usual {
             return None;

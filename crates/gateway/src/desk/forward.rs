@@ -11,6 +11,8 @@ use anypod_proto::version::Era;
 use anypod_server::{Answered, Asked};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue};
+
+use crate::head::Fields;
 use memchr::memmem::Finder;
 use serde::Deserialize;
 use serde_json::Value;
@@ -33,9 +35,8 @@ use crate::upstream::Tried;
 pub(crate) struct Mirrored(Vec<(HeaderName, HeaderValue)>);
 
 impl Mirrored {
-    pub(crate) fn of(headers: &HeaderMap) -> Self {
-        let params = headers.iter().filter(|(name, _)| name.as_str().starts_with(PARAM_PREFIX));
-        Self(params.map(|(name, value)| (name.clone(), value.clone())).collect())
+    pub(crate) fn of(fields: &Fields) -> Self {
+        Self(fields.beginning_with(PARAM_PREFIX).collect())
     }
 }
 

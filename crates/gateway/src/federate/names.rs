@@ -22,6 +22,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use anypod_proto::seal::digest;
+use foldhash::quality::RandomState;
 
 use super::Upstreams;
 use crate::config::{Names, Prefix};
@@ -147,6 +148,9 @@ pub(crate) enum Resolved<'a> {
     Unknown,
 }
 
+/// Places in a list of tools by name. Every call looks one up; the hash is seeded, as upstreams choose the names.
+type Places = HashMap<Arc<str>, usize, RandomState>;
+
 /// The names of all upstreams, as far as their lists are known, made for looking up: that takes the same time however many
 /// there are.
 ///
@@ -157,9 +161,9 @@ pub(crate) struct Directory {
     naming: Naming,
     tools: Vec<Named>,
     /// Public forms, and other forms that resolve, to places in `tools`.
-    by_public: HashMap<Arc<str>, usize>,
+    by_public: Places,
     /// By upstream: own names to places in `tools`. `None` where the list is not known.
-    by_own: Vec<Option<HashMap<Arc<str>, usize>>>,
+    by_own: Vec<Option<Places>>,
 }
 
 #[derive(Debug)]
@@ -175,7 +179,7 @@ impl Directory {
     /// `None` where they are not known. A name that one upstream lists twice counts once.
     pub(crate) fn new<S: AsRef<str>>(naming: &Naming, lists: &[Option<Vec<S>>]) -> Self {
         let mut directory =
-            Self { naming: naming.clone(), tools: Vec::new(), by_public: HashMap::new(), by_own: Vec::new() };
+            Self { naming: naming.clone(), tools: Vec::new(), by_public: Places::default(), by_own: Vec::new() };
         for upstream in 0..naming.upstreams.names().len() {
             let list = lists.get(upstream).and_then(Option::as_ref);
             let own_names = list.map(|names| directory.add(upstream, names));
@@ -190,12 +194,12 @@ impl Directory {
         directory
     }
 
-    fn add<S: AsRef<str>>(&mut self, upstream: usize, names: &[S]) -> HashMap<Arc<str>, usize> {
+    fn add<S: AsRef<str>>(&mut self, upstream: usize, names: &[S]) -> Places {
         // Sorted, so that it does not matter in which order they came.
         let mut names: Vec<&str> = names.iter().map(AsRef::as_ref).collect();
         names.sort_unstable();
         names.dedup();
-        let mut places = HashMap::with_capacity(names.len());
+        let mut places = Places::with_capacity_and_hasher(names.len(), RandomState::default());
         for own in names {
             let own: Arc<str> = own.into();
             places.insert(Arc::clone(&own), self.tools.len());

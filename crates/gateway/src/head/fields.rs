@@ -38,7 +38,7 @@ struct Look(u32);
 
 /// What the names that there are, or were, look like. Most names that are asked for are not there, and need not be looked for.
 #[derive(Clone, Copy, Default)]
-struct Looks(u64);
+pub(crate) struct Looks(u64);
 
 type Added = (HeaderName, HeaderValue);
 
@@ -73,6 +73,14 @@ impl Looks {
 
     const fn may_have(self, look: Look) -> bool {
         self.0 & Self::bit(look) != 0
+    }
+}
+
+impl<'n> FromIterator<&'n HeaderName> for Looks {
+    fn from_iter<I: IntoIterator<Item = &'n HeaderName>>(names: I) -> Self {
+        let mut looks = Self::default();
+        names.into_iter().for_each(|name| looks.add(Look::of(name.as_str().as_bytes())));
+        looks
     }
 }
 
@@ -128,9 +136,24 @@ impl Fields {
         read.map(|place| self.part(place.value)).chain(added.map(|(_, value)| value.as_bytes()))
     }
 
+    /// Whether there may be one of several names, by their looks.
+    pub(crate) const fn may_have_any(&self, looks: Looks) -> bool {
+        self.looks.0 & looks.0 != 0
+    }
+
     /// Whether there is one of this name.
     pub(crate) fn has(&self, name: &HeaderName) -> bool {
         self.find(name) != Found::Nothing
+    }
+
+    /// The fields whose names begin like this, which has no capitals.
+    pub(crate) fn beginning_with(&self, prefix: &str) -> impl Iterator<Item = Added> {
+        let begins =
+            |name: &[u8]| name.get(..prefix.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(prefix.as_bytes()));
+        let found = self.iter().filter(move |(name, _)| begins(name));
+        found.filter_map(|(name, value)| {
+            Some((name_of(name)?, HeaderValue::from_maybe_shared(self.shared(value)).ok()?))
+        })
     }
 
     /// The value of the only field of this name.
@@ -230,7 +253,31 @@ fn part(text: &[u8], [start, end]: [u32; 2]) -> &[u8] {
 }
 
 fn is(text: &[u8], place: &Place, name: &[u8]) -> bool {
-    part(text, place.name).eq_ignore_ascii_case(name)
+    alike(part(text, place.name), name)
+}
+
+/// Whether two names are equal in any case. Word by word: the library goes byte by byte.
+fn alike(one: &[u8], other: &[u8]) -> bool {
+    const WORD: usize = size_of::<u64>();
+    const ONES: u64 = u64::MAX / 255;
+    /// What capitals lack. It makes no bytes of names alike but these, and `^` and `~`.
+    const SMALL: u64 = ONES * 0x20;
+    let word = |name: &[u8], at: usize| name.get(at..)?.first_chunk().map(|word| u64::from_ne_bytes(*word) | SMALL);
+    if one.len() != other.len() || one.len() < WORD {
+        return one.eq_ignore_ascii_case(other);
+    }
+    // The last word may overlap the one before.
+    for at in (0..one.len() - WORD).step_by(WORD).chain([one.len() - WORD]) {
+        let (Some(one_word), Some(other_word)) = (word(one, at), word(other, at)) else { return false };
+        let tildes = one_word ^ (ONES * u64::from(b'~'));
+        if one_word != other_word {
+            return false;
+        }
+        if tildes.wrapping_sub(ONES) & !tildes & (ONES * 0x80) != 0 {
+            return one.eq_ignore_ascii_case(other);
+        }
+    }
+    true
 }
 
 impl Headers for Fields {
@@ -389,6 +436,28 @@ mod tests {
                 fields.stand_in(Bytes::copy_from_slice(&text));
                 assert_eq!(fields.iter().count(), headers.len());
                 assert_eq!(fields.into_map().len(), headers.len(), "{text:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn names_are_alike_in_any_case_and_in_nothing_else() {
+        let name = "mcp-param-x1_a.b";
+        assert!(alike(name.to_uppercase().as_bytes(), name.as_bytes()));
+        for length in 0..=name.len() {
+            assert!(alike(name[..length].to_uppercase().as_bytes(), name[..length].as_bytes()));
+        }
+        // Of all bytes that a name may have.
+        let is_of_names = |byte: &u8| HeaderName::from_bytes(&[*byte]).is_ok();
+        for (one, other) in
+            (0..=u8::MAX).filter(is_of_names).flat_map(|one| (0..=u8::MAX).map(move |other| (one, other)))
+        {
+            for at in 0..9 {
+                let (mut a, mut b) = (*b"aaaaaaaaa", *b"aaaaaaaaa");
+                (a[at], b[at]) = (one, other);
+                if is_of_names(&other) {
+                    assert_eq!(alike(&a, &b), a.eq_ignore_ascii_case(&b), "{one} {other}");
+                }
             }
         }
     }

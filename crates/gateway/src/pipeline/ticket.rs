@@ -237,8 +237,8 @@ impl Ticket {
     }
 
     /// What goes along to upstreams of these headers: the trace.
-    pub(super) fn headers_to_send_on(&self, came: &HeaderMap) -> HeaderMap {
-        let kept = |name: HeaderName| came.get(&name).cloned().map(|value| (name, value));
+    pub(super) fn headers_to_send_on(&self, came: &Fields) -> HeaderMap {
+        let kept = |name: HeaderName| came.value(&name).map(|value| (name, value));
         match self.sent_on() {
             Some(sent_on) => sent_on.fields().into_iter().filter_map(|(name, value)| Some((name, value?))).collect(),
             None => [TRACEPARENT, TRACESTATE].into_iter().filter_map(kept).collect(),

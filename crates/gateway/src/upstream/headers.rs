@@ -3,13 +3,14 @@
 //! RFC 9110, section 7.6; RFC 9112, section 6.3; RFC 7239; spec: basic/transports/streamable-http.
 
 use std::net::IpAddr;
+use std::sync::LazyLock;
 
 use anypod_proto::header::{HOP, SESSION_ID, plain};
 use anypod_proto::version::Era;
 use http::header::{self, HeaderName, HeaderValue};
 use http::{Uri, uri::Scheme};
 
-use crate::head::Fields;
+use crate::head::{Fields, Looks};
 
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
@@ -109,6 +110,11 @@ pub(crate) fn prepare_answer(fields: &mut Fields) {
 
 /// Takes out the first so many of [`REMOVED`], and what `Connection` names.
 fn strip(fields: &mut Fields, first: usize) {
+    static LOOKS: LazyLock<Looks> = LazyLock::new(|| REMOVED.iter().collect());
+    // Mostly none is there.
+    if !fields.may_have_any(*LOOKS) {
+        return;
+    }
     if fields.has(&header::CONNECTION) {
         named_by_connection(fields).iter().for_each(|name| fields.remove(name));
     }
@@ -194,6 +200,15 @@ mod tests {
 
     fn names(headers: &HeaderMap) -> Vec<&str> {
         headers.keys().map(HeaderName::as_str).collect()
+    }
+
+    /// Else every request would be looked through.
+    #[test]
+    fn usual_names_do_not_look_like_those_that_are_removed() {
+        let usual = ["host", "accept", "user-agent", "mcp-name", "mcp-method", "content-type", "mcp-protocol-version"];
+        let usual = usual.map(|name| (HeaderName::from_static(name), HeaderValue::from_static("x")));
+        let fields = Fields::from(HeaderMap::from_iter(usual));
+        assert!(!fields.may_have_any(REMOVED.iter().collect()));
     }
 
     #[test]

@@ -3,14 +3,13 @@
 //! Spec: 2025-11-25, basic/transports, "Session Management".
 
 use anypod_proto::capabilities::ClientCapabilities;
-use anypod_proto::header;
+use anypod_proto::header::{self, Found, Headers, plain};
 use anypod_proto::implementation::Implementation;
 use anypod_proto::legacy;
 use anypod_proto::logging::LoggingLevel;
 use anypod_proto::reject::Rejection;
 use anypod_proto::seal::{PayloadTooLong, PrincipalId, Purpose};
 use anypod_proto::version::Version;
-use http::HeaderMap;
 use serde_json::{Value, json};
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::ops::Deref;
@@ -176,19 +175,19 @@ impl Session {
     /// does not open only goes to the log.
     pub(crate) fn of(
         server: &Server,
-        headers: &HeaderMap,
+        headers: &dyn Headers,
         principal: Option<&PrincipalId>,
     ) -> Result<Arc<Known>, Rejection> {
-        let mut ids = headers.get_all(header::SESSION_ID).iter();
-        let id = ids.next().ok_or(Rejection::SessionMissing)?;
-        if ids.next().is_some() {
-            return Err(Rejection::HeaderRepeated(header::SESSION_ID));
-        }
+        let id = match headers.find(&header::SESSION_ID) {
+            Found::Nothing => return Err(Rejection::SessionMissing),
+            Found::One(id) => id,
+            Found::Several => return Err(Rejection::HeaderRepeated(header::SESSION_ID)),
+        };
         let unknown = |reason: &dyn std::fmt::Display| {
             tracing::info!(%reason, "a session id did not open");
             Rejection::UnknownSession
         };
-        let id = id.to_str().map_err(|error| unknown(&error))?;
+        let id = plain(id).ok_or_else(|| unknown(&"it is no plain text"))?;
         let (tokens, outside, front) = (&server.inner.tokens, &server.inner.outside, &server.inner.front);
         let brought = Brought { id, principal };
         let session = match front.opened.find(brought, tokens.generation(), outside.now()) {
@@ -276,6 +275,7 @@ fn cut(text: &str, max_len: usize) -> &str {
 
 #[cfg(test)]
 mod tests {
+    use http::HeaderMap;
     use proptest::prelude::*;
 
     use super::*;
