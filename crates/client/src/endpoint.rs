@@ -23,7 +23,7 @@ use crate::outside::Outside;
 use crate::stdio;
 use anypod_proto::header::{LAST_EVENT_ID, SESSION_ID};
 
-pub use crate::http::modern::Posted;
+pub use crate::http::modern::{Posted, Ready};
 pub use modern::{ModernUpstream, Sent};
 pub use probe::Probed;
 

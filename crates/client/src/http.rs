@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, LOCATION, WWW_AUTHENTICATE};
-use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Uri};
 use http_body_util::Full;
 
 use crate::credentials::{Challenge, Credentials};
@@ -138,7 +138,7 @@ impl Wire {
         turn: Turn,
     ) -> Result<(Answered, Option<Box<Challenge>>)> {
         let mut headers = self.with_own(headers);
-        put_media(&method, &mut headers);
+        put_media(&method, |name, value| drop(headers.insert(name, value)));
         let mut challenges = 0;
         loop {
             let answered = self.follow(&method, &headers, &body, turn).await?;
@@ -248,10 +248,10 @@ impl Wire {
 }
 
 /// What a request is made of, and its answer may be.
-fn put_media(method: &Method, headers: &mut HeaderMap) {
-    headers.insert(ACCEPT, if method == Method::GET { EVENTS } else { JSON_OR_EVENTS });
+fn put_media(method: &Method, mut put: impl FnMut(HeaderName, HeaderValue)) {
+    put(ACCEPT, if method == Method::GET { EVENTS } else { JSON_OR_EVENTS });
     if method == Method::POST {
-        headers.insert(CONTENT_TYPE, JSON);
+        put(CONTENT_TYPE, JSON);
     }
 }
 

@@ -114,7 +114,7 @@ pub use cache::{CacheStore, Fetched, Keep, Kept, MemoryCache};
 pub use call::{Answers, Call, Repeat};
 pub use client::Client;
 pub use credentials::{Bearer, BoxFuture, Challenge, Credentials};
-pub use endpoint::{Endpoint, ModernUpstream, Posted, Probed, Sent};
+pub use endpoint::{Endpoint, ModernUpstream, Posted, Probed, Ready, Sent};
 pub use error::{Broken, Error, Result};
 pub use exchange::{Answer, Exchange, Incoming, Notice, Raw};
 pub use http::connect::{HttpVersion, InProcess, Proxy, Tls};

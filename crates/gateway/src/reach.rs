@@ -12,7 +12,8 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 
 use anypod_client::{
-    Answer, Call, Endpoint, Error, Exchange, Identity, Incoming, ModernUpstream, Notice, Probed, Refusal, Repeat, Sent,
+    Answer, Call, Endpoint, Error, Exchange, Identity, Incoming, ModernUpstream, Notice, Probed, Ready, Refusal,
+    Repeat, Sent,
 };
 use anypod_proto::capabilities::ClientCapabilities;
 use anypod_proto::implementation::Implementation;
@@ -21,7 +22,7 @@ use anypod_proto::version::Era;
 use bytes::Bytes;
 use foldhash::quality::RandomState;
 use http::header::AUTHORIZATION;
-use http::{HeaderMap, HeaderValue, StatusCode};
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
 
 pub(crate) use self::change::Change;
 pub(crate) use self::sender::Sender;
@@ -30,10 +31,11 @@ use self::settings::Settings;
 use crate::config;
 use crate::failure::Failure;
 use crate::glob::{Glob, all_of};
+use crate::head::Head;
 use crate::observe::{self, Observer};
 use crate::sessions::{Bounds, Key, Session, Sessions};
 use crate::start_error::StartError;
-use crate::upstream::{Outgoing, Picked, Pod, SendError, Tried, Upstream};
+use crate::upstream::{Outbound, Outgoing, Picked, Pod, SendError, Tried, Upstream};
 
 /// An upstream, and the ways to call it.
 pub(crate) struct Reach {
@@ -414,11 +416,12 @@ impl Reach {
         headers: &HeaderMap,
     ) -> Option<Result<Sent, Error>> {
         let pod = next.picked.as_ref().filter(|pod| pod.is_plain())?;
-        let (request, posted) = match modern.request(call, &from.identity, headers) {
-            Ok(request) => request?,
+        let Ready { uri, headers, body, posted } = match modern.request(call, &from.identity, headers) {
+            Ok(ready) => ready?,
             Err(error) => return Some(Err(error)),
         };
-        let sent = pod.send(&mut request.map(Outgoing::Whole).into()).await;
+        let head = Head { method: Method::POST, uri, fields: headers.into() };
+        let sent = pod.send(&mut Outbound { head, body: Outgoing::Whole(body) }).await;
         let source = match sent {
             Ok(answer) if answer.status.is_redirection() => return None,
             Ok(answer) => {

@@ -2,9 +2,9 @@
 
 use anypod_proto::header::Headers;
 use bytes::Bytes;
-use http::{HeaderMap, Request, Response, StatusCode};
+use http::{HeaderMap, Response, StatusCode};
 
-use super::{Endpoint, Posted, Transport, passable};
+use super::{Endpoint, Posted, Ready, Transport, passable};
 use crate::call::Call;
 use crate::error::{Error, Result};
 use crate::exchange::Exchange;
@@ -55,12 +55,7 @@ impl ModernUpstream {
     ///
     /// # Errors
     /// [`Error::Misuse`](crate::Error::Misuse) if the call has something in it that no header can say.
-    pub fn request(
-        &self,
-        call: &Call,
-        identity: &Identity,
-        headers: &HeaderMap,
-    ) -> Result<Option<(Request<Bytes>, Posted)>> {
+    pub fn request(&self, call: &Call, identity: &Identity, headers: &HeaderMap) -> Result<Option<Ready>> {
         match self.endpoint.transport() {
             Transport::Http(modern) => modern.request(call, identity, &passable(headers)),
             Transport::Stdio(_) => Ok(None),

@@ -12,7 +12,7 @@ use anypod_proto::progress::{ProgressNotificationParams, ProgressToken};
 use anypod_proto::version::Version;
 use bytes::Bytes;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
-use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, Uri};
 
 use super::{Answered, Body, Events, Kind, Turn, Wire, put_media};
 use crate::call::{Call, Repeat};
@@ -55,27 +55,20 @@ impl Modern {
     ///
     /// # Errors
     /// If the call has something in it that no header can say.
-    pub(crate) fn request(
-        &self,
-        call: &Call,
-        identity: &Identity,
-        headers: &HeaderMap,
-    ) -> Result<Option<(Request<Bytes>, Posted)>> {
+    pub(crate) fn request(&self, call: &Call, identity: &Identity, headers: &HeaderMap) -> Result<Option<Ready>> {
         let Some(uri) = self.wire.plain_place().filter(|_| !is_endless(call)) else { return Ok(None) };
         let (posted, body) = self.posted(call, identity);
-        let mut request = Request::new(body);
-        *request.method_mut() = Method::POST;
-        *request.uri_mut() = uri;
-        // Made in one piece: the client's, these, the protocol's own.
-        let mut all = self.wire.headers.clone();
-        all.reserve(headers.len() + OWN + call.param_headers.len());
-        if !headers.is_empty() {
-            all.extend(headers.clone());
-        }
-        put_own(&mut all, call)?;
-        put_media(&Method::POST, &mut all);
-        *request.headers_mut() = all;
-        Ok(Some((request, posted)))
+        // The client's, these, the protocol's own.
+        let mut all = Vec::with_capacity(self.wire.headers.len() + headers.len() + OWN + call.param_headers.len());
+        let clients = self.wire.headers.iter().filter(|(name, _)| !headers.contains_key(*name));
+        all.extend(clients.chain(headers.iter()).map(|(name, value)| (name.clone(), value.clone())));
+        let mut put = |name, value| {
+            all.retain(|(known, _)| *known != name);
+            all.push((name, value));
+        };
+        put_own(call, &mut put)?;
+        put_media(&Method::POST, put);
+        Ok(Some(Ready { uri, headers: all, body, posted }))
     }
 
     /// What came of such a request.
@@ -148,6 +141,19 @@ impl Modern {
     }
 }
 
+/// A call as a request, a `POST`, for who has connections of his own.
+#[derive(Debug)]
+pub struct Ready {
+    /// Where it goes.
+    pub uri: Uri,
+    /// Its headers, without `Host` and those that say how the body is framed.
+    pub headers: Vec<(HeaderName, HeaderValue)>,
+    /// Its body, as JSON.
+    pub body: Bytes,
+    /// What its answer is read by.
+    pub posted: Posted,
+}
+
 /// A call that was made a request.
 #[derive(Debug)]
 pub struct Posted {
@@ -166,22 +172,22 @@ const OWN: usize = 8;
 /// `headers`, and those that say what the body says.
 fn with_own(mut headers: HeaderMap, call: &Call) -> Result<HeaderMap> {
     headers.reserve(OWN + call.param_headers.len());
-    put_own(&mut headers, call)?;
+    put_own(call, |name, value| drop(headers.insert(name, value)))?;
     Ok(headers)
 }
 
-fn put_own(headers: &mut HeaderMap, call: &Call) -> Result<()> {
-    headers.insert(PROTOCOL_VERSION, HeaderValue::from_static(Version::LATEST.as_str()));
+fn put_own(call: &Call, mut put: impl FnMut(HeaderName, HeaderValue)) -> Result<()> {
+    put(PROTOCOL_VERSION, HeaderValue::from_static(Version::LATEST.as_str()));
     let method = match call.known() {
         Some(method) => HeaderValue::from_static(method.as_str()),
         None => value(&call.method)?,
     };
-    headers.insert(METHOD, method);
+    put(METHOD, method);
     if let Some(name) = &call.name {
-        headers.insert(NAME, value(name)?);
+        put(NAME, value(name)?);
     }
     for (name, value) in &call.param_headers {
-        headers.insert(name, value.clone());
+        put(name.clone(), value.clone());
     }
     Ok(())
 }

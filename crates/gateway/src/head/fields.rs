@@ -321,6 +321,15 @@ impl From<HeaderMap> for Fields {
     }
 }
 
+impl From<Vec<Added>> for Fields {
+    fn from(added: Vec<Added>) -> Self {
+        let mut fields = Self::default();
+        fields.looks = added.iter().map(|(name, _)| name).collect();
+        fields.added = added;
+        fields
+    }
+}
+
 impl Drop for Fields {
     fn drop(&mut self) {
         let (mut read, mut added) = (std::mem::take(&mut self.read), std::mem::take(&mut self.added));
