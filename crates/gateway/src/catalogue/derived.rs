@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anypod_proto::param_header::ParamHeaders;
+use foldhash::quality::RandomState;
 use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -44,13 +45,13 @@ pub(super) struct Derived {
 
 #[derive(Debug)]
 struct Recent<K, V> {
-    young: HashMap<K, (Instant, V)>,
-    old: HashMap<K, (Instant, V)>,
+    young: HashMap<K, (Instant, V), RandomState>,
+    old: HashMap<K, (Instant, V), RandomState>,
 }
 
 impl<K, V> Default for Recent<K, V> {
     fn default() -> Self {
-        Self { young: HashMap::new(), old: HashMap::new() }
+        Self { young: HashMap::default(), old: HashMap::default() }
     }
 }
 
