@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use anypod_proto::admit::{Admitted, Carrier, admit, check, declared_version};
 use anypod_proto::capabilities::ClientCapabilities;
-use anypod_proto::header::Headers as _;
+use anypod_proto::header::plain;
 use anypod_proto::method::Method;
 use anypod_proto::param_header::ParamHeaders;
 use anypod_proto::reject::Rejection;
@@ -111,7 +111,7 @@ pub(super) async fn whole(plan: &Plan, headers: &Fields, body: Inbound) -> Resul
 }
 
 fn check_media_type(headers: &Fields) -> Result<(), Rejection> {
-    let declared = headers.text(&CONTENT_TYPE).unwrap_or_default();
+    let declared = headers.all(&CONTENT_TYPE).next().and_then(plain).unwrap_or_default();
     let essence = declared.split(';').next().unwrap_or_default().trim();
     if essence.eq_ignore_ascii_case("application/json") { Ok(()) } else { Err(Rejection::MediaType) }
 }

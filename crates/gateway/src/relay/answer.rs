@@ -4,7 +4,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use anypod_proto::header::{ACCEL_BUFFERING, Found, Headers as _};
+use anypod_proto::header::ACCEL_BUFFERING;
 use bytes::{Bytes, BytesMut};
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderValue, StatusCode};
@@ -175,7 +175,7 @@ fn edited(fields: &mut Fields, text: Bytes, rewriter: &Rewriter, ticket: &mut Ti
 }
 
 fn form(fields: &Fields) -> Form {
-    let Found::One(value) = fields.find(&CONTENT_TYPE) else { return Form::Other };
+    let Some(value) = fields.all(&CONTENT_TYPE).next() else { return Form::Other };
     let essence = value.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
     if essence.eq_ignore_ascii_case(b"application/json") {
         Form::Json
