@@ -59,6 +59,8 @@ pub(crate) struct Shared {
     /// For requests that are read as a whole.
     room: Room,
     replica: Replica,
+    /// Whether nobody else has its ring.
+    alone: AtomicBool,
     draining: AtomicBool,
     /// For connections of clients.
     places: Arc<Places>,
@@ -105,6 +107,7 @@ impl Gateway {
     /// As [`Gateway::new`].
     pub fn with_outside(config: Config, ring: Option<Ring>, outside: Outside) -> Result<Self, StartError> {
         let replicas = config.fleet.replicas.0;
+        let alone = AtomicBool::new(ring.is_none());
         let ring = match ring {
             Some(ring) => ring,
             None if replicas > 1 || config.fleet.peers.len() > 1 => return Err(StartError::NoRing { replicas }),
@@ -125,6 +128,7 @@ impl Gateway {
             outside,
             room: Room::new(config.limits.read_ahead_bytes),
             replica,
+            alone,
             draining: AtomicBool::new(false),
             places: Places::new(config.limits.connections),
             leaving: Leaving::new(),
@@ -184,6 +188,9 @@ impl Gateway {
     fn try_reload(&self, mut config: Config, ring: Option<Ring>) -> Result<(), StartError> {
         let _one_at_a_time = self.shared.reloading.lock().unwrap_or_else(PoisonError::into_inner);
         let waiting = keep_until_restart(&self.config(), &mut config);
+        if ring.is_some() && self.shared.alone.swap(false, Ordering::Relaxed) {
+            self.shared.read().routes.iter().for_each(|route| route.server.is_joined());
+        }
         let (ring, certificates) = {
             let state = self.shared.read();
             (ring.unwrap_or_else(|| state.ring.clone()), state.certificates.clone())
@@ -400,7 +407,9 @@ impl Shared {
         // Before all listeners, so that nobody who is told of a change is given what was kept before.
         let keeper: std::sync::Weak<Desk> = Arc::downgrade(&desk);
         hub.first_tells(keeper);
-        let server = server(config, &path)
+        let server = server(config, &path);
+        let server = if self.alone.load(Ordering::Relaxed) { server.alone() } else { server };
+        let server = server
             .tokens(Arc::clone(&tokens))
             .outside(self.outside.clone())
             .bus(Arc::clone(&hub))

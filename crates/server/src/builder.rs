@@ -51,6 +51,7 @@ pub struct ServerBuilder {
     advertised: Option<String>,
     peers: Vec<String>,
     tokens: Option<Arc<Tokens>>,
+    alone: bool,
     backend: Option<Arc<dyn Backend>>,
 }
 
@@ -73,6 +74,7 @@ impl ServerBuilder {
             advertised: None,
             peers: Vec::new(),
             tokens: None,
+            alone: false,
             backend: None,
         }
     }
@@ -163,6 +165,13 @@ impl ServerBuilder {
     /// [`ServerBuilder::audience`]. [`Server::replace_keys`] replaces the ring of both.
     pub fn tokens(mut self, tokens: Arc<Tokens>) -> Self {
         self.tokens = Some(tokens);
+        self
+    }
+
+    /// Says that nobody else has the keys of [`ServerBuilder::tokens`]: this process is all the fleet there is, until
+    /// [`Server::is_joined`] says otherwise.
+    pub fn alone(mut self) -> Self {
+        self.alone = true;
         self
     }
 
@@ -262,9 +271,9 @@ impl ServerBuilder {
         let limits = self.limits.within_reach();
         let bus = self.bus.unwrap_or_else(|| Arc::new(InProcess::default()));
         // With a ring of its own, this process is all the fleet there is.
-        let alone = self.ring.is_none() && self.tokens.is_none();
-        let ends_sessions = alone || bus.is_shared() || !peers.is_empty();
-        let front = Front::new(&self.outside, &limits, advertised, peers, ends_sessions);
+        let alone = self.alone || self.ring.is_none() && self.tokens.is_none();
+        let reaches_all = bus.is_shared() || !peers.is_empty();
+        let front = Front::new(&self.outside, &limits, advertised, peers, alone, reaches_all);
         let receiver = Arc::downgrade(&front);
         bus.attach(receiver);
         let tokens = self.tokens.unwrap_or_else(|| {

@@ -25,6 +25,7 @@ pub(crate) mod stream;
 
 use std::any::Any;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use anypod_proto::admit::{LegacyKind, LegacyMessage, declared_version};
@@ -88,8 +89,10 @@ pub(crate) struct Front {
     /// Events on their way to other pods.
     tidings: Semaphore,
     peers: Peers,
-    /// Whether every pod that opens a session's id learns that the session has ended.
-    ends_sessions: bool,
+    /// Whether this process is all the fleet there is.
+    alone: AtomicBool,
+    /// Whether what is announced here reaches every pod that opens a session's id.
+    reaches_all: bool,
 }
 
 impl Front {
@@ -98,7 +101,8 @@ impl Front {
         limits: &Limits,
         holder: Option<Holder>,
         peers: Vec<Holder>,
-        ends_sessions: bool,
+        alone: bool,
+        reaches_all: bool,
     ) -> Arc<Self> {
         Arc::new(Self {
             pod: u64::from_be_bytes(outside.random()),
@@ -111,8 +115,19 @@ impl Front {
             hops: Semaphore::new(hop::MAX_HOPS),
             tidings: Semaphore::new(hop::MAX_HOPS),
             peers: Peers::new(peers),
-            ends_sessions,
+            alone: AtomicBool::new(alone),
+            reaches_all,
         })
+    }
+
+    /// Whether every pod that opens a session's id learns that the session has ended.
+    fn ends_sessions(&self) -> bool {
+        self.reaches_all || self.alone.load(Ordering::Relaxed)
+    }
+
+    /// From now on, others open the tokens of this process.
+    pub(crate) fn is_joined(&self) {
+        self.alone.store(false, Ordering::Relaxed);
     }
 
     /// Takes `address` for where other pods reach this one, unless something else was advertised or the
@@ -191,7 +206,7 @@ pub(crate) async fn get(server: &Server, head: Parts) -> Result<Response<Body>, 
 pub(crate) async fn delete(server: &Server, head: &Parts) -> Result<Response<Body>, Rejection> {
     check_version(&head.headers)?;
     let session = Session::of(server, &head.headers, principal(&head.extensions).map(Principal::id))?;
-    if !server.inner.front.ends_sessions {
+    if !server.inner.front.ends_sessions() {
         return Err(Rejection::HttpMethod("GET, POST"));
     }
     server.announce(Event::Session { session: session.number, change: SessionChange::End }).await;

@@ -129,7 +129,14 @@ impl Server {
     /// server.replace_keys(ring.rotate(random(), 2));
     /// ```
     pub fn replace_keys(&self, ring: Ring) {
+        self.is_joined();
         self.inner.tokens.replace_ring(ring);
+    }
+
+    /// Takes notice that this process is not, or no more, all the fleet there is: others may open its tokens, and sessions
+    /// end here only if all of them can be told.
+    pub fn is_joined(&self) {
+        self.inner.front.is_joined();
     }
 
     /// Announces a change to every listener, on every pod that shares the bus. Waits until the bus has it.

@@ -6,7 +6,9 @@ use anypod_client::proto::version::Era;
 use http::{Method, StatusCode};
 use serde_json::json;
 
-use crate::support::{Fleet, Pod, Seen, Sent, config, fixture, legacy, modern, person, ring, served, soon, text};
+use crate::support::{
+    Fleet, Pod, Replica, Seen, Sent, config, fixture, legacy, modern, person, ring, served, soon, text,
+};
 
 /// Opens a session.
 async fn opened(at: SocketAddr) -> String {
@@ -55,6 +57,22 @@ async fn a_session_that_is_ended_on_one_replica_is_ended_on_all() {
         assert_eq!(stream.status(), StatusCode::NOT_FOUND);
         echo(&other, "!").to(fleet.at(replica)).await.result();
     }
+}
+
+#[tokio::test]
+async fn the_only_replica_ends_sessions_until_others_have_its_keys() {
+    let pod = Pod::start(served(&Seen::default())).await;
+    let config = config([modern([&pod])]);
+    let replica = Replica::with_own_keys(config.clone()).await;
+    let (ended, other) = (opened(replica.address).await, opened(replica.address).await);
+    let answer = Sent::empty(Method::DELETE).in_session(&ended).to(replica.address).await;
+    assert!(answer.status.is_success(), "{answer:?}");
+    assert_eq!(echo(&ended, "?").to(replica.address).await.status, StatusCode::NOT_FOUND);
+    echo(&other, "!").to(replica.address).await.result();
+    replica.gateway.reload(config, Some(ring(9))).unwrap();
+    let session = opened(replica.address).await;
+    let answer = Sent::empty(Method::DELETE).in_session(&session).to(replica.address).await;
+    assert_eq!(answer.status, StatusCode::METHOD_NOT_ALLOWED);
 }
 
 #[tokio::test]

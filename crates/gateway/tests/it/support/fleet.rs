@@ -75,11 +75,16 @@ pub(crate) struct Replica {
 impl Replica {
     /// One that has no others beside it.
     pub(crate) async fn alone(config: Config) -> Self {
-        Self::start(config, ring(1)).await
+        Self::start(config, Some(ring(1))).await
     }
 
-    async fn start(config: Config, ring: Ring) -> Self {
-        let gateway = Gateway::new(config, Some(ring)).unwrap();
+    /// One whose keys nobody else has.
+    pub(crate) async fn with_own_keys(config: Config) -> Self {
+        Self::start(config, None).await
+    }
+
+    async fn start(config: Config, ring: Option<Ring>) -> Self {
+        let gateway = Gateway::new(config, ring).unwrap();
         let bound = gateway.bind().await.unwrap();
         let (address, urls, admin) = (bound.addresses()[0], bound.urls(), bound.admin());
         let (stop, stopped) = oneshot::channel();
@@ -138,7 +143,7 @@ impl Fleet {
     async fn with(configs: Vec<Config>, doors: Vec<Door>) -> Self {
         let mut fleet = Self { configs, doors, replicas: Vec::new(), way: Alternate::over(Vec::new()) };
         for config in &fleet.configs {
-            fleet.replicas.push(Replica::start(config.clone(), ring(1)).await);
+            fleet.replicas.push(Replica::start(config.clone(), Some(ring(1))).await);
         }
         fleet.opened();
         fleet
@@ -153,7 +158,7 @@ impl Fleet {
 
     /// Another process in the place of one.
     pub(crate) async fn restart_one(&mut self, which: usize) {
-        self.replicas[which] = Replica::start(self.configs[which].clone(), ring(1)).await;
+        self.replicas[which] = Replica::start(self.configs[which].clone(), Some(ring(1))).await;
         self.opened();
     }
 
