@@ -188,9 +188,7 @@ impl Gateway {
     fn try_reload(&self, mut config: Config, ring: Option<Ring>) -> Result<(), StartError> {
         let _one_at_a_time = self.shared.reloading.lock().unwrap_or_else(PoisonError::into_inner);
         let waiting = keep_until_restart(&self.config(), &mut config);
-        if ring.is_some() && self.shared.alone.swap(false, Ordering::Relaxed) {
-            self.shared.read().routes.iter().for_each(|route| route.server.is_joined());
-        }
+        let is_shared = ring.is_some();
         let (ring, certificates) = {
             let state = self.shared.read();
             (ring.unwrap_or_else(|| state.ring.clone()), state.certificates.clone())
@@ -199,6 +197,10 @@ impl Gateway {
             certificate.reload().map_err(|error| StartError::Tls(error.to_string()))?;
         }
         self.shared.take(config, ring)?;
+        // Only now: a configuration that is refused changes nothing.
+        if is_shared && self.shared.alone.swap(false, Ordering::Relaxed) {
+            self.shared.read().routes.iter().for_each(|route| route.server.is_joined());
+        }
         for key in waiting {
             tracing::warn!(key, "a changed key needs a restart: it stays as it was, and the rest has been taken");
         }

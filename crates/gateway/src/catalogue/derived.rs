@@ -3,7 +3,7 @@
 //! Bounded by generations: when the younger is full it becomes the older, and what the older held is gone.
 
 use std::collections::HashMap;
-use std::hash::{Hash, Hasher};
+use std::hash::Hash;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -22,25 +22,13 @@ const MOST: usize = 512;
 
 /// Whom requests are kept apart for, by a digest.
 type Apart = Option<[u8; 32]>;
-
-/// The same as a part of a key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct ApartKey(Apart);
-
-impl Hash for ApartKey {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        // A part of a digest is as different as all of it, and what looks up is every call.
-        state.write_u64(self.0.map_or(0, |[a, b, c, d, e, f, g, h, ..]| u64::from_le_bytes([a, b, c, d, e, f, g, h])));
-    }
-}
-
 /// The tools of an upstream that want something mirrored.
 type Mirrored = Arc<HashMap<Box<str>, Arc<ParamHeaders>>>;
 
 #[derive(Debug, Default)]
 pub(super) struct Derived {
-    merged: Mutex<Recent<(ListKind, ApartKey), Arc<Merged>>>,
-    mirrored: Mutex<Recent<(Arc<str>, ApartKey), Mirrored>>,
+    merged: Mutex<Recent<(ListKind, Apart), Arc<Merged>>>,
+    mirrored: Mutex<Recent<(Arc<str>, Apart), Mirrored>>,
 }
 
 #[derive(Debug)]
@@ -76,17 +64,17 @@ impl<K: Hash + Eq, V: Clone> Recent<K, V> {
 
 impl Derived {
     pub(super) fn put(&self, kind: ListKind, apart: Apart, merged: &Arc<Merged>) {
-        lock(&self.merged).put((kind, ApartKey(apart)), Arc::clone(merged));
+        lock(&self.merged).put((kind, apart), Arc::clone(merged));
     }
 
     pub(super) fn find(&self, kind: ListKind, apart: Apart, within: Duration) -> Option<Arc<Merged>> {
-        lock(&self.merged).find(&(kind, ApartKey(apart)), within)
+        lock(&self.merged).find(&(kind, apart), within)
     }
 
     /// Notes what the tools on these pages want mirrored.
     pub(super) fn learn(&self, upstream: &Arc<str>, apart: Apart, pages: &[Found]) {
         let mirrored: HashMap<_, _> = pages.iter().flat_map(|page| mirrored(&page.rest)).collect();
-        lock(&self.mirrored).put((Arc::clone(upstream), ApartKey(apart)), Arc::new(mirrored));
+        lock(&self.mirrored).put((Arc::clone(upstream), apart), Arc::new(mirrored));
     }
 
     /// What a tool wants mirrored; the outer `None` if its list is not known.
@@ -97,7 +85,7 @@ impl Derived {
         tool: &str,
         within: Duration,
     ) -> Option<Option<Arc<ParamHeaders>>> {
-        let known = lock(&self.mirrored).find(&(Arc::clone(upstream), ApartKey(apart)), within)?;
+        let known = lock(&self.mirrored).find(&(Arc::clone(upstream), apart), within)?;
         Some(known.get(tool).cloned())
     }
 

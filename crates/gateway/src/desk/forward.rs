@@ -11,8 +11,6 @@ use anypod_proto::version::Era;
 use anypod_server::{Answered, Asked};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue};
-
-use crate::head::Fields;
 use memchr::memmem::Finder;
 use serde::Deserialize;
 use serde_json::Value;
@@ -21,6 +19,7 @@ use serde_json::value::RawValue;
 use super::{Desk, Notes, sender, subject};
 use crate::cache::{NoResult, Subject, is_plain};
 use crate::failure::Failure;
+use crate::head::Fields;
 use crate::observe::Outcome;
 use crate::owner::Owner;
 use crate::plan::Plan;
