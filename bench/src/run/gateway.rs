@@ -4,6 +4,7 @@ mod config;
 mod contest;
 mod memory;
 mod stand;
+mod turns;
 mod variant;
 
 use std::path::Path;
@@ -12,9 +13,10 @@ use anyhow::{Result, ensure};
 use clap::ValueEnum;
 
 use self::{
-    contest::{Contest, Contestant, Measure, Workload, or_missing},
+    contest::{Contest, Contestant, Measure, Workload, core, or_missing},
     memory::Sessions,
     stand::instructions_per_call,
+    turns::Turns,
     variant::{Front, Variant},
 };
 use super::{
@@ -61,12 +63,9 @@ const SDK_BRIDGES: &[Contestant] = &[
     (Front::McpProxy, Variant::LEGACY_SDK),
     (Front::Anypod, Variant::LEGACY_SDK),
 ];
-const SIZES: &[Contestant] = &[
-    (Front::Anypod, Variant::ONE_UPSTREAM),
-    (Front::Anypod, Variant::MANY_UPSTREAMS),
-    (Front::Anypod, Variant::FEW_TOOLS),
-    (Front::Anypod, Variant::MANY_TOOLS),
-];
+/// A configuration, and one with more of the same.
+const SIZES: [(Variant, Variant); 2] =
+    [(Variant::ONE_UPSTREAM, Variant::MANY_UPSTREAMS), (Variant::FEW_TOOLS, Variant::MANY_TOOLS)];
 const LISTS: &[Contestant] = &[(Front::Nginx, Variant::LIST), (Front::Anypod, Variant::LIST)];
 
 /// A part of the session that can be measured alone.
@@ -126,7 +125,7 @@ impl Piece {
             }
             Self::Large => large(&take(LARGE, PLAIN), &take(HUGE, PLAIN)),
             Self::Bridges => bridges(&take(SMALL_16, BRIDGES), &take(SMALL_16, SDK_BRIDGES)),
-            Self::Growth => growth(&take(SMALL_16, SIZES)),
+            Self::Growth => growth(&SIZES.map(|(few, many)| Turns::take(few, many, effort))),
             Self::List => list(&take(LIST, LISTS)),
             Self::Sessions => after_sessions(&Sessions::take(sessions, effort)),
             Self::Streams => streams(memory::stream_kib()),
@@ -141,10 +140,6 @@ fn peers() -> String {
         format!("{} {version}", front.name())
     });
     format!("- peers: {}", versions.join(", "))
-}
-
-fn core(sample: &Sample) -> f64 {
-    sample.core_us
 }
 
 const MEASURES: [Measure; 5] = [
@@ -228,15 +223,14 @@ fn bridges(lean: &Contest, sdk: &Contest) -> Part {
     Part { rows, figures, samples: lean.all().copied().collect() }
 }
 
-fn growth(sizes: &Contest) -> Part {
-    let cost = |variant, base| sizes.ratio((Front::Anypod, variant), (Front::Anypod, base), core);
-    let upstreams = cost(Variant::MANY_UPSTREAMS, Variant::ONE_UPSTREAM);
-    let tools = cost(Variant::MANY_TOOLS, Variant::FEW_TOOLS);
+fn growth(turns: &[Turns; 2]) -> Part {
+    let [upstreams, tools] = turns;
     let figures = vec![
-        ratio("gateway_cost_100_upstreams_vs_1", upstreams, AtMost(1.05)),
-        ratio("gateway_cost_10000_tools_vs_10", tools, AtMost(1.05)),
+        ratio("gateway_cost_100_upstreams_vs_1", upstreams.ratio(), AtMost(1.05)),
+        ratio("gateway_cost_10000_tools_vs_10", tools.ratio(), AtMost(1.05)),
     ];
-    Part { rows: sizes.rows(FEW_MEASURES), figures, samples: sizes.all().copied().collect() }
+    let rows = turns.iter().zip(&SIZES).flat_map(|(turns, (few, many))| turns.rows(few, many)).collect();
+    Part { rows, figures, samples: turns.iter().flat_map(Turns::all).copied().collect() }
 }
 
 fn list(lists: &Contest) -> Part {
@@ -260,9 +254,9 @@ fn streams(kib: Option<f64>) -> Part {
 }
 
 /// A row of what is measured of anypod only.
-fn own(measure: &str, value: Option<f64>) -> Row {
+fn own(measure: impl Into<String>, value: Option<f64>) -> Row {
     let values = Front::ALL.map(|front| value.filter(|_| front == Front::Anypod)).into();
-    Row { measure: measure.to_owned(), values }
+    Row { measure: measure.into(), values }
 }
 
 #[cfg(test)]
@@ -283,6 +277,8 @@ mod tests {
             Contest { workload, by_contestant: measured.map(|own| (*own, vec![sample(own.0)])).collect() }
         };
         let value = is_measured(Front::Anypod).then_some(1.0);
+        let turn: Vec<_> = sample(Front::Anypod).into_iter().filter(|_| is_measured(Front::Anypod)).collect();
+        let turns = [(); 2].map(|()| Turns { few: turn.clone(), many: turn.clone() });
         [
             small(
                 &Instructions { verify: value, trust: value },
@@ -293,7 +289,7 @@ mod tests {
             ),
             large(&contest(LARGE, PLAIN), &contest(HUGE, PLAIN)),
             bridges(&contest(SMALL_16, BRIDGES), &contest(SMALL_16, SDK_BRIDGES)),
-            growth(&contest(SMALL_16, SIZES)),
+            growth(&turns),
             list(&contest(LIST, LISTS)),
             after_sessions(&Sessions { bytes: value, cost: value }),
             streams(value),

@@ -32,6 +32,11 @@ impl Workload {
     }
 }
 
+/// Its core time per call.
+pub(super) fn core(sample: &Sample) -> f64 {
+    sample.core_us
+}
+
 /// What a row is called, and its value of one sample.
 pub(super) type Measure = (&'static str, fn(&Sample) -> f64);
 

@@ -3,9 +3,10 @@
 use anyhow::Result;
 
 use super::{
-    super::{Effort, median, sample::Sample},
+    super::Effort,
     contest::or_missing,
     stand::{Heap, Stand},
+    turns::Turns,
     variant::{Front, Variant},
 };
 
@@ -49,20 +50,12 @@ fn cost(variant: &Variant, count: u64, effort: Effort) -> Result<Option<f64>> {
     let start = || Stand::start(Front::Anypod, variant, Heap::Steady);
     let (fresh, used) = (start()?, start()?);
     hand_out(&used, count)?;
-    let seconds = effort.seconds.to_string();
-    let sample = |stand: &Stand| stand.sample(&["--connections", CONNECTIONS, "--seconds", &seconds]);
-    let mut ratios = Vec::with_capacity(effort.rounds);
+    let mut turns = Turns::default();
     for round in 0..effort.rounds {
         eprintln!("after {count} sessions: round {} of {}", round + 1, effort.rounds);
-        let core = |sample: Sample| sample.core_us;
-        ratios.push(if round % 2 == 0 {
-            let fresh = core(sample(&fresh)?);
-            core(sample(&used)?) / fresh
-        } else {
-            core(sample(&used)?) / core(sample(&fresh)?)
-        });
+        turns.between(&fresh, &used)?;
     }
-    Ok(median(ratios))
+    Ok(turns.ratio())
 }
 
 fn hand_out(stand: &Stand, count: u64) -> Result<()> {

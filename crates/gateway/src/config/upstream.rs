@@ -235,6 +235,17 @@ impl Timeouts {
             None => configured.unwrap_or(IDLE_UNTOLD),
         }
     }
+
+    /// How long one unused connection is kept for questions of health, which come once in `every`. Who meets the close of the
+    /// pod asks again, so one that does not say how long it keeps them need not be believed to close them early.
+    pub(crate) fn idle_for_questions(&self, told: Option<Duration>, every: Duration) -> Duration {
+        let idle = self.idle(told);
+        match (told, self.idle) {
+            // A question comes up to one and a half times as late.
+            (None, None) => idle.max(every * 2).min(IDLE),
+            (Some(_), _) | (_, Some(_)) => idle,
+        }
+    }
 }
 
 impl Default for Health {

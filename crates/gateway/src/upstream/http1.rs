@@ -292,13 +292,17 @@ impl Idle {
         self.lock().push(Kept { live, since });
     }
 
-    /// Closes those that have waited for `longest`, and those that the pod has closed.
-    pub(super) fn sweep(&self, longest: Duration) {
+    /// Closes those that have waited for `longest`, `longest_of_last` for the one used last, and those that the pod has closed.
+    pub(super) fn sweep(&self, longest: Duration, longest_of_last: Duration) {
         let now = Instant::now();
         let mut kept = self.lock();
         // Those used last stand at the end, and need no look.
         let quiet = kept.partition_point(|kept| now - kept.since >= QUIET);
-        let over = |kept: &mut Kept| !kept.live.is_open() || now - kept.since >= longest;
+        let mut after = kept.len();
+        let over = |kept: &mut Kept| {
+            after -= 1;
+            !kept.live.is_open() || now - kept.since >= if after == 0 { longest_of_last } else { longest }
+        };
         let over: Vec<Kept> = kept.extract_if(..quiet, over).collect();
         drop(kept);
         // Closing takes a while, and others need not wait for it.

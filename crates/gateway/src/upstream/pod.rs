@@ -218,6 +218,21 @@ impl Pod {
         }
     }
 
+    /// The same for what may be asked twice: it goes on a connection that is too old for other requests, if there is one, and
+    /// on another one where the pod has closed that.
+    pub(super) async fn ask(self: &Arc<Self>, question: &mut Outbound) -> Result<Reply<Answer>, SendError> {
+        if self.protocol.load() == Some(Protocol::Http1)
+            && let Some(live) = self.idle.take(Instant::now(), Duration::MAX)
+        {
+            let target = self.address_http1(question);
+            match self.exchange(live, question, &target, Instant::now()).await {
+                Err(Lost::Unsent | Lost::Broken(_)) => {}
+                outcome => return outcome.map_err(SendError::from),
+            }
+        }
+        self.send(question).await
+    }
+
     /// On a connection that nobody else uses meanwhile.
     async fn send_alone(self: &Arc<Self>, now: Instant, request: &mut Outbound) -> Result<Reply<Answer>, SendError> {
         let target = self.address_http1(request);
@@ -317,16 +332,21 @@ impl Pod {
 
     /// Closes connections that nobody needs.
     pub(super) fn sweep(&self) {
-        self.idle.sweep(self.longest_idle());
+        let Terms { timeouts, health, .. } = &*self.terms;
+        self.idle.sweep(self.longest_idle(), timeouts.idle_for_questions(self.keeps(), health.every.get()));
         self.open.sweep();
     }
 
     fn longest_idle(&self) -> Duration {
-        let told = match self.keeps.load(Ordering::Relaxed) {
+        self.terms.timeouts.idle(self.keeps())
+    }
+
+    /// How long it keeps a connection that is not used, as far as it has said.
+    fn keeps(&self) -> Option<Duration> {
+        match self.keeps.load(Ordering::Relaxed) {
             UNTOLD => None,
             seconds => Some(Duration::from_secs(seconds)),
-        };
-        self.terms.timeouts.idle(told)
+        }
     }
 
     /// Servers that say how long they keep a connection close it then, and a request that crosses the close may or may

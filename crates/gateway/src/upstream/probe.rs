@@ -118,7 +118,7 @@ impl Prober {
         if pod.era() == Some(Era::Legacy) {
             request.headers_mut().insert(SESSION_ID, NO_SESSION);
         }
-        let reply = pod.send(&mut request.into()).await?;
+        let reply = pod.ask(&mut request.into()).await?;
         Ok((reply.status, Said::read(reply.body).await))
     }
 }

@@ -230,3 +230,45 @@ async fn a_pod_whose_connections_are_all_in_use_is_not_taken_for_away() {
     sleep(Duration::from_secs(60)).await;
     assert!(pod.is_well());
 }
+
+#[tokio::test(start_paused = true)]
+async fn questions_go_on_one_connection() {
+    let says = Says::new(StatusCode::OK, MODERN);
+    let server = says.serve().await;
+    let upstream = started(&asked(&[&server.url()]));
+    until(|| says.questions().len() >= 20).await;
+    assert_eq!((server.count(), upstream.pods()[0].connections()), (1, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_is_kept_for_questions_is_too_old_for_requests() {
+    let says = Says::new(StatusCode::OK, MODERN);
+    let server = says.serve().await;
+    let mut config = asked(&[&server.url()]);
+    config.health.every = Time::from_secs(20);
+    let upstream = started(&config);
+    let pod = &upstream.pods()[0];
+    until(|| says.questions().len() >= 3).await;
+    sleep(Duration::from_secs(8)).await;
+    assert_eq!((server.count(), pod.idle()), (1, 1));
+    send(pod, "").await.unwrap();
+    assert_eq!((server.count(), pod.connections()), (2, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_question_that_meets_the_close_of_its_connection_is_asked_again() {
+    let server = Running::raw(|mut stream| async move {
+        use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+        let answer = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{MODERN}", MODERN.len());
+        let mut room = [0; 4096];
+        stream.read(&mut room).await.unwrap();
+        stream.write_all(answer.as_bytes()).await.unwrap();
+        // The next one is read and not answered.
+        stream.read(&mut room).await.unwrap();
+    })
+    .await;
+    let upstream = started(&asked(&[&server.url()]));
+    until(|| server.count() >= 20).await;
+    assert!(upstream.pods()[0].is_well());
+    assert_eq!(upstream.pods()[0].era(), Some(Era::Modern));
+}
