@@ -4,7 +4,6 @@ mod config;
 mod contest;
 mod memory;
 mod stand;
-mod turns;
 mod variant;
 
 use std::path::Path;
@@ -16,7 +15,6 @@ use self::{
     contest::{Contest, Contestant, Measure, Workload, core, or_missing},
     memory::Sessions,
     stand::instructions_per_call,
-    turns::Turns,
     variant::{Front, Variant},
 };
 use super::{
@@ -63,9 +61,12 @@ const SDK_BRIDGES: &[Contestant] = &[
     (Front::McpProxy, Variant::LEGACY_SDK),
     (Front::Anypod, Variant::LEGACY_SDK),
 ];
-/// A configuration, and one with more of the same.
-const SIZES: [(Variant, Variant); 2] =
-    [(Variant::ONE_UPSTREAM, Variant::MANY_UPSTREAMS), (Variant::FEW_TOOLS, Variant::MANY_TOOLS)];
+const SIZES: &[Contestant] = &[
+    (Front::Anypod, Variant::ONE_UPSTREAM),
+    (Front::Anypod, Variant::MANY_UPSTREAMS),
+    (Front::Anypod, Variant::FEW_TOOLS),
+    (Front::Anypod, Variant::MANY_TOOLS),
+];
 const LISTS: &[Contestant] = &[(Front::Nginx, Variant::LIST), (Front::Anypod, Variant::LIST)];
 
 /// A part of the session that can be measured alone.
@@ -125,7 +126,7 @@ impl Piece {
             }
             Self::Large => large(&take(LARGE, PLAIN), &take(HUGE, PLAIN)),
             Self::Bridges => bridges(&take(SMALL_16, BRIDGES), &take(SMALL_16, SDK_BRIDGES)),
-            Self::Growth => growth(&SIZES.map(|(few, many)| Turns::take(few, many, effort))),
+            Self::Growth => growth(&take(SMALL_16, SIZES)),
             Self::List => list(&take(LIST, LISTS)),
             Self::Sessions => after_sessions(&Sessions::take(sessions, effort)),
             Self::Streams => streams(memory::stream_kib()),
@@ -223,14 +224,15 @@ fn bridges(lean: &Contest, sdk: &Contest) -> Part {
     Part { rows, figures, samples: lean.all().copied().collect() }
 }
 
-fn growth(turns: &[Turns; 2]) -> Part {
-    let [upstreams, tools] = turns;
+fn growth(sizes: &Contest) -> Part {
+    let cost = |variant, base| sizes.ratio((Front::Anypod, variant), (Front::Anypod, base), core);
+    let upstreams = cost(Variant::MANY_UPSTREAMS, Variant::ONE_UPSTREAM);
+    let tools = cost(Variant::MANY_TOOLS, Variant::FEW_TOOLS);
     let figures = vec![
-        ratio("gateway_cost_100_upstreams_vs_1", upstreams.ratio(), AtMost(1.05)),
-        ratio("gateway_cost_10000_tools_vs_10", tools.ratio(), AtMost(1.05)),
+        ratio("gateway_cost_100_upstreams_vs_1", upstreams, AtMost(1.05)),
+        ratio("gateway_cost_10000_tools_vs_10", tools, AtMost(1.05)),
     ];
-    let rows = turns.iter().zip(&SIZES).flat_map(|(turns, (few, many))| turns.rows(few, many)).collect();
-    Part { rows, figures, samples: turns.iter().flat_map(Turns::all).copied().collect() }
+    Part { rows: sizes.rows(FEW_MEASURES), figures, samples: sizes.all().copied().collect() }
 }
 
 fn list(lists: &Contest) -> Part {
@@ -254,9 +256,9 @@ fn streams(kib: Option<f64>) -> Part {
 }
 
 /// A row of what is measured of anypod only.
-fn own(measure: impl Into<String>, value: Option<f64>) -> Row {
+fn own(measure: &str, value: Option<f64>) -> Row {
     let values = Front::ALL.map(|front| value.filter(|_| front == Front::Anypod)).into();
-    Row { measure: measure.into(), values }
+    Row { measure: measure.to_owned(), values }
 }
 
 #[cfg(test)]
@@ -277,8 +279,6 @@ mod tests {
             Contest { workload, by_contestant: measured.map(|own| (*own, vec![sample(own.0)])).collect() }
         };
         let value = is_measured(Front::Anypod).then_some(1.0);
-        let turn: Vec<_> = sample(Front::Anypod).into_iter().filter(|_| is_measured(Front::Anypod)).collect();
-        let turns = [(); 2].map(|()| Turns { few: turn.clone(), many: turn.clone() });
         [
             small(
                 &Instructions { verify: value, trust: value },
@@ -289,7 +289,7 @@ mod tests {
             ),
             large(&contest(LARGE, PLAIN), &contest(HUGE, PLAIN)),
             bridges(&contest(SMALL_16, BRIDGES), &contest(SMALL_16, SDK_BRIDGES)),
-            growth(&turns),
+            growth(&contest(SMALL_16, SIZES)),
             list(&contest(LIST, LISTS)),
             after_sessions(&Sessions { bytes: value, cost: value }),
             streams(value),

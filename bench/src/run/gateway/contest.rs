@@ -1,4 +1,7 @@
 //! One workload, and those who take turns at it.
+//!
+//! All of them are there at once, and their turns are short: what disturbs the machine for longer than a turn, such as a
+//! neighbour on the same hardware, disturbs all alike, so that ratios hold where single figures do not.
 
 use anyhow::Result;
 
@@ -7,6 +10,11 @@ use super::{
     stand::{Heap, Stand},
     variant::{Front, Variant},
 };
+
+/// Turns of each in one round.
+const TURNS: usize = 5;
+/// Seconds before a turn counts. The processes know the work from the turns before.
+const WARM_UP: &str = "0.05";
 
 /// What is asked of all of them.
 #[derive(Clone, Copy, Debug)]
@@ -25,7 +33,8 @@ impl Workload {
         let numbers = [
             ("--connections", self.connections.to_string()),
             ("--payload", self.payload.to_string()),
-            ("--seconds", effort.seconds.to_string()),
+            ("--seconds", (effort.seconds / TURNS as f64).to_string()),
+            ("--warm-up", WARM_UP.to_owned()),
             ("--work", self.work.to_owned()),
         ];
         numbers.into_iter().flat_map(|(flag, value)| [flag.to_owned(), value]).collect()
@@ -43,14 +52,15 @@ pub(super) type Measure = (&'static str, fn(&Sample) -> f64);
 /// Who takes part: a proxy, set up in one way.
 pub(super) type Contestant = (Front, Variant);
 
-/// All samples of one workload, by contestant and round.
+/// All samples of one workload, by contestant and turn.
 pub(super) struct Contest {
     pub(super) workload: Workload,
     pub(super) by_contestant: Vec<(Contestant, Vec<Option<Sample>>)>,
 }
 
 impl Contest {
-    /// Lets `contestants` take turns, each sample with processes of its own.
+    /// Lets `contestants` take turns, in each round with processes of its own: one instance of a program may have its memory
+    /// lie better than another.
     pub(super) fn take(workload: Workload, contestants: &[Contestant], effort: Effort) -> Self {
         let mut by_contestant: Vec<_> = contestants
             .iter()
@@ -63,12 +73,14 @@ impl Contest {
         let _awake = workload.awake.then(Awake::keep);
         for round in 0..effort.rounds {
             eprintln!("{}: round {} of {}", workload.label, round + 1, effort.rounds);
-            for ((front, variant), samples) in &mut by_contestant {
-                let sample = sample(&workload, *front, variant, effort);
-                samples.push(or_missing(workload.label, *front, variant, sample));
+            let stands = by_contestant.iter().map(|((front, variant), _)| {
+                let started = Stand::start(*front, variant, Heap::Steady);
+                or_missing(workload.label, *front, variant, started)
+            });
+            let stands: Vec<_> = stands.collect();
+            for ((_, samples), taken) in by_contestant.iter_mut().zip(in_turns(&workload, &stands, effort)) {
+                samples.extend(taken);
             }
-            // The next round begins with another contestant, so that none is always first.
-            by_contestant.rotate_left(1);
         }
         Self { workload, by_contestant }
     }
@@ -81,18 +93,18 @@ impl Contest {
         self.by_contestant.iter().find(|(own, _)| *own == contestant).map_or(&[], |(_, samples)| samples)
     }
 
-    /// The median over the rounds of what `compare` makes of both samples.
+    /// The median over the turns of what `compare` makes of both samples.
     pub(super) fn compared(
         &self,
         contestant: Contestant,
         other: Contestant,
         compare: impl Fn(&Sample, &Sample) -> f64,
     ) -> Option<f64> {
-        let rounds = self.of(contestant).iter().zip(self.of(other));
-        median(rounds.filter_map(|(own, other)| Some(compare(own.as_ref()?, other.as_ref()?))).collect())
+        let turns = self.of(contestant).iter().zip(self.of(other));
+        median(turns.filter_map(|(own, other)| Some(compare(own.as_ref()?, other.as_ref()?))).collect())
     }
 
-    /// The median over the rounds of `contestant`'s value by `other`'s.
+    /// The median over the turns of `contestant`'s value by `other`'s.
     pub(super) fn ratio(&self, contestant: Contestant, other: Contestant, value: fn(&Sample) -> f64) -> Option<f64> {
         self.compared(contestant, other, |own, other| value(own) / value(other))
     }
@@ -120,10 +132,22 @@ impl Contest {
     }
 }
 
-fn sample(workload: &Workload, front: Front, variant: &Variant, effort: Effort) -> Result<Sample> {
-    let stand = Stand::start(front, variant, Heap::Steady)?;
+/// The samples of each of `stands`, by turn. What has not started, or fails, has none.
+pub(super) fn in_turns(workload: &Workload, stands: &[Option<Stand>], effort: Effort) -> Vec<Vec<Option<Sample>>> {
     let flags = workload.flags(effort);
-    stand.sample(&flags.iter().map(String::as_str).collect::<Vec<_>>())
+    let flags: Vec<_> = flags.iter().map(String::as_str).collect();
+    let mut samples = vec![Vec::with_capacity(TURNS); stands.len()];
+    for turn in 0..TURNS {
+        for at in 0..stands.len() {
+            // Each turn begins with another one, so that none is always first.
+            let at = (turn + at) % stands.len();
+            let taken = stands[at].as_ref().map(|stand| stand.sample(&flags));
+            samples[at].push(taken.and_then(|taken| {
+                taken.inspect_err(|error| eprintln!("{}: {error:#}", workload.label)).ok()
+            }));
+        }
+    }
+    samples
 }
 
 /// Reports a failure and goes on without the value.

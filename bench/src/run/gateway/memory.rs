@@ -3,10 +3,10 @@
 use anyhow::Result;
 
 use super::{
-    super::Effort,
-    contest::or_missing,
+    super::{Effort, median},
+    SMALL_16,
+    contest::{core, in_turns, or_missing},
     stand::{Heap, Stand},
-    turns::Turns,
     variant::{Front, Variant},
 };
 
@@ -50,12 +50,15 @@ fn cost(variant: &Variant, count: u64, effort: Effort) -> Result<Option<f64>> {
     let start = || Stand::start(Front::Anypod, variant, Heap::Steady);
     let (fresh, used) = (start()?, start()?);
     hand_out(&used, count)?;
-    let mut turns = Turns::default();
+    let stands = [Some(fresh), Some(used)];
+    let mut ratios = Vec::new();
     for round in 0..effort.rounds {
         eprintln!("after {count} sessions: round {} of {}", round + 1, effort.rounds);
-        turns.between(&fresh, &used)?;
+        let taken = in_turns(&SMALL_16, &stands, effort);
+        let turns = taken[0].iter().zip(&taken[1]);
+        ratios.extend(turns.filter_map(|(fresh, used)| Some(core(used.as_ref()?) / core(fresh.as_ref()?))));
     }
-    Ok(turns.ratio())
+    Ok(median(ratios))
 }
 
 fn hand_out(stand: &Stand, count: u64) -> Result<()> {
