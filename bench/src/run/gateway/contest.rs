@@ -142,9 +142,9 @@ pub(super) fn in_turns(workload: &Workload, stands: &[Option<Stand>], effort: Ef
             // Each turn begins with another one, so that none is always first.
             let at = (turn + at) % stands.len();
             let taken = stands[at].as_ref().map(|stand| stand.sample(&flags));
-            samples[at].push(taken.and_then(|taken| {
-                taken.inspect_err(|error| eprintln!("{}: {error:#}", workload.label)).ok()
-            }));
+            samples[at].push(
+                taken.and_then(|taken| taken.inspect_err(|error| eprintln!("{}: {error:#}", workload.label)).ok()),
+            );
         }
     }
     samples

@@ -9,11 +9,12 @@ use anypod_proto::version::Era;
 use anypod_server::{Server, Tool};
 use http::{HeaderMap, Request, StatusCode};
 use hyper::body::Incoming;
+use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
-use super::server::{Reply, Running, text};
+use super::server::{Reply, Running, read_head, text};
 use super::*;
 
 /// An upstream that is asked how it is.
@@ -258,13 +259,11 @@ async fn a_connection_that_is_kept_for_questions_is_too_old_for_requests() {
 #[tokio::test(start_paused = true)]
 async fn a_question_that_meets_the_close_of_its_connection_is_asked_again() {
     let server = Running::raw(|mut stream| async move {
-        use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
         let answer = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{MODERN}", MODERN.len());
-        let mut room = [0; 4096];
-        stream.read(&mut room).await.unwrap();
+        read_head(&mut stream).await;
         stream.write_all(answer.as_bytes()).await.unwrap();
         // The next one is read and not answered.
-        stream.read(&mut room).await.unwrap();
+        read_head(&mut stream).await;
     })
     .await;
     let upstream = started(&asked(&[&server.url()]));
