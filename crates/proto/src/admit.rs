@@ -19,6 +19,7 @@ use crate::name_param::NameParam;
 use crate::param_header::ParamHeaders;
 use crate::reject::{Refused, Rejection};
 use crate::request::{Answer, Notice, Request, StrSpan};
+use crate::scan::Scanner;
 use crate::version::{Era, Version};
 use frame::{Frame, Outcome};
 
@@ -230,6 +231,28 @@ pub(crate) fn check_modern<'t>(
         expected.check(headers, arguments).map_err(Rejection::ParamHeader)?;
     }
     Ok(version)
+}
+
+/// Holds `Mcp-Name` against `params.<member>` of an admitted request, for the methods of an extension that has it so.
+///
+/// # Errors
+/// If the member is missing or no string, or the header says something else.
+pub fn check_name<B: AsRef<str>>(
+    headers: &dyn Headers,
+    request: &Request<B>,
+    member: &'static str,
+) -> Result<(), Rejection> {
+    let mut scanner = Scanner::new(request.params());
+    let mut walk = scanner.object().map_err(Rejection::NotJson)?;
+    while let Some(key) = scanner.member(&mut walk).map_err(Rejection::NotJson)? {
+        if !key.is(member) {
+            scanner.value().map_err(Rejection::NotJson)?;
+            continue;
+        }
+        let malformed = |_| Rejection::ParamMalformed { field: member, expected: "a string", found: String::new() };
+        return headers::must_equal_encoded(headers, &header::NAME, scanner.string().map_err(malformed)?);
+    }
+    Err(Rejection::ParamMissing(member))
 }
 
 /// Where the member of `params` stands that `Mcp-Name` mirrors; the methods that have one require it.

@@ -10,7 +10,7 @@
 //!   [`subscriptions`], [`progress`], [`cancellation`], [`logging`], [`caching`], [`schema`]
 //! - what may take long: [`tasks`]
 //! - what a server asks of a client: [`rounds`], [`elicitation`], [`sampling`], [`roots`]
-//! - sealed tokens: [`seal`]
+//! - sealed tokens: [`seal`]; moments: [`moment`]
 //! - what revisions up to 2025-11-25 said otherwise: [`legacy`]
 
 pub mod admit;
@@ -31,6 +31,7 @@ pub mod legacy;
 pub mod logging;
 pub mod meta;
 pub mod method;
+pub mod moment;
 pub mod name_param;
 pub mod param_header;
 pub mod progress;

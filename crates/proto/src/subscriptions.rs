@@ -47,6 +47,9 @@ pub struct SubscriptionFilter {
     /// Changes of these tasks, by id. Of the extension [`crate::tasks`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub task_ids: Option<Vec<String>>,
+    /// What other extensions define.
+    #[serde(flatten)]
+    pub extra: JsonObject,
 }
 
 /// What a listen request carries.

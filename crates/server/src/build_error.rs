@@ -23,7 +23,15 @@ impl BuildError {
 pub(crate) enum Problem {
     #[error("two have this name")]
     Twice,
-    #[error("a server with a backend has no tools, prompts and resources of its own")]
+    #[error("an extension is called by a reversed domain, a slash and a name, such as `com.example/clock`")]
+    NotAnIdentifier,
+    #[error("its settings must be an object: {0}")]
+    Settings(String),
+    #[error("the specification has a method of this name")]
+    Taken,
+    #[error("it needs the extension `{0}`; give it to the server with `.extension(…)`")]
+    NoExtension(&'static str),
+    #[error("a server with a backend has no tools, prompts, resources and extensions of its own")]
     BackendAndOwn,
     #[error("a name has 1 to 128 of the characters A-Z a-z 0-9 _ - .")]
     Name,

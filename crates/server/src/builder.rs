@@ -2,6 +2,7 @@
 
 use std::any::{Any, TypeId};
 use std::collections::BTreeMap;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, RwLock};
 
 use anypod_proto::caching::{Cacheable, Caching};
@@ -12,11 +13,13 @@ use anypod_proto::meta;
 use anypod_proto::method::Method;
 use anypod_proto::seal::Ring;
 use anypod_proto::version::Version;
+use anypod_store::Store;
 use serde_json::json;
 
 use crate::backend::Backend;
 use crate::build_error::{BuildError, Problem};
 use crate::bus::{Bus, InProcess};
+use crate::extension::Extension;
 use crate::front::Front;
 use crate::front::hop::Holder;
 use crate::guard::Guard;
@@ -29,6 +32,7 @@ use crate::rate::{Limiter, Rate};
 use crate::registry::{Offer, Registry};
 use crate::resource::{Resource, ResourceTemplate};
 use crate::server::{Inner, Server};
+use crate::stored::{StoreBus, StoreOnce};
 use crate::tokens::Tokens;
 use crate::tool::{Tool, Uses};
 
@@ -115,6 +119,12 @@ impl ServerBuilder {
         self
     }
 
+    /// Offers an extension of the protocol.
+    pub fn extension(mut self, extension: impl Into<Extension>) -> Self {
+        self.offer.extensions.push(extension.into());
+        self
+    }
+
     /// Lets `backend` answer in place of handlers. A server has a backend, or tools, prompts and resources of its own.
     pub fn backend(mut self, backend: impl Backend) -> Self {
         self.backend = Some(Arc::new(backend));
@@ -178,6 +188,19 @@ impl ServerBuilder {
     /// The bus that carries changes between pods. By default, changes stay in this process.
     pub fn bus(mut self, bus: impl Bus) -> Self {
         self.bus = Some(Arc::new(bus));
+        self
+    }
+
+    /// The store that carries changes between pods, in place of [`ServerBuilder::bus`], and that remembers used tokens, in place
+    /// of [`ServerBuilder::once`]. All pods share it.
+    pub fn store(mut self, store: Arc<dyn Store>) -> Self {
+        let bus = StoreBus::new(Arc::clone(&store));
+        self.once = Some(Arc::new(StoreOnce(store)));
+        self.offer.work.push(Box::new({
+            let bus = Arc::clone(&bus);
+            move |server| Arc::clone(&bus).follow(server)
+        }));
+        self.bus = Some(bus);
         self
     }
 
@@ -289,6 +312,8 @@ impl ServerBuilder {
             load: Load::new(&limits),
             limits: RwLock::new(Arc::new(limits)),
             bus,
+            topics: InProcess::default(),
+            works: AtomicBool::new(false),
             once: self.once,
             limiter: self.rate.map(Limiter::new),
             guard: self.guard,
@@ -336,7 +361,10 @@ fn capabilities(registry: &Registry, logging: bool) -> ServerCapabilities {
     if logging {
         capabilities["logging"] = json!({});
     }
-    serde_json::from_value(capabilities).unwrap_or_default()
+    let settings = &registry.extensions.settings;
+    let mut capabilities: ServerCapabilities = serde_json::from_value(capabilities).unwrap_or_default();
+    capabilities.extensions = (!settings.is_empty()).then(|| settings.clone());
+    capabilities
 }
 
 /// `"_meta":{"io.modelcontextprotocol/serverInfo":…}`

@@ -36,6 +36,8 @@ pub enum Event {
         /// Its URI.
         uri: String,
     },
+    /// A topic of an extension changed, see [`Topics`](crate::Topics).
+    Topic(Topic),
     /// A legacy session changed what it wants to hear.
     Session {
         /// Tells the session from others; not the session id itself.
@@ -43,6 +45,16 @@ pub enum Event {
         /// What it wants.
         change: SessionChange,
     },
+}
+
+/// Something that an extension tells listeners of.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Topic {
+    /// The identifier of the extension.
+    pub extension: String,
+    /// What the extension calls it.
+    pub topic: String,
 }
 
 /// What a legacy session can change after it was opened.
@@ -185,6 +197,8 @@ pub struct Interest {
     pub uris: BTreeSet<String>,
     /// Changes of these tasks.
     pub tasks: BTreeSet<String>,
+    /// Changes of these topics of extensions.
+    pub topics: BTreeSet<Topic>,
 }
 
 /// What a listener has not heard of yet.
@@ -200,6 +214,8 @@ pub enum Change {
     Resource(String),
     /// A task changed: the parameters of the notification, an object as JSON.
     Task(String),
+    /// A topic of an extension changed.
+    Topic(Topic),
 }
 
 /// Holds what one listener has not heard of yet.
@@ -292,12 +308,25 @@ impl Mailbox {
         if let Some(uri) = marked.uris.pop_first() {
             return Poll::Ready(Change::Resource(uri));
         }
+        if let Some(topic) = marked.topics.pop_first() {
+            return Poll::Ready(Change::Topic(topic));
+        }
         if let Some((_, params)) = state.tasks.pop_first() {
             self.room.notify_one();
             return Poll::Ready(Change::Task(params));
         }
         state.reader = Some(cx.waker().clone());
         Poll::Pending
+    }
+
+    /// Adds topics that the listener is told of, and that may have changed just before.
+    pub(crate) fn add_topics(&self, topics: BTreeSet<Topic>) {
+        let mut state = self.lock();
+        state.marked.topics.extend(topics.iter().cloned());
+        state.interest.topics.extend(topics);
+        if let Some(reader) = state.reader.take() {
+            reader.wake();
+        }
     }
 
     /// Takes away what the listener is not told of after all.
@@ -350,6 +379,11 @@ impl Receiver for Mailbox {
             Event::ResourceUpdated { uri } => {
                 if interest.uris.contains(uri) {
                     marked.uris.insert(uri.clone());
+                }
+            }
+            Event::Topic(topic) => {
+                if interest.topics.contains(topic) {
+                    marked.topics.insert(topic.clone());
                 }
             }
             Event::Session { session, change } if state.session == Some(*session) => match change {

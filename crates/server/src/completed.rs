@@ -20,6 +20,7 @@ use serde_json::{Map, Value};
 use std::sync::Arc;
 
 use crate::backend::Refusal;
+use crate::extension::MethodResult;
 use crate::server::Server;
 
 /// A complete result.
@@ -32,6 +33,8 @@ pub(crate) enum Completed {
     Read(ReadResourceResult),
     /// Of `completion/complete`.
     Completion(CompleteResult),
+    /// Of a method of an extension, or of a tool that an extension answers.
+    Method(MethodResult),
     /// A whole result object, `_meta` included.
     Ready(Arc<str>),
     /// The same from a backend.
@@ -168,6 +171,7 @@ fn write(server: &Server, id: &str, completed: Completed) -> serde_json::Result<
         Completed::Prompt(result) => write_body(server, id, result, 256),
         Completed::Read(result) => write_body(server, id, result, 1024),
         Completed::Completion(result) => write_body(server, id, result, 256),
+        Completed::Method(result) => write_body(server, id, result.0, 1024),
         Completed::Ready(text) => Ok(splice(id, text.as_bytes())),
         Completed::Raw(json) => Ok(splice(id, &json)),
     }
@@ -227,6 +231,17 @@ fn envelope(id: &str, size_hint: usize) -> Vec<u8> {
     out
 }
 
+/// A result of a tool as JSON that stands alone, for who keeps it.
+///
+/// # Errors
+/// If it is no JSON.
+pub(crate) fn kept(server: &Server, completed: Completed) -> serde_json::Result<String> {
+    let response = write(server, "null", completed)?;
+    let result = response.strip_prefix(br#"{"jsonrpc":"2.0","id":null,"result":"#.as_slice());
+    let result = result.and_then(|rest| rest.strip_suffix(b"}")).unwrap_or_default();
+    Ok(String::from_utf8_lossy(result).into_owned())
+}
+
 /// Writes a result once, with the server's identity in its `_meta`. Where the handler has set no `_meta`
 /// of its own, which is the rule, the identity is spliced in as ready text.
 fn write_body<R: ResultBody>(
@@ -272,6 +287,7 @@ impl Completed {
             Self::Prompt(result) => serde_json::to_value(result)?,
             Self::Read(result) => serde_json::to_value(result)?,
             Self::Completion(result) => serde_json::to_value(result)?,
+            Self::Method(result) => serde_json::to_value(result.0)?,
             Self::Ready(text) => serde_json::from_str(&text)?,
             Self::Raw(json) => return downgraded(serde_json::from_slice(&json)?, method, version),
         };

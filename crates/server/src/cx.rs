@@ -1,8 +1,12 @@
 //! The context of one call: what a handler can ask, report and know.
 
 use std::collections::BTreeMap;
-use std::future::Future;
+use std::convert::Infallible;
+use std::future::{Future, poll_fn};
+use std::ops::RangeInclusive;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Poll;
+use std::time::Duration;
 
 use anypod_proto::capabilities::ClientCapabilities;
 use anypod_proto::implementation::Implementation;
@@ -17,13 +21,20 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
+use anypod_proto::seal::digest;
+
 use crate::ask::Question;
 use crate::backend::Kept;
+use crate::detached::Keeper;
 use crate::error::{Error, Result};
-use crate::journal::Journal;
+use crate::extension::{MethodResult, declared};
+use crate::journal::{FAILED, Journal};
 use crate::outbox::{Kind, Outbox};
 use crate::principal::Principal;
 use crate::server::Server;
+
+/// How long a new step waits for the handler to come by what is recorded, which takes a moment if it does at all.
+const REPLAY_PATIENCE: Duration = Duration::from_secs(30);
 
 /// The context of one call. Cheap to clone; every clone speaks for the same call.
 ///
@@ -54,6 +65,11 @@ pub(crate) struct CallState {
     pub(crate) outbox: Arc<Outbox>,
     pub(crate) journal: Mutex<Journal>,
     pub(crate) variables: BTreeMap<String, String>,
+    /// Who writes steps down as they are done; nobody where the journal travels with the client.
+    keeper: Option<Arc<dyn Keeper>>,
+    attached: Mutex<http::Extensions>,
+    /// What answers in place of the handler.
+    ending: Mutex<Option<MethodResult>>,
     children: Mutex<Vec<tokio::task::AbortHandle>>,
     progress: Mutex<Option<f64>>,
 }
@@ -129,9 +145,23 @@ impl CallState {
             outbox,
             journal: Mutex::new(journal),
             variables: BTreeMap::new(),
+            keeper: None,
+            attached: Mutex::default(),
+            ending: Mutex::default(),
             children: Mutex::default(),
             progress: Mutex::new(reported),
         }
+    }
+
+    /// The same, with steps written down as they are done.
+    pub(crate) fn kept_by(mut self, keeper: Arc<dyn Keeper>) -> Self {
+        self.keeper = Some(keeper);
+        self
+    }
+
+    /// What an extension has answered in place of the handler.
+    pub(crate) fn take_ending(&self) -> Option<MethodResult> {
+        self.ending.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     /// The progress that was reported last.
@@ -257,16 +287,133 @@ impl Cx {
                 .map_err(|error| Error::internal(format_args!("the recorded result of step `{key}`: {error}")));
         }
         let mut step = Step { call: &self.call, key, result: None };
-        let result = effect().await.map_err(Into::into)?;
+        self.catch_up(key).await?;
+        let result = match effect().await {
+            Ok(result) => result,
+            Err(error) => {
+                let error = error.into();
+                if let Some(keeper) = &self.call.keeper {
+                    keeper.record(&format!("{FAILED}{key}"), &Value::Null).await?;
+                }
+                self.call.journal().note_failure(key);
+                return Err(error);
+            }
+        };
         let value = serde_json::to_value(&result)
             .map_err(|error| Error::internal(format_args!("the result of step `{key}` is not JSON: {error}")))?;
+        if let Some(keeper) = &self.call.keeper {
+            keeper.record(key, &value).await?;
+        }
         step.result = Some(value);
         Ok(result)
     }
 
+    /// Waits until the handler has come by all that is recorded.
+    async fn catch_up(&self, key: &str) -> Result<()> {
+        let caught_up = poll_fn(|cx| match self.call.journal().has_caught_up(key, cx.waker()) {
+            true => Poll::Ready(()),
+            false => Poll::Pending,
+        });
+        match tokio::time::timeout(REPLAY_PATIENCE, caught_up).await {
+            Ok(()) => Ok(()),
+            Err(_) => Err(self.call.journal().never_caught_up(key)),
+        }
+    }
+
+    /// A key for the effect of a step: the same in every run of this call and on every pod, and of no other step. An effect
+    /// that is done and whose record is lost, as its pod dies in between, is done again; a system that remembers the key
+    /// does it once.
+    ///
+    /// ```
+    /// use anypod_server::{Cx, Error, Result, Tool};
+    ///
+    /// async fn charge(key: String) -> Result<u64, std::fmt::Error> { Ok(key.len() as u64) }
+    ///
+    /// async fn pay(cx: Cx) -> Result<String> {
+    ///     let receipt = cx.step("charge", || charge(cx.step_key("charge"))).await?;
+    ///     Ok(format!("receipt {receipt}"))
+    /// }
+    /// # anypod_server::Server::new("s", "1").tool(Tool::new("pay", pay)).build().unwrap();
+    /// ```
+    pub fn step_key(&self, step: &str) -> String {
+        let call = match &self.call.keeper {
+            Some(keeper) => keeper.id().to_owned(),
+            None => {
+                let outside = &self.call.server.inner.outside;
+                self.call.journal().id(|| hex(&outside.random::<16>()))
+            }
+        };
+        hex(&digest(&[b"step", call.as_bytes(), step.as_bytes()])[..16])
+    }
+
+    /// Which version of a piece of the handler this call runs, where calls may be under way while the handler changes: the
+    /// newest for a call that comes here for the first time, and for every later run of it the same. A call that was past
+    /// here before there were versions has the oldest.
+    ///
+    /// ```
+    /// use anypod_server::{Cx, Result, Tool};
+    ///
+    /// async fn ship(cx: Cx) -> Result<String> {
+    ///     if cx.version("insurance", 1..=2).await? >= 2 {
+    ///         cx.step("insure", async || Ok::<_, std::fmt::Error>(())).await?;
+    ///     }
+    ///     cx.step("ship", async || Ok::<_, std::fmt::Error>("on its way".to_owned())).await
+    /// }
+    /// # anypod_server::Server::new("s", "1").tool(Tool::new("ship", ship)).build().unwrap();
+    /// ```
+    ///
+    /// # Errors
+    /// If the call has a version that is not among `known` any more, or the key was used before in this call.
+    pub async fn version(&self, key: &str, known: RangeInclusive<u32>) -> Result<u32> {
+        let came_past = {
+            let journal = self.call.journal();
+            !journal.has_step(key) && journal.is_replaying()
+        };
+        if came_past {
+            return Ok(*known.start());
+        }
+        let version = self.step(key, || std::future::ready(Ok::<_, Error>(*known.end()))).await?;
+        match known.contains(&version) {
+            true => Ok(version),
+            false => Err(Error::internal(format_args!(
+                "this call has version {version} of `{key}`, and the handler knows {} to {}",
+                known.start(),
+                known.end()
+            ))),
+        }
+    }
+
+    /// The client's settings of the extension of that identifier; `None` if it has not declared it for this request.
+    ///
+    /// # Errors
+    /// If they are no `S`.
+    pub fn extension<S: DeserializeOwned>(&self, id: &str) -> Result<Option<S>> {
+        declared(&self.call.client.capabilities(&self.call.request), id)
+    }
+
+    /// Answers the request with a result of an extension, in place of the handler, which does not go on.
+    pub async fn answer_with(&self, result: MethodResult) -> Infallible {
+        *self.call.ending.lock().unwrap_or_else(PoisonError::into_inner) = Some(result);
+        self.call.journal().wake_driver();
+        std::future::pending().await
+    }
+
+    /// Leaves something with this call, for whoever looks for its type with [`Cx::attached`].
+    pub fn attach<T: Clone + Send + Sync + 'static>(&self, value: T) {
+        self.call.attached.lock().unwrap_or_else(PoisonError::into_inner).insert(value);
+    }
+
+    /// What was left with this call.
+    pub fn attached<T: Clone + Send + Sync + 'static>(&self) -> Option<T> {
+        self.call.attached.lock().unwrap_or_else(PoisonError::into_inner).get().cloned()
+    }
+
     /// Reports progress. Sent only if the client asked for it and only if `progress` is more than before.
     pub fn progress(&self, progress: f64, total: Option<f64>, message: Option<&str>) {
-        let Some(token) = self.call.request.progress_token() else { return };
+        let (token, keeper) = (self.call.request.progress_token(), self.call.keeper.as_ref());
+        if token.is_none() && keeper.is_none() {
+            return;
+        }
         {
             let mut last = self.call.progress.lock().unwrap_or_else(PoisonError::into_inner);
             if !progress.is_finite() || last.is_some_and(|last| progress <= last) {
@@ -274,6 +421,10 @@ impl Cx {
             }
             *last = Some(progress);
         }
+        if let Some(keeper) = keeper {
+            keeper.progress(progress, total, message);
+        }
+        let Some(token) = token else { return };
         #[derive(Serialize)]
         #[serde(rename_all = "camelCase")]
         struct Params<'a> {
@@ -367,6 +518,10 @@ impl std::fmt::Debug for Cx {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Cx").field("method", &self.call.request.method()).finish_non_exhaustive()
     }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// A complete JSON-RPC notification.

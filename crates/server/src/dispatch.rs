@@ -16,12 +16,13 @@ use serde_json::value::RawValue;
 use crate::completed::{Completed, Failure};
 use crate::completion::Params;
 use crate::cx::{CallState, Client, Cx};
+use crate::extension::{ToolCall, Verdict};
 use crate::journal::{Journal, Pending, Record, Volunteers};
 use crate::listing::Listing;
 use crate::outbox::Outbox;
 use crate::principal::Principal;
 use crate::registry::{TemplateEntry, ToolEntry};
-use crate::run::{BackendRun, Claim, Described, HandlerRun, Run, Work, failure};
+use crate::run::{BackendRun, Described, First, HandlerRun, Last, Run, Work, failure};
 use crate::server::Server;
 use crate::tokens::{Binding, SameCall};
 use crate::tool::Uses;
@@ -101,7 +102,7 @@ impl Server {
             return Ok(Started::Running(Run::Backend(BackendRun::start(backend, call))));
         }
         let Some(method) = request.method().filter(|method| self.offers(*method)) else {
-            return Err(unknown_method(&request));
+            return self.call_extension(call);
         };
         self.limit(starts_work(method), &call)?;
         match method {
@@ -186,6 +187,7 @@ impl Server {
             let text = format!("invalid arguments:\n{violations}");
             return Ok(Started::Done(Completed::Tool(CallToolResult::error(text))));
         }
+        drop(name);
         let claim = self.claim(tool, &call);
         let call = match tool.uses {
             Uses::Many => call,
@@ -193,7 +195,54 @@ impl Server {
         };
         let state = self.call_state(call)?;
         let running = (tool.handler)(Cx::new(Arc::clone(&state)));
-        Ok(Started::Running(handler(state, claim, Work::Tool(running))))
+        let (intercepted, last) = self.intercept(&state, &tool.marks);
+        let first = match (claim, intercepted) {
+            (first, None) | (None, first) => first,
+            (Some(claim), Some(intercepted)) => Some(Box::pin(async move {
+                match claim.await? {
+                    None => intercepted.await,
+                    done => Ok(done),
+                }
+            }) as First),
+        };
+        let run = HandlerRun::new(state, Work::Tool(running)).after(first).before(last);
+        Ok(Started::Running(Run::Handler(run)))
+    }
+
+    /// What extensions do before a tool runs, and with its result.
+    fn intercept(&self, state: &Arc<CallState>, marks: &http::Extensions) -> (Option<First>, Option<Last>) {
+        if self.inner.registry.extensions.intercepts.is_empty() {
+            return (None, None);
+        }
+        let name = state.request.name().unwrap_or_default().into_owned();
+        let call = ToolCall::new(Cx::new(Arc::clone(state)), name, marks.clone());
+        let (server, later) = (self.clone(), (self.clone(), call.clone()));
+        let first = Box::pin(async move {
+            for intercept in &server.inner.registry.extensions.intercepts {
+                match intercept.before(&call).await {
+                    Ok(Verdict::GoOn) => {}
+                    Ok(Verdict::Answer(result)) => return Ok(Some(Completed::Method(result))),
+                    Err(error) => return error.into_tool_failure(),
+                }
+            }
+            Ok(None)
+        });
+        let last = Box::new(move |result: &mut CallToolResult| {
+            let (server, call) = later;
+            server.inner.registry.extensions.intercepts.iter().for_each(|intercept| intercept.after(&call, result));
+        });
+        (Some(first), Some(last))
+    }
+
+    /// Calls a method of an extension.
+    fn call_extension(&self, call: Call) -> Result<Started, Failure> {
+        let method = self.inner.registry.extensions.methods.get(&*call.request.method_name());
+        let method = method.ok_or_else(|| unknown_method(&call.request))?;
+        method.check(&call.client.capabilities(&call.request))?;
+        self.limit(true, &call)?;
+        let state = self.call_state(call)?;
+        let running = (method.handler)(Cx::new(Arc::clone(&state)));
+        Ok(Started::Running(Run::Handler(HandlerRun::new(state, Work::Method(running)))))
     }
 
     fn get_prompt(&self, call: Call) -> Result<Started, Failure> {
@@ -216,7 +265,7 @@ impl Server {
         }
         let state = self.call_state(call)?;
         let running = (prompt.handler)(Cx::new(Arc::clone(&state)));
-        Ok(Started::Running(handler(state, None, Work::Prompt(running))))
+        Ok(Started::Running(handler(state, Work::Prompt(running))))
     }
 
     fn read_resource(&self, call: Call) -> Result<Started, Failure> {
@@ -228,7 +277,7 @@ impl Server {
             let described = Described { uri, mime_type: resource.definition.mime_type.clone(), cache };
             let state = self.call_state(call)?;
             let running = (resource.reader.handler)(Cx::new(Arc::clone(&state)));
-            return Ok(Started::Running(handler(state, None, Work::Read(running, described))));
+            return Ok(Started::Running(handler(state, Work::Read(running, described))));
         }
         let Some((entry, variables)) = self.match_template(&uri) else {
             return Err(Rejection::Unknown { what: "resource", key: "uri", name: uri }.into());
@@ -238,7 +287,7 @@ impl Server {
         let described = Described { uri, mime_type: definition.mime_type.clone(), cache };
         let state = self.call_state_with(call, variables)?;
         let running = (entry.resource.reader.handler)(Cx::new(Arc::clone(&state)));
-        Ok(Started::Running(handler(state, None, Work::Read(running, described))))
+        Ok(Started::Running(handler(state, Work::Read(running, described))))
     }
 
     fn match_template(&self, uri: &str) -> Option<(&TemplateEntry, BTreeMap<String, String>)> {
@@ -286,7 +335,7 @@ impl Server {
         };
         let state = self.call_state(call)?;
         let running = (completer.handler)(Cx::new(Arc::clone(&state)));
-        Ok(Started::Running(handler(state, None, Work::Complete(running))))
+        Ok(Started::Running(handler(state, Work::Complete(running))))
     }
 
     fn call_state(&self, call: Call) -> Result<Arc<CallState>, Failure> {
@@ -311,14 +360,23 @@ impl Server {
     }
 
     /// Marks the state of a single-use tool as used.
-    fn claim(&self, tool: &ToolEntry, call: &Call) -> Option<Claim> {
+    fn claim(&self, tool: &ToolEntry, call: &Call) -> Option<First> {
         let (Uses::Single, Some(state), Some(once)) = (tool.uses, &call.resume.state, &self.inner.once) else {
             return None;
         };
         let (once, token) = (Arc::clone(once), digest(&[state.as_bytes()]));
         let now = self.inner.outside.now();
         let until = anypod_proto::seal::UnixSeconds(now.0.saturating_add(self.inner.limits().round_ttl_secs));
-        Some(Box::pin(async move { once.claim(token, now, until).await }))
+        Some(Box::pin(async move {
+            match once.claim(token, now, until).await {
+                Ok(true) => Ok(None),
+                Ok(false) => Err(Rejection::UnknownState.into()),
+                Err(error) => {
+                    tracing::error!(%error, "cannot tell whether a requestState was used");
+                    Err(Rejection::Busy { retry_after_secs: 1 }.into())
+                }
+            }
+        }))
     }
 
     /// What goes to the client at the end of a round.
@@ -338,8 +396,8 @@ impl Server {
     }
 }
 
-fn handler(state: Arc<CallState>, claim: Option<Claim>, work: Work) -> Run {
-    Run::Handler(HandlerRun::new(state, claim, work))
+fn handler(state: Arc<CallState>, work: Work) -> Run {
+    Run::Handler(HandlerRun::new(state, work))
 }
 
 fn is_file(uri: &str) -> bool {

@@ -1,10 +1,16 @@
 //! What a handler can fail with, and what the caller sees of it.
 
 use std::fmt;
+use std::time::Duration;
 
 use anypod_proto::code::Code;
 use anypod_proto::reject::Rejection;
+use anypod_proto::tools::CallToolResult;
 use serde_json::Value;
+
+use crate::completed::{Completed, Failure};
+use crate::extension::declares;
+use crate::run::failure;
 
 /// Why a handler failed.
 ///
@@ -81,6 +87,17 @@ impl Error {
         Self::rejected(Rejection::Unknown { what: "resource", key: "uri", name: uri.into() })
     }
 
+    /// There is no room for this now: 503 with `Retry-After`, in seconds rounded up.
+    pub fn busy(retry_after: Duration) -> Self {
+        let secs = retry_after.as_secs() + u64::from(retry_after.subsec_nanos() > 0);
+        Self::rejected(Rejection::Busy { retry_after_secs: u32::try_from(secs.max(1)).unwrap_or(u32::MAX) })
+    }
+
+    /// The client has not declared an extension that this needs (-32021).
+    pub fn missing_extension(id: &str) -> Self {
+        Self::rejected(Rejection::MissingCapability(Box::new(declares(id))))
+    }
+
     /// Adds `data` to a JSON-RPC error; other kinds have no place for it.
     #[must_use]
     pub fn with_data(mut self, value: Value) -> Self {
@@ -93,6 +110,14 @@ impl Error {
     /// A refusal that the protocol defines.
     pub(crate) const fn rejected(rejection: Rejection) -> Self {
         Self { kind: Kind::Rejected(rejection) }
+    }
+
+    /// As the end of a call of a tool: a tool error is a result.
+    pub(crate) fn into_tool_failure(self) -> std::result::Result<Option<Completed>, Failure> {
+        match self.kind {
+            Kind::Tool(message) => Ok(Some(Completed::Tool(CallToolResult::error(message)))),
+            Kind::Protocol { .. } | Kind::Rejected(_) | Kind::Internal(_) => Err(failure(self)),
+        }
     }
 
     pub(crate) fn into_kind(self) -> Kind {

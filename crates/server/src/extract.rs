@@ -40,6 +40,7 @@ pub struct Needs {
     pub(crate) states: Vec<(TypeId, &'static str)>,
     pub(crate) uri: bool,
     pub(crate) partial: bool,
+    pub(crate) params: bool,
 }
 
 /// The arguments of a tool or a prompt, as `T`. The schema of `T` becomes the tool's input schema, or the

@@ -163,7 +163,11 @@ impl Receiver for Front {
                 self.running.cancel(*session, request);
             }
             Event::Session { session, change } => self.memory.note(*session, change),
-            Event::ToolsChanged | Event::PromptsChanged | Event::ResourcesChanged | Event::ResourceUpdated { .. } => {}
+            Event::ToolsChanged
+            | Event::PromptsChanged
+            | Event::ResourcesChanged
+            | Event::ResourceUpdated { .. }
+            | Event::Topic(_) => {}
         }
     }
 

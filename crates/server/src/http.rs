@@ -13,7 +13,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use anypod_proto::admit::{Admitted, Carrier, admit};
+use anypod_proto::admit::{Admitted, Carrier, admit, check_name};
 use anypod_proto::header::{Headers, plain};
 use anypod_proto::method::Method;
 use anypod_proto::reject::{Refused, Rejection};
@@ -135,7 +135,10 @@ async fn message_of(
             drop(permit);
             listen(server, accepts, &request, extensions).await
         }
-        Admitted::Request(request) => modern(server, accepts, request, extensions, permit).await,
+        Admitted::Request(request) => match named(server, headers, &request) {
+            Ok(()) => modern(server, accepts, request, extensions, permit).await,
+            Err(rejection) => refused(&Refused { id: Some(request.id().to_owned()), rejection }),
+        },
         // This revision defines no notifications over HTTP; unknown ones are no error.
         Admitted::Notice(_) => empty(StatusCode::ACCEPTED),
         Admitted::Legacy(message) => front::post(server, headers, extensions, accepts, message, permit).await,
@@ -179,6 +182,18 @@ fn admitted(server: &Server, headers: &HeaderMap, body: Vec<u8>) -> Result<Admit
             Some(&**from_backend.get_or_init(|| params))
         }
     })
+}
+
+/// Holds `Mcp-Name` against what a method of an extension is about.
+fn named(server: &Server, headers: &dyn Headers, request: &Request) -> Result<(), Rejection> {
+    if request.method().is_some() {
+        return Ok(());
+    }
+    let method = server.inner.registry.extensions.methods.get(&*request.method_name());
+    match method.and_then(|method| method.name_param) {
+        Some(member) => check_name(headers, request, member),
+        None => Ok(()),
+    }
 }
 
 async fn hop<B>(server: &Server, head: &Parts, body: B) -> Result<Response<Body>, Rejection>

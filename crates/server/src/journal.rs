@@ -18,6 +18,9 @@ use crate::error::{Error, Result};
 /// Tells one question from another. Half of a SHA-256, as base64 is long and tokens must stay small.
 type Fingerprint = [u8; 16];
 
+/// What the marks of failed steps begin with, where steps are written down one by one.
+pub(crate) const FAILED: &str = "!";
+
 /// What travels between two rounds.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(crate) struct Record {
@@ -30,6 +33,31 @@ pub(crate) struct Record {
     /// Questions that are on their way to the client.
     #[serde(rename = "q", default, skip_serializing_if = "BTreeMap::is_empty")]
     asked: BTreeMap<String, Fingerprint>,
+    /// Steps that ran and failed, whose results are not kept: they may run again before what came after them is come by.
+    #[serde(rename = "f", default, skip_serializing_if = "BTreeSet::is_empty")]
+    failed: BTreeSet<String>,
+    /// What the keys of steps are made of, once one was asked for.
+    #[serde(rename = "i", default, skip_serializing_if = "Option::is_none")]
+    id: Option<String>,
+}
+
+impl Record {
+    /// Adds a step that has run, or the mark of one that failed.
+    pub(crate) fn add_step(&mut self, key: String, result: Value) {
+        match key.strip_prefix(FAILED) {
+            Some(key) => {
+                self.failed.insert(key.to_owned());
+            }
+            None => {
+                self.steps.insert(key, result);
+            }
+        }
+    }
+
+    /// Adds the answer to a question, whose request is given as the JSON that [`Pending::request`] is.
+    pub(crate) fn add_answer(&mut self, key: String, request: &str, answer: Value) {
+        self.answers.insert(key, (fingerprint_of(request.as_bytes()), answer));
+    }
 }
 
 /// What becomes of answers to questions that no state says were asked. The client says whatever it likes
@@ -61,9 +89,16 @@ pub(crate) struct Journal {
     pending: Vec<Pending>,
     running: usize,
     driver: Option<Waker>,
+    /// Steps that wait until everything that is recorded has been come by.
+    waiting: Vec<Waker>,
 }
 
 impl Journal {
+    /// The journal of a run that is given all that there is of earlier ones.
+    pub(crate) fn of(record: Record) -> Self {
+        Self { record, ..Self::default() }
+    }
+
     /// The journal of a run that goes on from `record` with the client's `responses`. A response to a
     /// question that nobody asks is ignored, as the specification wants it.
     ///
@@ -129,6 +164,52 @@ impl Journal {
         Ok(done)
     }
 
+    /// Whether the run has come by everything that earlier ones recorded. Until then nothing new may begin: what the handler
+    /// does in place of what it did before would be done a second time.
+    pub(crate) fn has_caught_up(&mut self, key: &str, waker: &Waker) -> bool {
+        let caught_up = self.missed().is_none() || self.record.failed.contains(key);
+        if !caught_up {
+            self.waiting.push(waker.clone());
+        }
+        caught_up
+    }
+
+    /// Why a step does not begin that waits for what was recorded.
+    pub(crate) fn never_caught_up(&self, key: &str) -> Error {
+        let missed = self.missed().unwrap_or_default();
+        mismatch(key, &format!("an earlier run came by `{missed}` instead, and this one does not"))
+    }
+
+    /// Whether something is recorded that this run has yet to come by.
+    pub(crate) fn is_replaying(&self) -> bool {
+        self.missed().is_some()
+    }
+
+    /// Notes that a step failed.
+    pub(crate) fn note_failure(&mut self, key: &str) {
+        self.record.failed.insert(key.to_owned());
+    }
+
+    /// Whether a step of this key is recorded.
+    pub(crate) fn has_step(&self, key: &str) -> bool {
+        self.record.steps.contains_key(key)
+    }
+
+    /// What tells this call from others in all of its runs, made up if there is nothing yet.
+    pub(crate) fn id(&mut self, make: impl FnOnce() -> String) -> String {
+        self.record.id.get_or_insert_with(make).clone()
+    }
+
+    /// What has been recorded so far, if nothing is under way.
+    pub(crate) fn snapshot(&self) -> Option<Record> {
+        (self.running == 0 && self.pending.is_empty()).then(|| self.record.clone())
+    }
+
+    fn missed(&self) -> Option<&str> {
+        let mut recorded = self.record.steps.keys().chain(self.record.answers.keys());
+        recorded.find(|key| !self.used.contains(*key)).map(String::as_str)
+    }
+
     /// Ends a running step; `result` is recorded unless the step failed or was dropped.
     pub(crate) fn finish_step(&mut self, key: &str, result: Option<Value>) {
         self.running -= 1;
@@ -161,21 +242,27 @@ impl Journal {
 
     /// Checks that a run which has ended came by everything that earlier rounds recorded.
     pub(crate) fn check_complete(&self) -> Result<()> {
-        let recorded = self.record.steps.keys().chain(self.record.answers.keys());
-        match recorded.into_iter().find(|key| !self.used.contains(*key)) {
+        match self.missed() {
             Some(key) => Err(mismatch(key, "the handler did not come by it again")),
             None => Ok(()),
         }
     }
 
     fn mark_used(&mut self, key: &str) -> Result<()> {
+        if key.starts_with(FAILED) {
+            return Err(Error::internal(format_args!(
+                "the key `{key}` begins with `{FAILED}`, which marks failed steps"
+            )));
+        }
         if self.used.insert(key.to_owned()) {
+            self.waiting.drain(..).for_each(Waker::wake);
             return Ok(());
         }
         Err(Error::internal(format_args!("the key `{key}` is used twice; every step and question needs its own")))
     }
 
-    fn wake_driver(&mut self) {
+    /// Has the run looked at again.
+    pub(crate) fn wake_driver(&mut self) {
         if let Some(driver) = self.driver.take() {
             driver.wake();
         }
@@ -198,8 +285,12 @@ fn mismatch(key: &str, what: &str) -> Error {
 
 fn fingerprint(request: &InputRequest) -> Result<Fingerprint> {
     let text = serde_json::to_vec(request).map_err(Error::internal)?;
-    let full = digest(&[&text]);
+    Ok(fingerprint_of(&text))
+}
+
+fn fingerprint_of(request: &[u8]) -> Fingerprint {
+    let full = digest(&[request]);
     let mut half = Fingerprint::default();
     half.copy_from_slice(&full[..16]);
-    Ok(half)
+    half
 }

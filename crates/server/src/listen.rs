@@ -6,12 +6,14 @@
 //! Spec: basic/patterns/subscriptions.
 
 use std::any::Any;
+use std::collections::BTreeSet;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use anypod_proto::jsonrpc::JsonObject;
 use anypod_proto::method::Notification;
 use anypod_proto::reject::Rejection;
 use anypod_proto::request::Request;
@@ -23,11 +25,14 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use tokio::time::{Instant, Sleep, sleep};
 
-use crate::backend::{self, Caller};
-use crate::bus::{Change, Interest, Mailbox};
+use crate::backend::{self, BoxFuture, Caller};
+use crate::bus::{Bus as _, Change, Interest, Mailbox, Topic};
 use crate::completed::Failure;
 use crate::cx::{Client, notification};
+use crate::extension::{Listener, Told};
 use crate::load::{Permit, What};
+use crate::principal::Principal;
+use crate::run::failure;
 use crate::server::Server;
 
 /// A stream of changes.
@@ -41,6 +46,10 @@ pub(crate) struct Listening {
     /// The first message, until it is sent.
     acknowledgement: Option<String>,
     over: bool,
+    listener: Arc<Listener>,
+    extensions: Server,
+    /// What an extension is about to say.
+    telling: Option<BoxFuture<'static, Option<Told>>>,
     /// Makes the backend listen as long as it is held.
     _keep: Option<Box<dyn Any + Send>>,
     _permit: Permit,
@@ -61,21 +70,24 @@ impl Listening {
     pub(crate) async fn open(server: &Server, request: &Request, extensions: Extensions) -> Result<Self, Failure> {
         let wanted = wanted(server, request)?;
         let permit = server.inner.load.enter(What::Stream)?;
-        let asked = match &server.inner.backend {
-            None => honour(server, wanted),
-            Some(_) => wanted,
+        let own = match &server.inner.backend {
+            None => honour(server, wanted.clone()),
+            Some(_) => wanted.clone(),
         };
-        let mailbox = Mailbox::new(interest(&asked));
+        let mailbox = Mailbox::new(interest(&own));
         // Attached before it is acknowledged, so that no change in between is missed.
         let receiver = Arc::downgrade(&mailbox);
-        server.inner.bus.attach(receiver);
+        server.inner.bus.attach(receiver.clone());
+        server.inner.topics.attach(receiver);
+        let principal: Option<Principal> = extensions.get().cloned();
+        let listener = Arc::new(Listener { principal, capabilities: Client::Modern.capabilities(request) });
         let (honoured, mailbox, keep) = match &server.inner.backend {
-            None => (asked, mailbox, None),
+            None => (topics(server, &listener, &mailbox, (wanted, own)).await?, mailbox, None),
             Some(backend) => {
-                let principal = extensions.get().cloned();
+                let principal = listener.principal.clone();
                 let caller = Caller::of(&Client::Modern, request, principal, Arc::new(extensions));
                 let deadline = server.inner.limits().backend_deadline;
-                let listened = backend::listen(Arc::clone(backend), caller, asked, deadline).await?;
+                let listened = backend::listen(Arc::clone(backend), caller, wanted, deadline).await?;
                 let mailbox = listened.own.unwrap_or(mailbox);
                 mailbox.narrow(interest(&listened.honoured));
                 (listened.honoured, mailbox, Some(listened.keep))
@@ -90,6 +102,9 @@ impl Listening {
             drained: Box::pin(async move { load.drained().await }),
             acknowledgement: None,
             over: false,
+            listener,
+            extensions: server.clone(),
+            telling: None,
             _keep: keep,
             _permit: permit,
         };
@@ -106,8 +121,18 @@ impl Listening {
         if let Some(acknowledgement) = self.acknowledgement.take() {
             return Poll::Ready(Some(acknowledgement));
         }
-        if let Poll::Ready(change) = self.mailbox.poll_next(cx) {
+        if let Some(message) = ready!(self.poll_telling(cx)) {
+            return Poll::Ready(Some(message));
+        }
+        while let Poll::Ready(change) = self.mailbox.poll_next(cx) {
             let message = match change {
+                Change::Topic(topic) => {
+                    self.telling = self.tell(topic);
+                    match ready!(self.poll_telling(cx)) {
+                        Some(message) => return Poll::Ready(Some(message)),
+                        None => continue,
+                    }
+                }
                 Change::Tools => self.message::<()>(Notification::ToolsListChanged, None),
                 Change::Prompts => self.message::<()>(Notification::PromptsListChanged, None),
                 Change::Resources => self.message::<()>(Notification::ResourcesListChanged, None),
@@ -123,6 +148,38 @@ impl Listening {
             return Poll::Ready(Some(self.end()));
         }
         Poll::Pending
+    }
+
+    /// Has the extension say what has become of one of its topics.
+    fn tell(&self, Topic { extension, topic }: Topic) -> Option<BoxFuture<'static, Option<Told>>> {
+        let topics = &self.extensions.inner.registry.extensions.topics;
+        let (_, topics) = topics.iter().find(|(id, _)| *id == extension)?;
+        let (topics, listener) = (Arc::clone(topics), Arc::clone(&self.listener));
+        Some(Box::pin(async move {
+            let told = topics.tell(&listener, &topic).await;
+            told.unwrap_or_else(|error| {
+                tracing::warn!(%error, %extension, "nothing could be said of a topic");
+                None
+            })
+        }))
+    }
+
+    /// What an extension says, once it has said it; nothing if there is nothing to be said.
+    fn poll_telling(&mut self, cx: &mut Context<'_>) -> Poll<Option<String>> {
+        let Some(telling) = &mut self.telling else { return Poll::Ready(None) };
+        let told = ready!(telling.as_mut().poll(cx));
+        self.telling = None;
+        let Some(Told { method, params }) = told else { return Poll::Ready(None) };
+        Poll::Ready(self.spelled(&method, params).inspect_err(|error| tracing::error!(%error, method)).ok())
+    }
+
+    /// A notification with the subscription in its `_meta`.
+    fn spelled(&self, method: &str, mut params: JsonObject) -> Result<String, Rejection> {
+        let id: serde_json::Value = serde_json::from_str(self.id.get()).map_err(|_| Rejection::Internal)?;
+        let meta = params.entry("_meta").or_insert_with(|| serde_json::json!({}));
+        meta.as_object_mut().ok_or(Rejection::Internal)?.insert(meta::SUBSCRIPTION_ID.to_owned(), id);
+        let message = serde_json::json!({ "jsonrpc": "2.0", "method": method, "params": params });
+        Ok(message.to_string())
     }
 
     /// Ends the stream on purpose; the message is its last.
@@ -193,9 +250,36 @@ fn honour(server: &Server, wanted: SubscriptionFilter) -> SubscriptionFilter {
         prompts_list_changed: keep(wanted.prompts_list_changed, capabilities.prompts.is_some()),
         resources_list_changed: keep(wanted.resources_list_changed, capabilities.resources.is_some()),
         resource_subscriptions: wanted.resource_subscriptions.filter(|_| capabilities.resources.is_some()),
-        // This server has no tasks.
+        // These are for extensions.
         task_ids: None,
+        extra: JsonObject::new(),
     }
+}
+
+/// Adds what extensions honour of the filter, and their topics to the mailbox.
+async fn topics(
+    server: &Server,
+    listener: &Listener,
+    mailbox: &Mailbox,
+    asked: (SubscriptionFilter, SubscriptionFilter),
+) -> Result<SubscriptionFilter, Failure> {
+    let (wanted, honoured) = asked;
+    let extensions = &server.inner.registry.extensions.topics;
+    if extensions.is_empty() {
+        return Ok(honoured);
+    }
+    let object = |filter| match serde_json::to_value(filter) {
+        Ok(serde_json::Value::Object(filter)) => Ok(filter),
+        Ok(_) | Err(_) => Err(Rejection::Internal),
+    };
+    let (wanted, mut honoured) = (object(wanted)?, object(honoured)?);
+    for (id, topics) in extensions {
+        let subscribed = topics.subscribe(listener, &wanted).await.map_err(failure)?;
+        let own = |topic| Topic { extension: id.clone(), topic };
+        mailbox.add_topics(subscribed.topics.into_iter().map(own).collect());
+        honoured.extend(subscribed.honoured);
+    }
+    serde_json::from_value(honoured.into()).map_err(|_| Rejection::Internal.into())
 }
 
 pub(crate) fn interest(filter: &SubscriptionFilter) -> Interest {
@@ -205,6 +289,7 @@ pub(crate) fn interest(filter: &SubscriptionFilter) -> Interest {
         resources: filter.resources_list_changed == Some(true),
         uris: filter.resource_subscriptions.iter().flatten().cloned().collect(),
         tasks: filter.task_ids.iter().flatten().cloned().collect(),
+        topics: BTreeSet::new(),
     }
 }
 

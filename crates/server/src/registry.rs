@@ -12,6 +12,7 @@ use anypod_proto::uri_template::UriTemplate;
 
 use crate::build_error::{BuildError, Problem};
 use crate::completion::Completer;
+use crate::extension::{Extension, Extensions, Work};
 use crate::extract::Needs;
 use crate::handler::Boxed;
 use crate::listing::Listing;
@@ -30,6 +31,7 @@ pub(crate) struct Registry {
     pub(crate) resources: HashMap<String, Resource>,
     pub(crate) templates: Vec<TemplateEntry>,
     pub(crate) lists: Lists,
+    pub(crate) extensions: Extensions,
 }
 
 /// A tool, ready to be called.
@@ -38,6 +40,7 @@ pub(crate) struct ToolEntry {
     pub(crate) input: Schema,
     pub(crate) output: Option<Schema>,
     pub(crate) uses: Uses,
+    pub(crate) marks: http::Extensions,
 }
 
 /// A template, ready to be matched.
@@ -61,6 +64,9 @@ pub(crate) struct Offer {
     pub(crate) prompts: Vec<Prompt>,
     pub(crate) resources: Vec<Resource>,
     pub(crate) templates: Vec<ResourceTemplate>,
+    pub(crate) extensions: Vec<Extension>,
+    /// What is done besides what extensions do.
+    pub(crate) work: Vec<Work>,
     pub(crate) states: States,
     pub(crate) caches: HashMap<Method, Caching>,
 }
@@ -68,14 +74,19 @@ pub(crate) struct Offer {
 impl Offer {
     /// Whether there is nothing to be called.
     pub(crate) fn is_empty(&self) -> bool {
-        self.tools.is_empty() && self.prompts.is_empty() && self.resources.is_empty() && self.templates.is_empty()
+        self.tools.is_empty()
+            && self.prompts.is_empty()
+            && self.resources.is_empty()
+            && self.templates.is_empty()
+            && self.extensions.is_empty()
     }
 }
 
 impl Registry {
     /// Checks an offer: names are unique, schemas sound, templates well-formed, state is there.
     pub(crate) fn build(offer: Offer) -> Result<(Self, States), BuildError> {
-        let Offer { mut tools, prompts, resources, templates, states, caches } = offer;
+        let Offer { mut tools, prompts, resources, templates, extensions, work, states, caches } = offer;
+        let extensions = Extensions::build(extensions, work, &states)?;
         let mut schemas = Vec::with_capacity(tools.len());
         for tool in &mut tools {
             schemas.push(compile_schemas(tool)?);
@@ -110,12 +121,13 @@ impl Registry {
         };
         let registry = Self {
             tools: named("tool", tools.into_iter().zip(schemas).collect(), |(tool, schemas)| {
-                check_tool(tool, schemas, &states)
+                check_tool(tool, schemas, &states, &extensions)
             })?,
             prompts: named("prompt", prompts, |prompt| check_prompt(prompt, &states))?,
             resources: named("resource", resources, |resource| check_resource(resource, &states))?,
             templates: check_templates(templates, &states)?,
             lists,
+            extensions,
         };
         Ok((registry, states))
     }
@@ -166,12 +178,16 @@ fn check_tool(
     tool: Tool,
     (input, output): (Schema, Option<Schema>),
     states: &States,
+    extensions: &Extensions,
 ) -> Result<(String, ToolEntry), BuildError> {
-    let Tool { definition, handler, needs, uses, .. } = tool;
+    let Tool { definition, handler, needs, uses, marks, .. } = tool;
     let item = format!("tool `{}`", definition.name);
     check_name(&definition.name).map_err(|problem| BuildError::new(&item, problem))?;
     check_needs(&needs, Place::Call, states).map_err(|problem| BuildError::new(&item, problem))?;
-    Ok((definition.name, ToolEntry { handler, input, output, uses }))
+    if let Some(id) = marks.needed.iter().find(|id| !extensions.settings.contains_key(**id)) {
+        return Err(BuildError::new(&item, Problem::NoExtension(id)));
+    }
+    Ok((definition.name, ToolEntry { handler, input, output, uses, marks: marks.values }))
 }
 
 fn check_prompt(prompt: Prompt, states: &States) -> Result<(String, Prompt), BuildError> {
@@ -241,6 +257,13 @@ enum Place {
     Resource,
     Template,
     Completion,
+    /// A method of an extension.
+    Method,
+}
+
+/// Whether the calls of an extension's method hold what its handler takes.
+pub(crate) fn check_method_needs(needs: &Needs, states: &States) -> Result<(), Problem> {
+    check_needs(needs, Place::Method, states)
 }
 
 fn check_completers(completers: &BTreeMap<String, Completer>, states: &States) -> Result<(), Problem> {
@@ -254,6 +277,7 @@ fn check_needs(needs: &Needs, place: Place, states: &States) -> Result<(), Probl
         ("Vars", needs.variables.is_some(), place == Place::Template, "resource templates"),
         ("Uri", needs.uri, matches!(place, Place::Resource | Place::Template), "resources and resource templates"),
         ("Partial", needs.partial, place == Place::Completion, "handlers that suggest values"),
+        ("Params", needs.params, place == Place::Method, "methods of extensions"),
     ];
     if let Some((extractor, .., place)) = extractors.into_iter().find(|(_, taken, there, _)| *taken && !*there) {
         return Err(Problem::Misplaced { extractor, place });

@@ -13,7 +13,7 @@ use anypod_proto::rounds::InputRequiredResult;
 use crate::completed::{Completed, Failure};
 
 pub(crate) use backend::BackendRun;
-pub(crate) use handler::{Claim, Described, HandlerRun, Work, failure};
+pub(crate) use handler::{Described, First, HandlerRun, Last, Stopped, Work, failure};
 
 /// How a run ended.
 pub(crate) enum Ended {

@@ -16,6 +16,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, ToSocketAddrs};
 use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinSet;
 use tower_service::Service;
 
 use crate::http::{Body, empty};
@@ -65,6 +66,9 @@ impl Server {
         let places = Arc::new(Semaphore::new(self.inner.limits().connections.min(Semaphore::MAX_PERMITS)));
         let door = Door { server: self.clone(), listener, closed, places };
         let mut stop = std::pin::pin!(stop);
+        let mut working = JoinSet::new();
+        let worker = self.clone();
+        working.spawn(async move { worker.work().await });
         loop {
             tokio::select! {
                 () = door.take_next() => {}
@@ -79,6 +83,10 @@ impl Server {
                 () = &mut draining => break,
                 () = door.take_next() => {}
             }
+        }
+        // Extensions give away what they have begun, for which they have as long as requests have.
+        if tokio::time::timeout(self.inner.limits().drain, working.join_next()).await.is_err() {
+            tracing::warn!("extensions were still at work when the time to drain was over");
         }
         self.leave();
         closing.send_replace(true);

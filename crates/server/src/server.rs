@@ -3,16 +3,18 @@
 use std::any::TypeId;
 use std::borrow::Cow;
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use anypod_proto::capabilities::ServerCapabilities;
 use anypod_proto::implementation::Implementation;
 use anypod_proto::reject::Rejection;
 use anypod_proto::seal::Ring;
+use tokio::task::JoinSet;
 
 use crate::backend::{self, Backend, Caller};
 use crate::builder::ServerBuilder;
-use crate::bus::{Bus, Event};
+use crate::bus::{Bus, Event, InProcess, Topic};
 use crate::completed::Failure;
 use crate::front::{Front, peers};
 use crate::guard::Guard;
@@ -67,6 +69,10 @@ pub(crate) struct Inner {
     pub(crate) outside: Outside,
     pub(crate) limits: RwLock<Arc<Limits>>,
     pub(crate) bus: Arc<dyn Bus>,
+    /// Topics of extensions that are told on this pod only.
+    pub(crate) topics: InProcess,
+    /// Whether extensions are at work.
+    pub(crate) works: AtomicBool,
     pub(crate) once: Option<Arc<dyn Once>>,
     pub(crate) limiter: Option<Limiter>,
     pub(crate) guard: Guard,
@@ -145,6 +151,50 @@ impl Server {
         let ((), published) = tokio::join!(peers::tell(self, &event), self.inner.bus.publish(event.clone()));
         if let Err(error) = published {
             tracing::warn!(%error, "a change could not be announced");
+        }
+    }
+
+    /// The clock and the randomness of the server.
+    pub fn outside(&self) -> &Outside {
+        &self.inner.outside
+    }
+
+    /// What the author of a tool has said to an extension, see [`Tool::mark`](crate::Tool::mark).
+    pub fn mark_of<T: Clone + Send + Sync + 'static>(&self, tool: &str) -> Option<T> {
+        self.inner.registry.tools.get(tool)?.marks.get().cloned()
+    }
+
+    /// The tools whose authors have said something of this type.
+    pub fn marked<T: Clone + Send + Sync + 'static>(&self) -> Vec<String> {
+        let tools = self.inner.registry.tools.iter();
+        tools.filter(|(_, tool)| tool.marks.get::<T>().is_some()).map(|(name, _)| name.clone()).collect()
+    }
+
+    /// Tells the listeners of this pod that a topic of an extension has changed. [`Server::announce`] tells those of all pods.
+    pub fn tell(&self, extension: &str, topic: impl Into<String>) {
+        self.inner.topics.deliver(&Event::Topic(Topic { extension: extension.into(), topic: topic.into() }));
+    }
+
+    /// Tells the listeners of this pod that any topic of any extension may have changed.
+    pub fn tell_all(&self) {
+        self.inner.topics.gap();
+    }
+
+    /// Does what extensions do on their own, such as running tasks, until the server is drained and they are through with it.
+    /// [`Server::serve`] and [`Server::serve_stdio`] do this themselves; whoever serves in another way does it beside. A second time, it
+    /// does nothing.
+    pub async fn work(&self) {
+        if self.inner.works.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        let mut at_work = JoinSet::new();
+        for work in &self.inner.registry.extensions.work {
+            at_work.spawn(work(self.clone()));
+        }
+        while let Some(ended) = at_work.join_next().await {
+            if let Err(error) = ended {
+                tracing::error!(%error, "an extension broke off");
+            }
         }
     }
 

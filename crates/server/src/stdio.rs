@@ -13,10 +13,12 @@ mod session;
 use std::future::Future;
 use std::io;
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::mpsc;
+use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout_at};
 
 use crate::server::Server;
@@ -51,7 +53,13 @@ impl Server {
     pub async fn serve_stdio(self) -> io::Result<()> {
         let drain = self.inner.limits().drain;
         let (writer, written) = pipes::stdout()?;
+        let (mut working, worker, load) = (JoinSet::new(), self.clone(), Arc::clone(&self.inner.load));
+        working.spawn(async move { worker.work().await });
         let served = self.serve_stream(pipes::stdin()?, writer, std::future::pending()).await;
+        load.drain();
+        if tokio::time::timeout(drain, working.join_next()).await.is_err() {
+            tracing::warn!("extensions were still at work when the time to drain was over");
+        }
         if tokio::time::timeout(drain, written).await.is_err() {
             tracing::warn!("the client did not read the last messages");
         }

@@ -38,6 +38,15 @@ pub struct Tool {
     pub(crate) handler: Boxed<CallToolResult>,
     pub(crate) needs: Needs,
     pub(crate) uses: Uses,
+    pub(crate) marks: Marks,
+}
+
+/// What a tool's author says to extensions.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Marks {
+    pub(crate) values: http::Extensions,
+    /// The extensions that must be there.
+    pub(crate) needed: Vec<&'static str>,
 }
 
 /// How often one `requestState` may be used.
@@ -55,7 +64,15 @@ impl Tool {
         let needs = H::needs();
         let input = needs.arguments.clone().unwrap_or_else(|| json!({ "type": "object" }));
         let definition = tools::Tool::new(name, Map::new());
-        Self { definition, input, output: H::output_schema(), handler: boxed(handler), needs, uses: Uses::Many }
+        Self {
+            definition,
+            input,
+            output: H::output_schema(),
+            handler: boxed(handler),
+            needs,
+            uses: Uses::Many,
+            marks: Marks::default(),
+        }
     }
 
     /// What the tool does, for the model.
@@ -105,6 +122,27 @@ impl Tool {
     #[must_use]
     pub fn meta(mut self, meta: MetaObject) -> Self {
         self.definition.meta = Some(meta);
+        self
+    }
+
+    /// Says something to an extension, which finds it by its type: see [`ToolCall::mark`](crate::ToolCall::mark).
+    #[must_use]
+    pub fn mark<T: Clone + Send + Sync + 'static>(mut self, mark: T) -> Self {
+        self.marks.values.insert(mark);
+        self
+    }
+
+    /// Makes it a mistake to build a server that has this tool but not the extension of that identifier.
+    #[must_use]
+    pub fn needs_extension(mut self, id: &'static str) -> Self {
+        self.marks.needed.push(id);
+        self
+    }
+
+    /// Changes `_meta` of the tool's definition.
+    #[must_use]
+    pub fn with_meta(mut self, change: impl FnOnce(&mut MetaObject)) -> Self {
+        change(self.definition.meta.get_or_insert_default());
         self
     }
 

@@ -46,7 +46,7 @@ pub(super) async fn run(args: ListenArgs) -> anyhow::Result<Exit> {
         prompts_list_changed: wanted(args.prompts),
         resources_list_changed: wanted(args.resources),
         resource_subscriptions: (!uris.is_empty()).then_some(uris),
-        task_ids: None,
+        ..SubscriptionFilter::default()
     };
     let mut subscription = target.client.listen(asked.clone()).await?;
     let accepted = subscription.accepted();

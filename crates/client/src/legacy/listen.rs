@@ -88,6 +88,7 @@ fn offered(session: &Session, asked: SubscriptionFilter) -> SubscriptionFilter {
             .resource_subscriptions
             .filter(|_| resources.and_then(|resources| resources.subscribe) == Some(true)),
         task_ids: None,
+        ..SubscriptionFilter::default()
     }
 }
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use anypod_proto::discover::DiscoverResult;
+use anypod_proto::jsonrpc::JsonObject;
 use anypod_proto::method::{Method, TaskMethod};
 use anypod_proto::reject::Rejection;
 use anypod_proto::seal::Purpose;
@@ -123,6 +124,7 @@ impl Desk {
                 .resource_subscriptions
                 .filter(|_| resources.and_then(|resources| resources.subscribe) == Some(true)),
             task_ids: wanted.task_ids.filter(|_| has_tasks),
+            ..SubscriptionFilter::default()
         };
         if honoured == SubscriptionFilter::default() {
             return Ok(Listened { honoured, own: None, keep: Box::new(()) });
@@ -186,6 +188,7 @@ fn permitted(plan: &Plan, caller: &Caller, wanted: SubscriptionFilter) -> Result
     Ok(SubscriptionFilter {
         resource_subscriptions: wanted.resource_subscriptions.map(|uris| uris.into_iter().filter(readable).collect()),
         task_ids: wanted.task_ids.map(|ids| ids.into_iter().filter(known).collect()),
+        extra: JsonObject::new(),
         ..wanted
     })
 }

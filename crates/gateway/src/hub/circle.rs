@@ -124,6 +124,7 @@ impl Circle {
             resources_list_changed: any(|accepted| accepted.resources_list_changed),
             resource_subscriptions: named(|filter| &filter.resource_subscriptions),
             task_ids: named(|filter| &filter.task_ids),
+            ..SubscriptionFilter::default()
         };
         (want, Taken { filter, denied: covers.into_iter().find_map(|cover| cover.denied) })
     }

@@ -68,6 +68,7 @@ impl Wants {
             resources_list_changed: any(counts.resources),
             resource_subscriptions: (!uris.is_empty()).then_some(uris),
             task_ids: (!tasks.is_empty()).then_some(tasks),
+            ..SubscriptionFilter::default()
         }
     }
 

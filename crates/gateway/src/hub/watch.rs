@@ -202,6 +202,7 @@ fn both(one: &SubscriptionFilter, other: &SubscriptionFilter) -> SubscriptionFil
         resources_list_changed: flag(one.resources_list_changed, other.resources_list_changed),
         resource_subscriptions: named(&one.resource_subscriptions, &other.resource_subscriptions),
         task_ids: named(&one.task_ids, &other.task_ids),
+        ..SubscriptionFilter::default()
     }
 }
 

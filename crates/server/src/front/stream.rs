@@ -63,7 +63,8 @@ impl Messages for SessionStream {
                 continue;
             }
             match message(change) {
-                Ok(message) => return Poll::Ready(Some(message)),
+                Ok(Some(message)) => return Poll::Ready(Some(message)),
+                Ok(None) => {}
                 Err(error) => tracing::error!(%error, "a notification is not JSON"),
             }
         }
@@ -74,17 +75,16 @@ impl Messages for SessionStream {
     }
 }
 
-/// The notification of a change.
-pub(crate) fn message(change: Change) -> serde_json::Result<String> {
+/// The notification of a change; none of what no session asks for.
+pub(crate) fn message(change: Change) -> serde_json::Result<Option<String>> {
     let (method, params) = match change {
         Change::Tools => (Notification::ToolsListChanged, json!({})),
         Change::Prompts => (Notification::PromptsListChanged, json!({})),
         Change::Resources => (Notification::ResourcesListChanged, json!({})),
         Change::Resource(uri) => (Notification::ResourceUpdated, json!({ "uri": uri })),
-        // No session asks for it.
-        Change::Task(params) => (Notification::TaskStatus, serde_json::from_str(&params)?),
+        Change::Task(_) | Change::Topic(_) => return Ok(None),
     };
-    notification(method, &params)
+    notification(method, &params).map(Some)
 }
 
 /// The open streams of each session, oldest first. As many as there are permits for streams.

@@ -18,18 +18,34 @@ use super::Ended;
 use crate::completed::{Completed, Failure};
 use crate::cx::CallState;
 use crate::error::{Error, Kind};
+use crate::extension::MethodResult;
 use crate::handler::{Contents, Running, Suggestions};
-use crate::once::OnceError;
+use crate::journal::{Pending, Record};
 
 /// A handler at work. Dropping it cancels the handler and everything that it has spawned.
 pub(crate) struct HandlerRun {
     call: Arc<CallState>,
-    /// Single-use states are marked as used before the handler starts.
-    claim: Option<Claim>,
+    /// What is done before the handler starts.
+    first: Option<First>,
     work: Work,
+    /// What is done with the result of a tool.
+    last: Option<Last>,
 }
 
-pub(crate) type Claim = Pin<Box<dyn Future<Output = Result<bool, OnceError>> + Send>>;
+/// What is done before a handler starts: it may be that the handler does not.
+pub(crate) type First = Pin<Box<dyn Future<Output = Result<Option<Completed>, Failure>> + Send>>;
+/// What is done with the result of a tool.
+pub(crate) type Last = Box<dyn FnOnce(&mut CallToolResult) + Send>;
+
+/// How a handler stopped.
+pub(crate) enum Stopped {
+    /// With a result.
+    Complete(Completed),
+    /// Without one.
+    Failed(Failure),
+    /// With questions, and what has to be there when it goes on with their answers.
+    Asks(Vec<Pending>, Record),
+}
 
 /// The handler, by what it answers.
 pub(crate) enum Work {
@@ -37,6 +53,7 @@ pub(crate) enum Work {
     Prompt(Running<GetPromptResult>),
     Read(Running<Contents>, Described),
     Complete(Running<Suggestions>),
+    Method(Running<MethodResult>),
 }
 
 /// What a resource's definition says about its contents.
@@ -48,34 +65,77 @@ pub(crate) struct Described {
 }
 
 impl HandlerRun {
-    pub(crate) const fn new(call: Arc<CallState>, claim: Option<Claim>, work: Work) -> Self {
-        Self { call, claim, work }
+    pub(crate) const fn new(call: Arc<CallState>, work: Work) -> Self {
+        Self { call, first: None, work, last: None }
+    }
+
+    /// The same with something that comes before the handler.
+    pub(crate) fn after(mut self, first: Option<First>) -> Self {
+        self.first = first;
+        self
+    }
+
+    /// The same with something that comes after it.
+    pub(crate) fn before(mut self, last: Option<Last>) -> Self {
+        self.last = last;
+        self
     }
 
     pub(super) fn call(&self) -> &CallState {
         &self.call
     }
 
-    fn poll_claim(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Failure>> {
-        let Some(claim) = &mut self.claim else { return Poll::Ready(Ok(())) };
-        let first = ready!(claim.as_mut().poll(cx));
-        self.claim = None;
-        Poll::Ready(match first {
-            Ok(true) => Ok(()),
-            Ok(false) => Err(Rejection::UnknownState.into()),
-            Err(error) => {
-                tracing::error!(%error, "cannot tell whether a requestState was used");
-                Err(Rejection::Busy { retry_after_secs: 1 }.into())
-            }
-        })
+    fn poll_first(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Completed>, Failure>> {
+        let Some(first) = &mut self.first else { return Poll::Ready(Ok(None)) };
+        let done = ready!(self.call.caught(|| first.as_mut().poll(cx)));
+        self.first = None;
+        Poll::Ready(done)
     }
 
     fn poll_work(&mut self, cx: &mut Context<'_>) -> Poll<Result<Completed, Failure>> {
-        // A handler that panicked is not polled again, so nobody sees what it left half done.
-        match catch_unwind(AssertUnwindSafe(|| self.work.poll(&self.call, cx))) {
+        let Self { call, work, last, .. } = self;
+        call.caught(|| work.poll(call, last, cx))
+    }
+
+    /// Works until the handler is through or waits for answers.
+    pub(crate) fn poll_stop(&mut self, cx: &mut Context<'_>) -> Poll<Stopped> {
+        match ready!(self.poll_first(cx)) {
+            Ok(None) => {}
+            Ok(Some(completed)) => return Poll::Ready(Stopped::Complete(completed)),
+            Err(failure) => return Poll::Ready(Stopped::Failed(failure)),
+        }
+        let polled = self.poll_work(cx);
+        if let Some(ending) = self.call.take_ending() {
+            return Poll::Ready(Stopped::Complete(Completed::Method(ending)));
+        }
+        match polled {
+            Poll::Ready(Ok(completed)) => {
+                let complete = self.call.journal().check_complete();
+                Poll::Ready(match complete {
+                    Ok(()) => Stopped::Complete(completed),
+                    Err(error) => Stopped::Failed(failure(error)),
+                })
+            }
+            Poll::Ready(Err(failure)) => Poll::Ready(Stopped::Failed(failure)),
+            Poll::Pending => {
+                let mut journal = self.call.journal();
+                if !journal.round_ends(cx.waker()) {
+                    return Poll::Pending;
+                }
+                let (pending, record) = journal.end_round();
+                Poll::Ready(Stopped::Asks(pending, record))
+            }
+        }
+    }
+}
+
+impl CallState {
+    /// What `poll` gives, or that it panicked. What has panicked is not polled again, so nobody sees what it left half done.
+    fn caught<T>(&self, poll: impl FnOnce() -> Poll<Result<T, Failure>>) -> Poll<Result<T, Failure>> {
+        match catch_unwind(AssertUnwindSafe(poll)) {
             Ok(poll) => poll,
             Err(_) => {
-                tracing::error!(method = self.call.request.method().map(|m| m.as_str()), "a handler panicked");
+                tracing::error!(method = self.request.method().map(|m| m.as_str()), "a handler panicked");
                 Poll::Ready(Err(Rejection::Internal.into()))
             }
         }
@@ -86,28 +146,14 @@ impl Future for HandlerRun {
     type Output = Ended;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Ended> {
-        if let Err(failure) = ready!(self.poll_claim(cx)) {
-            return Poll::Ready(Ended::Failed(failure));
-        }
-        match self.poll_work(cx) {
-            Poll::Ready(Ok(completed)) => {
-                let complete = self.call.journal().check_complete();
-                Poll::Ready(match complete {
-                    Ok(()) => Ended::Complete(completed),
-                    Err(error) => Ended::Failed(failure(error)),
-                })
-            }
-            Poll::Ready(Err(failure)) => Poll::Ready(Ended::Failed(failure)),
-            Poll::Pending => {
-                let mut journal = self.call.journal();
-                if !journal.round_ends(cx.waker()) {
-                    return Poll::Pending;
-                }
-                let (pending, record) = journal.end_round();
+        Poll::Ready(match ready!(self.poll_stop(cx)) {
+            Stopped::Complete(completed) => Ended::Complete(completed),
+            Stopped::Failed(failure) => Ended::Failed(failure),
+            Stopped::Asks(pending, record) => {
                 let round = self.call.server.seal_round(&self.call, pending, &record);
-                Poll::Ready(round.map_or_else(Ended::Failed, Ended::Asks))
+                round.map_or_else(Ended::Failed, Ended::Asks)
             }
-        }
+        })
     }
 }
 
@@ -118,15 +164,26 @@ impl Drop for HandlerRun {
 }
 
 impl Work {
-    fn poll(&mut self, call: &CallState, cx: &mut Context<'_>) -> Poll<Result<Completed, Failure>> {
+    fn poll(
+        &mut self,
+        call: &CallState,
+        last: &mut Option<Last>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Completed, Failure>> {
         Poll::Ready(match self {
-            Self::Tool(running) => match ready!(running.as_mut().poll(cx)) {
-                Ok(result) => check_output(call, result).map(Completed::Tool),
-                Err(error) => match error.into_kind() {
-                    Kind::Tool(message) => Ok(Completed::Tool(CallToolResult::error(message))),
-                    other => Err(failure_of(other)),
-                },
-            },
+            Self::Tool(running) => {
+                let result = match ready!(running.as_mut().poll(cx)) {
+                    Ok(result) => check_output(call, result),
+                    Err(error) => match error.into_kind() {
+                        Kind::Tool(message) => Ok(CallToolResult::error(message)),
+                        other => Err(failure_of(other)),
+                    },
+                };
+                result.map(|mut result| {
+                    last.take().into_iter().for_each(|last| last(&mut result));
+                    Completed::Tool(result)
+                })
+            }
             Self::Prompt(running) => ready!(running.as_mut().poll(cx)).map(Completed::Prompt).map_err(failure),
             Self::Read(running, described) => ready!(running.as_mut().poll(cx))
                 .map(|contents| Completed::Read(described.result(contents)))
@@ -134,6 +191,7 @@ impl Work {
             Self::Complete(running) => ready!(running.as_mut().poll(cx))
                 .map(|found| Completed::Completion(suggestions(found)))
                 .map_err(failure),
+            Self::Method(running) => ready!(running.as_mut().poll(cx)).map(Completed::Method).map_err(failure),
         })
     }
 }

@@ -131,7 +131,8 @@ async fn tell(mut feed: Feed, lines: mpsc::Sender<Outgoing>, mut ending: watch::
             change = poll_fn(|cx| feed.poll_next(cx)) => change,
         };
         match stream::message(change) {
-            Ok(message) => {
+            Ok(None) => {}
+            Ok(Some(message)) => {
                 if lines.send(Outgoing::always(message)).await.is_err() {
                     return;
                 }

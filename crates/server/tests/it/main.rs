@@ -3,6 +3,7 @@
 mod admission;
 mod backend;
 mod calls;
+mod extensions;
 mod field;
 mod front;
 mod questions;
@@ -11,3 +12,4 @@ mod stdio;
 mod streaming;
 mod support;
 mod tampering;
+mod tasks;

@@ -81,7 +81,7 @@ pub(crate) struct Modern {
 
 /// A modern request; `params` without `_meta`.
 pub(crate) fn modern(method: &str, params: Value) -> Modern {
-    let name = ["name", "uri"].iter().find_map(|key| params.get(key)?.as_str()).map(str::to_owned);
+    let name = ["name", "uri", "taskId"].iter().find_map(|key| params.get(key)?.as_str()).map(str::to_owned);
     let mut message = json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params });
     message["params"]["_meta"] = json!({
         (format!("{PREFIX}protocolVersion")): VERSION,
@@ -103,6 +103,7 @@ pub(crate) fn modern(method: &str, params: Value) -> Modern {
     .header("mcp-method", method);
     match (method, name) {
         ("tools/call" | "prompts/get" | "resources/read", Some(name)) => plain.header("mcp-name", &name),
+        ("tasks/get" | "tasks/update" | "tasks/cancel", Some(name)) => plain.header("mcp-name", &name),
         _ => plain,
     }
 }

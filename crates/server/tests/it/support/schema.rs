@@ -7,14 +7,17 @@ use std::sync::{Arc, LazyLock, Mutex};
 use jsonschema::Validator;
 use serde_json::{Value, json};
 
-/// The schema, where this machine has it.
-static SCHEMA: LazyLock<Option<Value>> = LazyLock::new(|| {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/spec/2026-07-28/schema.json");
-    let Ok(text) = std::fs::read(&path) else {
-        println!("skipped: no schema at {}, answers are not held against it", path.display());
-        return None;
+/// The schemas of the specification and of the Tasks extension, where this machine has them.
+static SCHEMAS: LazyLock<Option<[Value; 2]>> = LazyLock::new(|| {
+    let of = |folder: &str| {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/spec").join(folder).join("schema.json");
+        let Ok(text) = std::fs::read(&path) else {
+            println!("skipped: no schema at {}, answers are not held against it", path.display());
+            return None;
+        };
+        Some(serde_json::from_slice(&text).expect("a schema"))
     };
-    Some(serde_json::from_slice(&text).expect("a schema"))
+    Some([of("2026-07-28")?, of("ext-tasks")?])
 });
 
 static VALIDATORS: LazyLock<Mutex<HashMap<&'static str, Arc<Validator>>>> = LazyLock::new(Mutex::default);
@@ -49,6 +52,9 @@ fn definition_of_result(method: &str, result: &Value) -> &'static str {
     if result["resultType"] == "input_required" {
         return "InputRequiredResult";
     }
+    if result["resultType"] == "task" {
+        return "CreateTaskResult";
+    }
     match method {
         "server/discover" => "DiscoverResult",
         "tools/list" => "ListToolsResult",
@@ -60,6 +66,11 @@ fn definition_of_result(method: &str, result: &Value) -> &'static str {
         "resources/read" => "ReadResourceResult",
         "completion/complete" => "CompleteResult",
         "subscriptions/listen" => "SubscriptionsListenResult",
+        "tasks/get" => "GetTaskResult",
+        "tasks/update" => "UpdateTaskResult",
+        "tasks/cancel" => "CancelTaskResult",
+        // Of extensions that only the tests know.
+        other if other.starts_with("test/") => "Result",
         other => panic!("a result of {other}"),
     }
 }
@@ -73,15 +84,18 @@ fn definition_of_notification(method: &str) -> &'static str {
         "notifications/resources/list_changed" => "ResourceListChangedNotification",
         "notifications/resources/updated" => "ResourceUpdatedNotification",
         "notifications/subscriptions/acknowledged" => "SubscriptionsAcknowledgedNotification",
+        "notifications/tasks" => "TaskStatusNotification",
+        other if other.starts_with("notifications/test/") => "JSONRPCNotification",
         other => panic!("a modern server sends no {other}"),
     }
 }
 
 fn fits(definition: &'static str, instance: &Value) {
-    let Some(schema) = &*SCHEMA else { return };
+    let Some(schemas) = &*SCHEMAS else { return };
     let validator =
         Arc::clone(VALIDATORS.lock().expect("no test panics here").entry(definition).or_insert_with(|| {
-            assert!(schema["$defs"].get(definition).is_some(), "no definition {definition}");
+            let has = |schema: &&Value| schema["$defs"].get(definition).is_some();
+            let schema = schemas.iter().find(has).unwrap_or_else(|| panic!("no definition {definition}"));
             let reference = format!("#/$defs/{definition}");
             let schema = json!({ "$schema": schema["$schema"], "$defs": schema["$defs"], "$ref": reference });
             Arc::new(jsonschema::validator_for(&schema).expect("a schema"))

@@ -1,0 +1,172 @@
+//! What all parts of the extension share on one pod.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
+
+use anypod_proto::seal::digest;
+use anypod_store::{Claimed, Full, Lease, Owner, Store, StoreError, TaskId};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc};
+
+use super::Settings;
+use crate::error::Error;
+use crate::outside::Outside;
+use crate::principal::Principal;
+
+/// How long callers are asked to wait when the store is not there.
+const AWAY: Duration = Duration::from_secs(2);
+/// The same when it is full.
+const FULL: Duration = Duration::from_secs(5);
+
+/// The tasks of one pod.
+pub(super) struct Engine {
+    pub(super) store: Arc<dyn Store>,
+    pub(super) settings: Settings,
+    /// Places for tasks that run here.
+    pub(super) slots: Arc<Semaphore>,
+    /// Whether somebody runs tasks here.
+    working: AtomicBool,
+    worker: OnceLock<String>,
+    begun: mpsc::Sender<Begun>,
+    to_begin: Mutex<Option<mpsc::Receiver<Begun>>>,
+    running: Mutex<HashMap<TaskId, Running>>,
+}
+
+/// A task that was created here and is run here at once.
+pub(super) struct Begun {
+    pub(super) claimed: Box<Claimed>,
+    pub(super) slot: OwnedSemaphorePermit,
+}
+
+/// A task that runs here.
+struct Running {
+    lease: Lease,
+    lost: Arc<Notify>,
+}
+
+/// Keeps a task among those that run here until it is dropped.
+pub(super) struct Place {
+    engine: Arc<Engine>,
+    lease: Lease,
+    /// Told when the lease is over.
+    pub(super) lost: Arc<Notify>,
+}
+
+impl Engine {
+    pub(super) fn new(store: Arc<dyn Store>, settings: Settings) -> Arc<Self> {
+        let workers = settings.workers.min(Semaphore::MAX_PERMITS);
+        let (begun, to_begin) = mpsc::channel(workers.max(1));
+        Arc::new(Self {
+            store,
+            settings,
+            slots: Arc::new(Semaphore::new(workers)),
+            working: AtomicBool::new(false),
+            worker: OnceLock::new(),
+            begun,
+            to_begin: Mutex::new(Some(to_begin)),
+            running: Mutex::default(),
+        })
+    }
+
+    /// What other pods, and people, call this one.
+    pub(super) fn worker(&self, outside: &Outside) -> &str {
+        self.worker.get_or_init(|| {
+            let random: [u8; 6] = outside.random();
+            random.iter().fold("pod-".to_owned(), |name, byte| format!("{name}{byte:02x}"))
+        })
+    }
+
+    /// Begins to run tasks here. `None` if that is done already.
+    pub(super) fn begin(&self) -> Option<mpsc::Receiver<Begun>> {
+        let to_begin = self.to_begin.lock().unwrap_or_else(PoisonError::into_inner).take()?;
+        self.working.store(true, Ordering::Relaxed);
+        Some(to_begin)
+    }
+
+    /// Takes no more tasks.
+    pub(super) fn end(&self) {
+        self.working.store(false, Ordering::Relaxed);
+    }
+
+    /// A place for a task, if there is one that is free.
+    pub(super) fn slot(&self) -> Option<OwnedSemaphorePermit> {
+        let working = self.working.load(Ordering::Relaxed);
+        Arc::clone(&self.slots).try_acquire_owned().ok().filter(|_| working)
+    }
+
+    /// Has a task run that was created here. Gives it back if nobody runs tasks any more.
+    pub(super) fn hand_over(&self, begun: Begun) -> Result<(), Begun> {
+        self.begun.try_send(begun).map_err(mpsc::error::TrySendError::into_inner)
+    }
+
+    /// Notes that a task runs here.
+    pub(super) fn enter(self: &Arc<Self>, lease: &Lease) -> Place {
+        let lost = Arc::new(Notify::new());
+        let running = Running { lease: lease.clone(), lost: Arc::clone(&lost) };
+        self.running().insert(lease.id.clone(), running);
+        Place { engine: Arc::clone(self), lease: lease.clone(), lost }
+    }
+
+    /// The leases of what runs here; of one task only, if it is given.
+    pub(super) fn leases(&self, only: Option<&TaskId>) -> Vec<Lease> {
+        let running = self.running();
+        match only {
+            Some(id) => running.get(id).map(|running| running.lease.clone()).into_iter().collect(),
+            None => running.values().map(|running| running.lease.clone()).collect(),
+        }
+    }
+
+    /// Ends the run whose lease is over.
+    pub(super) fn lose(&self, lease: &Lease) {
+        if let Some(running) = self.running().get(&lease.id)
+            && running.lease == *lease
+        {
+            running.lost.notify_one();
+        }
+    }
+
+    fn running(&self) -> MutexGuard<'_, HashMap<TaskId, Running>> {
+        // Each entry stands for itself, so a panic in between leaves nothing inconsistent.
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut running = self.engine.running();
+        if running.get(&self.lease.id).is_some_and(|running| running.lease == self.lease) {
+            running.remove(&self.lease.id);
+        }
+    }
+}
+
+/// Whose the tasks of a caller are. The store need not know who that is.
+pub(super) fn owner(principal: Option<&Principal>) -> Owner {
+    let Some(principal) = principal else { return Owner::nobody() };
+    let id = principal.id();
+    let digest = digest(&[b"owner", id.iss.as_bytes(), id.sub.as_bytes()]);
+    Owner::new(digest[..16].iter().fold(String::new(), |hex, byte| format!("{hex}{byte:02x}")))
+}
+
+/// What a caller is told when the store does not do as it should.
+pub(super) fn unavailable(error: StoreError) -> Error {
+    match error {
+        StoreError::Unavailable(_) | StoreError::NoRoom(_) => {
+            tracing::warn!(%error, "tasks cannot be had now");
+            Error::busy(AWAY)
+        }
+        StoreError::TooLong { .. } => Error::invalid_params(error),
+        StoreError::Corrupt(_) => Error::internal(error),
+    }
+}
+
+/// What a caller is told when there is no room for another task.
+pub(super) fn full(full: Full) -> Error {
+    match full {
+        Full::Queue | Full::Store => Error::busy(FULL),
+        Full::Owner => Error::invalid_params(
+            "you have as many tasks as you may have: wait until some are over and have expired, or cancel some",
+        ),
+    }
+}

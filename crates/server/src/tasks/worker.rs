@@ -1,0 +1,185 @@
+//! Runs tasks on this pod: takes them up, keeps their leases good, gives them away at the end.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anypod_proto::tasks::EXTENSION;
+use anypod_store::{Claim, Claimed, Event, Fenced, Heard};
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep, sleep_until};
+
+use super::AsTask;
+use super::engine::{Begun, Engine};
+use super::run::run;
+use crate::backend::BoxFuture;
+use crate::server::Server;
+
+/// The least time between two looks for tasks: what is written meanwhile anywhere is seen by one look.
+const LEAST: Duration = Duration::from_millis(5);
+/// The longest time between two looks.
+const LONGEST: Duration = Duration::from_secs(30);
+/// How long to wait when the store is away.
+const AWAY: Duration = Duration::from_secs(1);
+/// How often what is over is deleted.
+const SWEEP_EVERY: Duration = Duration::from_secs(30);
+/// How much of it at once.
+const SWEEP: usize = 500;
+
+/// Runs tasks until the server drains, and what runs has been given away.
+pub(super) fn work(engine: Arc<Engine>, server: Server) -> BoxFuture<'static, ()> {
+    Box::pin(async move {
+        let tools = server.marked::<AsTask>();
+        let Some(mut begun) = engine.begin() else { return };
+        let mut runs = JoinSet::new();
+        let mut helpers = JoinSet::new();
+        helpers.spawn(renew(Arc::clone(&engine)));
+        helpers.spawn(sweep(Arc::clone(&engine), server.clone()));
+        let mut woken = engine.store.woken();
+        let mut look = Instant::now();
+        loop {
+            let may_look = engine.slots.available_permits() > 0 && !tools.is_empty();
+            tokio::select! {
+                biased;
+                () = server.drained() => break,
+                Some(Begun { claimed, slot }) = begun.recv() => start(&mut runs, &engine, &server, *claimed, slot),
+                // A place is free again, and what waits may wait because there was none.
+                Some(_) = runs.join_next(), if !runs.is_empty() => {
+                    if !may_look {
+                        look = Instant::now();
+                    }
+                }
+                changed = woken.changed(), if may_look => {
+                    if changed.is_err() {
+                        break;
+                    }
+                    look = look.min(Instant::now() + LEAST);
+                }
+                () = sleep_until(look), if may_look => {
+                    let pause = claim(&engine, &server, &tools, &mut runs).await;
+                    look = Instant::now() + pause.clamp(LEAST, LONGEST);
+                }
+            }
+        }
+        engine.end();
+        begun.close();
+        while let Some(Begun { claimed, slot }) = begun.recv().await {
+            start(&mut runs, &engine, &server, *claimed, slot);
+        }
+        while runs.join_next().await.is_some() {}
+    })
+}
+
+/// Takes up as many tasks as there are places for. Gives how long it is until there may be more.
+async fn claim(engine: &Arc<Engine>, server: &Server, tools: &[String], runs: &mut JoinSet<()>) -> Duration {
+    let claim = Claim {
+        worker: engine.worker(server.outside()).to_owned(),
+        tools: tools.to_vec(),
+        most: engine.slots.available_permits(),
+        lease: engine.settings.lease,
+    };
+    match engine.store.claim(claim).await {
+        Ok(claims) => {
+            for claimed in claims.tasks {
+                // Nobody else takes places but creators, who may have been quicker: then it waits for one, under its lease.
+                let Ok(slot) = Arc::clone(&engine.slots).acquire_owned().await else { continue };
+                start(runs, engine, server, claimed, slot);
+            }
+            claims.next.unwrap_or(LONGEST)
+        }
+        Err(error) => {
+            tracing::warn!(%error, "tasks cannot be taken up");
+            AWAY
+        }
+    }
+}
+
+fn start(runs: &mut JoinSet<()>, engine: &Arc<Engine>, server: &Server, claimed: Claimed, slot: OwnedSemaphorePermit) {
+    runs.spawn(run(Arc::clone(engine), server.clone(), claimed, slot));
+}
+
+/// Keeps the leases of what runs here good.
+async fn renew(engine: Arc<Engine>) {
+    let mut ticks = interval(engine.settings.lease / 3);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        renew_now(&engine, None).await;
+    }
+}
+
+/// Renews leases, and ends the runs of those that are over.
+async fn renew_now(engine: &Engine, only: Option<&anypod_store::TaskId>) {
+    let leases = engine.leases(only);
+    if leases.is_empty() {
+        return;
+    }
+    match engine.store.renew(leases.clone(), engine.settings.lease).await {
+        Ok(renewed) => {
+            let lost = leases.iter().zip(renewed).filter(|(_, renewed)| *renewed == Fenced::Lost);
+            lost.for_each(|(lease, _)| engine.lose(lease));
+        }
+        // Nothing that another pod writes meanwhile can be undone by this one.
+        Err(error) => tracing::warn!(%error, "leases were not renewed"),
+    }
+}
+
+/// Tells the listeners of this pod what becomes of tasks on any, and ends runs that were cancelled elsewhere.
+pub(super) fn follow(engine: Arc<Engine>, server: Server) -> BoxFuture<'static, ()> {
+    Box::pin(async move {
+        let mut follower = loop {
+            tokio::select! {
+                () = server.drained() => return,
+                follower = engine.store.follow() => match follower {
+                    Ok(follower) => break follower,
+                    Err(error) => {
+                        tracing::warn!(%error, "what becomes of tasks cannot be heard");
+                        sleep(AWAY).await;
+                    }
+                },
+            }
+        };
+        loop {
+            let heard = tokio::select! {
+                () = server.drained() => return,
+                heard = follower.next() => heard,
+            };
+            match heard {
+                Ok(Heard { events, gap }) => {
+                    for event in events {
+                        let Event::Task(id) = event else { continue };
+                        server.tell(EXTENSION, id.as_str());
+                        renew_now(&engine, Some(&id)).await;
+                    }
+                    if gap {
+                        server.tell_all();
+                        renew_now(&engine, None).await;
+                    }
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "what becomes of tasks cannot be heard");
+                    sleep(AWAY).await;
+                }
+            }
+        }
+    })
+}
+
+/// Deletes what is over, again and again.
+async fn sweep(engine: Arc<Engine>, server: Server) {
+    loop {
+        // Pods do not fall into step.
+        let jitter = f64::from(u16::from_le_bytes(server.outside().random())) / f64::from(u16::MAX);
+        sleep(SWEEP_EVERY.mul_f64(0.5 + jitter)).await;
+        loop {
+            match engine.store.sweep(SWEEP).await {
+                Ok(swept) if swept.more => tokio::task::yield_now().await,
+                Ok(_) => break,
+                Err(error) => {
+                    tracing::debug!(%error, "what is over was not deleted");
+                    break;
+                }
+            }
+        }
+    }
+}

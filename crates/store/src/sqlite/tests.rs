@@ -1,0 +1,1 @@
+//! The store in one file, with what only its inside can do.
