@@ -36,6 +36,11 @@ need_nginx() {
     command -v nginx >/dev/null || debian nginx
 }
 
+# Debian keeps the programs of the server out of the way of those of its clients.
+need_postgres() {
+    command -v initdb >/dev/null || compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || debian postgresql
+}
+
 # The npm packages bring a Node of their own: the suite needs 22, Debian 12 has 18.
 need_node() {
     # npm writes the inner lock file last.

@@ -10,7 +10,7 @@ mod listen;
 mod prompt;
 mod questions;
 mod read;
-mod show;
+pub(crate) mod show;
 mod target;
 mod task;
 mod trace;

@@ -8,9 +8,11 @@ mod demo;
 mod gateway;
 mod keys;
 mod log;
+mod notify;
 mod output;
 mod real;
 mod signals;
+mod store;
 mod up;
 mod usage;
 
@@ -48,6 +50,10 @@ enum Command {
     /// Make, rotate or look at a key file.
     #[command(subcommand)]
     Keys(keys::KeysCommand),
+    /// Look after the store of a fleet: its tasks, and the room that it takes.
+    Store(store::StoreArgs),
+    /// Tell the listeners on every pod that something has changed.
+    Notify(notify::NotifyArgs),
     #[command(flatten)]
     Calling(Box<calling::CallingCommand>),
 }
@@ -82,6 +88,8 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Demo(args) => demo::run(args).await?,
         Command::Gateway(args) => gateway::run(*args).await?,
         Command::Keys(command) => keys::run(&command)?,
+        Command::Store(args) => store::run(args).await?,
+        Command::Notify(args) => notify::run(args).await?,
         Command::Calling(command) => return Ok(calling::run(*command).await),
     }
     Ok(ExitCode::SUCCESS)

@@ -1,4 +1,8 @@
-//! The real environment and the real randomness: what every other crate takes as an argument.
+//! The real environment, the real clock and the real randomness: what every other crate takes as an argument.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use anypod_store::Millis;
 
 /// Where the person wants colours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,6 +62,21 @@ pub(crate) const KEYS: &str = "ANYPOD_KEYS";
 #[expect(clippy::disallowed_methods, reason = "this file is where the environment is read")]
 pub(crate) fn keys() -> Option<String> {
     std::env::var(KEYS).ok().filter(|value| !value.is_empty())
+}
+
+/// The variable that holds the address of a store.
+pub(crate) const STORE: &str = "ANYPOD_STORE";
+
+/// The address of a store in the environment.
+#[expect(clippy::disallowed_methods, reason = "this file is where the environment is read")]
+pub(crate) fn store() -> Option<String> {
+    std::env::var(STORE).ok().filter(|value| !value.is_empty())
+}
+
+/// What time it is; the beginning of 1970 where the system's clock says that it is earlier.
+#[expect(clippy::disallowed_methods, reason = "this file is where the clock is read")]
+pub(crate) fn now() -> Millis {
+    Millis::default().after(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default())
 }
 
 /// Bytes from the operating system's random source.

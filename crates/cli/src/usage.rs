@@ -4,9 +4,9 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anypod_gateway::config::ConfigError;
-use clap::error::ErrorKind;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 
-use crate::output;
+use crate::output::{self, Unprinted};
 
 /// The exit code when the command line, or something it names, is wrong.
 const USAGE: u8 = 2;
@@ -36,8 +36,11 @@ impl std::fmt::Display for Usage {
 impl std::error::Error for Usage {}
 
 /// Prints why the process ends and says with which code: 2 if the cause is a [`Usage`] or a configuration, of which every
-/// problem has a line, otherwise 1.
+/// problem has a line, 0 if only the reader of the output is gone, otherwise 1.
 pub(crate) fn fail(error: &anyhow::Error) -> ExitCode {
+    if matches!(error.downcast_ref(), Some(Unprinted::ReaderGone)) {
+        return ExitCode::SUCCESS;
+    }
     if let Some(refused) = error.downcast_ref::<ConfigError>() {
         refused.problems().iter().for_each(|problem| output::error(&problem.to_string()));
         return ExitCode::from(USAGE);
@@ -57,10 +60,24 @@ pub(crate) fn refuse(error: &clap::Error) -> ExitCode {
             ExitCode::SUCCESS
         }
         _ => {
-            output::error(&one_line(&error.to_string()));
+            output::error(&one_line(&message(error)));
             ExitCode::from(USAGE)
         }
     }
+}
+
+/// clap's message. It repeats the word that is wrong, which may be an address with a password that a flag belongs before: such a
+/// word is cut.
+fn message(error: &clap::Error) -> String {
+    let mut message = error.to_string();
+    for kind in [ContextKind::InvalidArg, ContextKind::InvalidValue, ContextKind::InvalidSubcommand] {
+        let Some(ContextValue::String(word)) = error.get(kind) else { continue };
+        let parts = word.split_once("://").filter(|(_, rest)| rest.contains(['@', '?']));
+        if let Some((scheme, _)) = parts {
+            message = message.replace(word, &format!("{scheme}://…"));
+        }
+    }
+    message
 }
 
 /// The first paragraph of clap's message, what it thinks was meant, and the page that has the rest.
@@ -111,6 +128,22 @@ mod tests {
         for wrong in ["", "s", "-1s", "1.5s", "10 s", "10h", "61m", "99999999999999999999"] {
             assert!(duration(wrong).is_err(), "{wrong:?}");
         }
+    }
+
+    #[test]
+    fn an_address_with_a_password_is_not_repeated() {
+        let command = || clap::Command::new("anypod").arg(clap::Arg::new("limit").long("limit").value_parser(["1"]));
+        for words in [
+            &["anypod", "postgres://me:s3 cret@db/x"][..],
+            &["anypod", "--limit", "postgres://db/x?password=s3 cret"],
+            &["anypod", "--stor=postgres://me:s3 cret@db/x"],
+        ] {
+            let error = command().try_get_matches_from(words).unwrap_err();
+            let text = one_line(&message(&error));
+            assert!(!text.contains("cret"), "{text}");
+        }
+        let error = command().try_get_matches_from(["anypod", "https://db/x"]).unwrap_err();
+        assert!(message(&error).contains("https://db/x"), "{error}");
     }
 
     #[test]

@@ -19,6 +19,7 @@ use crate::credentials::Credentials;
 use crate::endpoint::Endpoint;
 use crate::era::{EraStore, Eras, ServerName};
 use crate::error::{Result, Source};
+use crate::extension::Extension;
 use crate::http::connect::{self, HttpVersion, InProcess, Proxy, Target, Tls};
 use crate::http::{Connection, Settings, Wire};
 use crate::identity::Identity;
@@ -45,6 +46,7 @@ pub struct ClientBuilder {
     settings: Settings,
     network: connect::Settings,
     follows_tasks: bool,
+    extensions: Vec<Extension>,
     era: Option<Era>,
     eras: Arc<dyn EraStore>,
     cache: CacheChoice,
@@ -71,6 +73,7 @@ impl ClientBuilder {
             settings: Settings::default(),
             network: connect::Settings::default(),
             follows_tasks: true,
+            extensions: Vec::new(),
             era: None,
             eras: Arc::new(Eras::default()),
             cache: CacheChoice::default(),
@@ -84,9 +87,16 @@ impl ClientBuilder {
         self
     }
 
-    /// Declares capabilities besides those that follow from the answerers, such as extensions.
+    /// Declares capabilities besides those that follow from the answerers and from
+    /// [extensions](ClientBuilder::extension).
     pub fn capabilities(mut self, capabilities: ClientCapabilities) -> Self {
         self.capabilities = capabilities;
+        self
+    }
+
+    /// Declares an extension.
+    pub fn extension(mut self, extension: Extension) -> Self {
+        self.extensions.push(extension);
         self
     }
 
@@ -316,6 +326,11 @@ impl ClientBuilder {
         if follows_tasks {
             capabilities.extensions.get_or_insert_default().extend(tasks::capability());
         }
+        let mut result_types = Vec::new();
+        for extension in self.extensions {
+            capabilities.extensions.get_or_insert_default().insert(extension.id, extension.settings);
+            result_types.extend(extension.result_types);
+        }
         let identity = Arc::new(Identity::new(info, capabilities));
         let limits = Arc::new(limits);
         let store: Option<Arc<dyn CacheStore>> = match self.cache {
@@ -325,7 +340,8 @@ impl ClientBuilder {
         };
         let asker = Asker { url, identity: &identity, settings: &settings };
         let cache = store.map(|store| Cache::new(store, &asker, Arc::clone(&limits), &outside));
-        Parts { identity, limits, answerers, outside, follows_tasks, era, eras, cache, tracer: self.tracer }
+        let (result_types, tracer) = (result_types.into(), self.tracer);
+        Parts { identity, limits, answerers, outside, follows_tasks, result_types, era, eras, cache, tracer }
     }
 }
 
@@ -336,6 +352,7 @@ struct Parts {
     answerers: Answerers,
     outside: Outside,
     follows_tasks: bool,
+    result_types: Box<[String]>,
     era: Option<Era>,
     eras: Arc<dyn EraStore>,
     cache: Option<Cache>,
@@ -344,9 +361,10 @@ struct Parts {
 
 impl Parts {
     fn client(self, endpoint: Endpoint, name: ServerName) -> Client {
-        let Self { identity, limits, answerers, outside, follows_tasks, era, eras, cache, tracer } = self;
+        let Self { identity, limits, answerers, outside, follows_tasks, result_types, era, eras, cache, tracer } = self;
         let upstream = Upstream::new(endpoint, identity, era, name, eras);
         let tools = Tools::new(limits.remembered_tools);
-        Client::of(Inner { upstream, answerers, tools, limits, outside, follows_tasks, cache, tracer })
+        let inner = Inner { upstream, answerers, tools, limits, outside, follows_tasks, result_types, cache, tracer };
+        Client::of(inner)
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use anypod_proto::completion::{CompleteResult, CompletionArgument, CompletionContext, CompletionReference};
 use anypod_proto::discover::DiscoverResult;
-use anypod_proto::jsonrpc::{Cursor, JsonObject};
+use anypod_proto::jsonrpc::Cursor;
 use anypod_proto::method::Method;
 use anypod_proto::prompts::{GetPromptResult, ListPromptsResult, Prompt};
 use anypod_proto::resources::{
@@ -22,6 +22,7 @@ use crate::cache::Cache;
 use crate::call::Call;
 use crate::error::{Error, Result};
 use crate::exchange::Raw;
+use crate::extension;
 use crate::limits::Limits;
 use crate::listen::Listen;
 use crate::lists::List;
@@ -49,6 +50,8 @@ pub(crate) struct Inner {
     pub(crate) limits: Arc<Limits>,
     pub(crate) outside: Outside,
     pub(crate) follows_tasks: bool,
+    /// The types of results that extensions of the client have defined.
+    pub(crate) result_types: Box<[String]>,
     pub(crate) cache: Option<Cache>,
     pub(crate) tracer: Option<Tracer>,
 }
@@ -213,19 +216,24 @@ impl Client {
         Task::new(self, id.into(), Call::default())
     }
 
-    /// A request of any method, such as one of an extension. `name` is what `Mcp-Name` says, if the method has that.
-    pub fn request(&self, method: &str, name: Option<&str>, params: &JsonObject) -> Request<Raw> {
+    /// A request of any method, such as one of an extension. `name` is what `Mcp-Name` says, if the method has that; `params`
+    /// is what serializes as a JSON object, or `()`.
+    pub fn request(&self, method: &str, name: Option<&str>, params: &impl Serialize) -> Request<Raw> {
         let mut call = Call { method: method.to_owned().into(), name: name.map(str::to_owned), ..Call::default() };
-        let taken = ["_meta", "inputResponses", "requestState"].into_iter().find(|key| params.contains_key(*key));
-        let json = match taken {
-            Some(key) => Err(Error::Misuse(format!("{key} is written by the client itself"))),
-            None => serde_json::to_vec(params).map_err(|error| Error::Misuse(error.to_string())),
-        };
-        let call = json.map(|json| {
-            call.params = json[1..json.len() - 1].to_vec();
+        let call = extension::members(params).map(|members| {
+            call.params = members;
             call
         });
         Request::new(self, call)
+    }
+
+    /// The server's settings of the extension of that identifier; `None` if it has not got it.
+    ///
+    /// # Errors
+    /// [`Broken::Result`](crate::Broken::Result) if they are no `S`, and as [`Client::discover`].
+    pub async fn extension<S: DeserializeOwned>(&self, id: &str) -> Result<Option<S>> {
+        let found = self.discover().await?;
+        extension::settings(found.capabilities.extensions.as_ref(), id)
     }
 }
 

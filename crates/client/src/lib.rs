@@ -89,6 +89,7 @@ mod endpoint;
 pub mod era;
 mod error;
 mod exchange;
+mod extension;
 mod http;
 mod identity;
 mod legacy;
@@ -117,6 +118,7 @@ pub use credentials::{Bearer, BoxFuture, Challenge, Credentials};
 pub use endpoint::{Endpoint, ModernUpstream, Posted, Probed, Ready, Sent};
 pub use error::{Broken, Error, Result};
 pub use exchange::{Answer, Exchange, Incoming, Notice, Raw};
+pub use extension::Extension;
 pub use http::connect::{HttpVersion, InProcess, Proxy, Tls};
 // For the gateway, whose connections carry bytes that are no calls: what has not run is decided once. It speaks of a type of
 // hyper's, so it is no part of what is promised.
@@ -130,7 +132,7 @@ pub use lists::{List, Listed};
 pub use observe::Observe;
 pub use outside::{Entropy, Outside};
 pub use refusal::Refusal;
-pub use reply::{Reply, Value};
+pub use reply::{Json, Reply, Value};
 pub use request::{Asked, CacheUse, Request, Round};
 pub use tasks::{Started, Task};
 pub use telemetry::Trace;

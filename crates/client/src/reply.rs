@@ -20,11 +20,36 @@ pub trait Reply: Sized + Send + 'static {
     /// # Errors
     /// If it has another form.
     fn read(raw: Raw, client: &Client, call: &Call) -> Result<Self>;
+
+    /// Whether it can be read of a result of that `resultType`, which an extension has defined. By default it cannot.
+    fn reads_type(name: &str) -> bool {
+        let _ = name;
+        false
+    }
 }
 
 impl Reply for Raw {
     fn read(raw: Raw, _: &Client, _: &Call) -> Result<Self> {
         Ok(raw)
+    }
+
+    fn reads_type(_: &str) -> bool {
+        true
+    }
+}
+
+/// A result read as `T`: the whole object, `resultType` and `_meta` included. An enum with `#[serde(tag = "resultType")]`
+/// tells its types apart. See [`Request::read_as`](crate::Request::read_as).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Json<T>(pub T);
+
+impl<T: DeserializeOwned + Send + 'static> Reply for Json<T> {
+    fn read(raw: Raw, _: &Client, _: &Call) -> Result<Self> {
+        raw.read().map(Self)
+    }
+
+    fn reads_type(_: &str) -> bool {
+        true
     }
 }
 

@@ -16,7 +16,7 @@ use crate::client::Client;
 use crate::credentials::BoxFuture;
 use crate::error::{Error, Result};
 use crate::exchange::Raw;
-use crate::reply::Reply;
+use crate::reply::{Json, Reply};
 use crate::rounds::Ended;
 use crate::tasks::{Started, Task};
 use crate::telemetry::Trace;
@@ -157,6 +157,12 @@ impl<T> Request<T> {
     pub fn raw(self) -> Request<Raw> {
         Request { client: self.client, call: self.call, options: self.options, reply: PhantomData }
     }
+
+    /// The same request whose result is read as `U`, whatever its type: complete, or one that an
+    /// [`Extension`](crate::Extension) of the client has defined.
+    pub fn read_as<U>(self) -> Request<Json<U>> {
+        Request { client: self.client, call: self.call, options: self.options, reply: PhantomData }
+    }
 }
 
 impl<T: Reply> Request<T> {
@@ -167,7 +173,9 @@ impl<T: Reply> Request<T> {
     pub async fn round(mut self) -> Result<Round<T>> {
         let mut call = self.call?;
         Ok(match self.client.inner().round(&mut call, &mut self.options).await? {
-            Ended::Complete(raw) => Round::Done(read(raw, &self.client, &call)?),
+            ended @ (Ended::Complete(_) | Ended::Other(..)) => {
+                Round::Done(read(ended.into_raw_for::<T>()?, &self.client, &call)?)
+            }
             Ended::Task(task) => Round::Task(Task::new(&self.client, task.task.task_id, call)),
             Ended::Asks { requests, state } => {
                 let next = Self { client: self.client, call: Ok(call), options: self.options, reply: PhantomData };
@@ -186,7 +194,7 @@ impl<T: Reply> Request<T> {
         let mut call = self.call?;
         Ok(match self.client.inner().run(&mut call, &mut self.options).await? {
             Ended::Task(task) => Started::Task(Box::new(Task::new(&self.client, task.task.task_id, call))),
-            ended => Started::Done(read(ended.into_raw()?, &self.client, &call)?),
+            ended => Started::Done(read(ended.into_raw_for::<T>()?, &self.client, &call)?),
         })
     }
 }
@@ -206,7 +214,7 @@ impl<T: Reply> Request<T> {
         let inner = self.client.inner();
         let raw = match inner.run(&mut call, &mut self.options).await? {
             Ended::Task(task) => Box::pin(inner.follow(&self.client, *task, &mut self.options)).await?,
-            ended => ended.into_raw()?,
+            ended => ended.into_raw_for::<T>()?,
         };
         read(raw, &self.client, &call)
     }

@@ -21,6 +21,7 @@ use crate::call::{Answers, Call, Repeat};
 use crate::client::Inner;
 use crate::error::{Broken, Error, Result};
 use crate::exchange::{Answer, Exchange, Incoming, Notice, Raw};
+use crate::reply::Reply;
 use crate::request::Options;
 use crate::telemetry;
 use crate::upstream::Upstream;
@@ -41,6 +42,8 @@ pub(crate) enum Ended {
     },
     /// With a task that goes on.
     Task(Box<CreateTaskResult>),
+    /// With a result of a type that an extension of the client has defined.
+    Other(String, Raw),
 }
 
 impl Ended {
@@ -50,6 +53,15 @@ impl Ended {
             Self::Complete(raw) => Ok(raw),
             Self::Asks { .. } => Err(Broken::ResultType(ResultType::InputRequired.to_string()).into()),
             Self::Task(_) => Err(Broken::ResultType(tasks::RESULT_TYPE.to_owned()).into()),
+            Self::Other(name, _) => Err(Broken::ResultType(name).into()),
+        }
+    }
+
+    /// The result, where it is read as `T`, which may be able to read more.
+    pub(crate) fn into_raw_for<T: Reply>(self) -> Result<Raw> {
+        match self {
+            Self::Other(name, raw) if T::reads_type(&name) => Ok(raw),
+            other => other.into_raw(),
         }
     }
 }
@@ -93,7 +105,7 @@ impl Inner {
         let mut left = self.limits.rounds;
         loop {
             match self.fetch(call, options, &mut budget).await? {
-                ended @ (Ended::Complete(_) | Ended::Task(_)) => return Ok(ended),
+                ended @ (Ended::Complete(_) | Ended::Task(_) | Ended::Other(..)) => return Ok(ended),
                 Ended::Asks { requests, state } => {
                     let mut asked = Unanswered { upstream: &self.upstream, state };
                     // Nobody is asked for what cannot be sent any more.
@@ -196,6 +208,7 @@ impl Inner {
             ResultType::Other(name) if name == tasks::RESULT_TYPE && self.follows_tasks => {
                 Ok(Ended::Task(Box::new(raw.read()?)))
             }
+            ResultType::Other(name) if self.result_types.contains(&name) => Ok(Ended::Other(name, raw)),
             ResultType::Other(name) => Err(Broken::ResultType(name).into()),
         }
     }

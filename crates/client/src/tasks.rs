@@ -17,7 +17,7 @@ use crate::error::{Error, Result};
 use crate::exchange::Raw;
 use crate::reply::Reply;
 use crate::request::Options;
-use crate::rounds::cancellable;
+use crate::rounds::{Ended, cancellable};
 
 /// How long to wait between two looks at a task whose server does not say.
 const PACE: Duration = Duration::from_secs(1);
@@ -127,8 +127,8 @@ impl Inner {
     async fn plain(&self, mut call: Call) -> Result<Raw> {
         let mut options = Options::default();
         match self.round(&mut call, &mut options).await? {
-            crate::rounds::Ended::Complete(raw) => Ok(raw),
-            crate::rounds::Ended::Asks { .. } | crate::rounds::Ended::Task(_) => {
+            Ended::Complete(raw) => Ok(raw),
+            Ended::Asks { .. } | Ended::Task(_) | Ended::Other(..) => {
                 Err(crate::error::Broken::Result("a question about a question about a task".to_owned()).into())
             }
         }

@@ -143,7 +143,7 @@ impl Receiver for Desk {
                 plan.catalogue.changed(&plan, Method::ResourceTemplatesList, None);
             }
             Event::ResourceUpdated { uri } => plan.catalogue.changed(&plan, Method::ResourcesRead, Some(uri)),
-            Event::Session { .. } => {}
+            Event::Topic(_) | Event::Session { .. } => {}
         }
     }
 

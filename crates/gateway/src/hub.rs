@@ -17,7 +17,7 @@ mod circle;
 mod wants;
 mod watch;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -201,6 +201,8 @@ fn interest(filter: &SubscriptionFilter, of_tasks: &SubscriptionFilter) -> Inter
         resources: filter.resources_list_changed == Some(true),
         uris: filter.resource_subscriptions.iter().flatten().cloned().collect(),
         tasks: of_tasks.task_ids.iter().flatten().cloned().collect(),
+        // Extensions of the gateway itself have topics; it has none.
+        topics: BTreeSet::new(),
     }
 }
 

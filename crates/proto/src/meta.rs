@@ -43,6 +43,8 @@ pub const BAGGAGE: &str = "baggage";
 
 /// No key of `_meta`, though named like one: the tasks extension, among the `extensions` of capabilities.
 pub const TASKS_EXTENSION: &str = "io.modelcontextprotocol/tasks";
+/// Nor is this: the apps extension.
+pub const APPS_EXTENSION: &str = "io.modelcontextprotocol/ui";
 
 /// Our own, on results: the result was kept and is no longer fresh, but the server cannot be reached. Says how many
 /// milliseconds ago it came.

@@ -31,6 +31,8 @@ pub(crate) enum Problem {
     Taken,
     #[error("it needs the extension `{0}`; give it to the server with `.extension(…)`")]
     NoExtension(&'static str),
+    #[error("{0}")]
+    Offered(String),
     #[error("a server with a backend has no tools, prompts, resources and extensions of its own")]
     BackendAndOwn,
     #[error("a name has 1 to 128 of the characters A-Z a-z 0-9 _ - .")]

@@ -288,6 +288,9 @@ impl Cx {
         }
         let mut step = Step { call: &self.call, key, result: None };
         self.catch_up(key).await?;
+        if let Some(keeper) = &self.call.keeper {
+            keeper.may_begin().await;
+        }
         let result = match effect().await {
             Ok(result) => result,
             Err(error) => {

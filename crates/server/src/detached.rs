@@ -67,6 +67,9 @@ pub trait Keeper: Send + Sync + 'static {
     /// Tells the call from all others, in all of its runs.
     fn id(&self) -> &str;
 
+    /// Waits until it is certain that nobody else runs the call, as a step is about to begin.
+    fn may_begin(&self) -> BoxFuture<'_, ()>;
+
     /// Records the result of a step. Done when it outlasts the process, as the handler goes on then. That a step failed is
     /// recorded too, by a name that begins with `!`.
     ///
@@ -158,7 +161,10 @@ impl Detached {
         let call = CallState::new(server.clone(), Arc::new(request), client, principal, outbox, journal, None);
         let call = Arc::new(call.kept_by(keeper));
         let running = (tool.handler)(Cx::new(Arc::clone(&call)));
-        Ok(DetachedRun { server: server.clone(), run: HandlerRun::new(call, Work::Tool(running)) })
+        // What came before the handler was done when the call was detached.
+        let (_, last) = server.intercept(&call, &tool.marks);
+        let run = HandlerRun::new(call, Work::Tool(running)).before(last);
+        Ok(DetachedRun { server: server.clone(), run })
     }
 }
 

@@ -210,7 +210,7 @@ impl Server {
     }
 
     /// What extensions do before a tool runs, and with its result.
-    fn intercept(&self, state: &Arc<CallState>, marks: &http::Extensions) -> (Option<First>, Option<Last>) {
+    pub(crate) fn intercept(&self, state: &Arc<CallState>, marks: &http::Extensions) -> (Option<First>, Option<Last>) {
         if self.inner.registry.extensions.intercepts.is_empty() {
             return (None, None);
         }

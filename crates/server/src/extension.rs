@@ -8,6 +8,7 @@
 
 mod intercept;
 mod method;
+mod offered;
 mod topics;
 
 use std::collections::HashMap;
@@ -24,10 +25,12 @@ use crate::backend::BoxFuture;
 use crate::build_error::{BuildError, Problem};
 use crate::handler::{Boxed, Handler, boxed};
 use crate::registry::States;
+use crate::resource::Resource;
 use crate::server::Server;
 
 pub use intercept::{Intercept, ToolCall, Verdict};
 pub use method::{MethodResult, Params};
+pub use offered::Offered;
 pub(crate) use topics::declared;
 pub use topics::{Listener, Subscribed, Told, Topics};
 
@@ -62,7 +65,20 @@ pub struct Extension {
     intercepts: Vec<Arc<dyn Intercept>>,
     topics: Option<Arc<dyn Topics>>,
     work: Vec<Work>,
+    resources: Vec<Resource>,
+    checks: Vec<Check>,
+    legacy: Legacy,
 }
+
+/// Whether legacy clients are told of an extension.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Legacy {
+    Silent,
+    Told,
+}
+
+/// What an extension has to say against what a server offers.
+pub(crate) type Check = Box<dyn Fn(&Offered<'_>) -> Result<(), String> + Send + Sync>;
 
 /// What an extension does on its own, for as long as the server works.
 pub(crate) type Work = Box<dyn Fn(Server) -> BoxFuture<'static, ()> + Send + Sync>;
@@ -88,6 +104,9 @@ impl Extension {
             intercepts: Vec::new(),
             topics: None,
             work: Vec::new(),
+            resources: Vec::new(),
+            checks: Vec::new(),
+            legacy: Legacy::Silent,
         }
     }
 
@@ -157,23 +176,54 @@ impl Extension {
         self.work.push(Box::new(move |server| Box::pin(work(server))));
         self
     }
+
+    /// Brings a resource along: the server offers it behind its own.
+    #[must_use]
+    pub fn resource(mut self, resource: Resource) -> Self {
+        self.resources.push(resource);
+        self
+    }
+
+    /// Looks at what the server offers while it is built, to find mistakes about the extension. The text says what is wrong,
+    /// where, and what to do.
+    #[must_use]
+    pub fn check(mut self, check: impl Fn(&Offered<'_>) -> Result<(), String> + Send + Sync + 'static) -> Self {
+        self.checks.push(Box::new(check));
+        self
+    }
+
+    /// Tells legacy clients of the extension, too, in the answer to `initialize`: for extensions that work with what they can
+    /// do. What such a client says of an extension does not outlast `initialize`: [`Cx::extension`](crate::Cx::extension)
+    /// knows nothing of it, and the extension's methods are refused to it.
+    #[must_use]
+    pub const fn in_legacy_sessions(mut self) -> Self {
+        self.legacy = Legacy::Told;
+        self
+    }
+
+    pub(crate) fn take_resources(&mut self) -> Vec<Resource> {
+        std::mem::take(&mut self.resources)
+    }
 }
 
 /// The extensions of a server.
 #[derive(Default)]
 pub(crate) struct Extensions {
     pub(crate) settings: NamedSettings,
+    /// The settings of those that legacy clients are told of.
+    pub(crate) legacy: NamedSettings,
     pub(crate) methods: HashMap<String, MethodEntry>,
     pub(crate) intercepts: Box<[Arc<dyn Intercept>]>,
     pub(crate) topics: Box<[(String, Arc<dyn Topics>)]>,
     pub(crate) work: Box<[Work]>,
+    checks: Box<[(String, Check)]>,
 }
 
 impl Extensions {
     /// Checks extensions: identifiers and methods are unique and none of the specification's own, settings are objects.
     pub(crate) fn build(offered: Vec<Extension>, mut work: Vec<Work>, states: &States) -> Result<Self, BuildError> {
         let mut all = Self::default();
-        let (mut intercepts, mut topics) = (Vec::new(), Vec::new());
+        let (mut intercepts, mut topics, mut checks) = (Vec::new(), Vec::new(), Vec::new());
         for extension in offered {
             let item = format!("extension `{}`", extension.id);
             let wrong = |problem| BuildError::new(item.clone(), problem);
@@ -181,6 +231,9 @@ impl Extensions {
                 return Err(wrong(Problem::NotAnIdentifier));
             }
             let settings = extension.settings.map_err(|problem| wrong(Problem::Settings(problem)))?;
+            if extension.legacy == Legacy::Told {
+                all.legacy.insert(extension.id.clone(), settings.clone());
+            }
             if all.settings.insert(extension.id.clone(), settings).is_some() {
                 return Err(wrong(Problem::Twice));
             }
@@ -198,8 +251,16 @@ impl Extensions {
             intercepts.extend(extension.intercepts);
             topics.extend(extension.topics.map(|topics| (extension.id.clone(), topics)));
             work.extend(extension.work);
+            checks.extend(extension.checks.into_iter().map(|check| (item.clone(), check)));
         }
-        Ok(Self { intercepts: intercepts.into(), topics: topics.into(), work: work.into(), ..all })
+        let (intercepts, topics) = (intercepts.into(), topics.into());
+        Ok(Self { intercepts, topics, work: work.into(), checks: checks.into(), ..all })
+    }
+
+    /// Has them look at what the server offers.
+    pub(crate) fn check(&self, offered: &Offered<'_>) -> Result<(), BuildError> {
+        let found = |item: &String, problem| BuildError::new(item, Problem::Offered(problem));
+        self.checks.iter().try_for_each(|(item, check)| check(offered).map_err(|problem| found(item, problem)))
     }
 }
 

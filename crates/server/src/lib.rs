@@ -45,6 +45,11 @@
 //! and the client sends the round again, the steps of that round run again. Give effects that must not
 //! happen twice an idempotency key; [`Tool::single_use`] turns a repeated round away.
 //!
+//! # State across calls
+//!
+//! What one call leaves for the next has a [`Handle`], which a tool gives back and others take among their arguments.
+//! [`Handles`] keeps what it stands for in a store, or sealed in the handle. The example `cart` has one.
+//!
 //! # Replicas
 //!
 //! `anypod-testkit` runs several replicas of a server in one process and finds state that sits in one of them.
@@ -69,6 +74,7 @@
 //!
 //! Calling servers, standing before several of them, storing anything, terminating TLS, signing callers in.
 
+mod apps;
 mod ask;
 mod backend;
 mod build_error;
@@ -85,6 +91,7 @@ mod extension;
 mod extract;
 mod front;
 mod guard;
+mod handle;
 mod handler;
 mod http;
 mod journal;
@@ -116,6 +123,7 @@ pub use anypod_proto::caching::Caching;
 pub use anypod_store as store;
 
 pub use crate::http::{Accepts, Body};
+pub use apps::{App, AppHost, Apps, Csp, Permission, Visibility};
 pub use ask::{Form, Question, Reply, Roots, Sample, Url, form, form_with_schema, url};
 #[expect(deprecated, reason = "deprecated features work until the specification removes them")]
 pub use ask::{roots, sample};
@@ -128,11 +136,12 @@ pub use cx::{Cx, Trace};
 pub use detached::{Answer, Detached, DetachedRun, Keeper, Stop};
 pub use error::{Error, Result};
 pub use extension::{
-    Extension, Intercept, Listener, MethodResult, Params, Subscribed, Told, ToolCall, Topics, Verdict,
+    Extension, Intercept, Listener, MethodResult, Offered, Params, Subscribed, Told, ToolCall, Topics, Verdict,
 };
 pub use extract::{Args, Extract, Needs, RawArgs, State, Uri, Vars};
 pub use front::is_hop;
 pub use guard::Guard;
+pub use handle::{Handle, Handles, Held, Ttl};
 pub use handler::{Contents, Handler, IntoOutput, Json, Suggestions};
 pub use limits::Limits;
 pub use load::Permit;

@@ -1,6 +1,7 @@
 //! Who calls.
 
-use anypod_proto::seal::PrincipalId;
+use anypod_proto::seal::{PrincipalId, digest};
+use anypod_store::Owner;
 
 /// An authenticated caller. A layer in front of the server puts it into the request's extensions; without
 /// one, every caller is anonymous.
@@ -19,4 +20,12 @@ impl Principal {
     pub const fn id(&self) -> &PrincipalId {
         &self.id
     }
+}
+
+/// Whose what a caller leaves in a store is. The store need not know who that is.
+pub(crate) fn owner(principal: Option<&Principal>) -> Owner {
+    let Some(principal) = principal else { return Owner::nobody() };
+    let id = principal.id();
+    let digest = digest(&[b"owner", id.iss.as_bytes(), id.sub.as_bytes()]);
+    Owner::new(digest[..16].iter().fold(String::new(), |hex, byte| format!("{hex}{byte:02x}")))
 }

@@ -12,7 +12,7 @@ use anypod_proto::uri_template::UriTemplate;
 
 use crate::build_error::{BuildError, Problem};
 use crate::completion::Completer;
-use crate::extension::{Extension, Extensions, Work};
+use crate::extension::{Extension, Extensions, Offered, Work};
 use crate::extract::Needs;
 use crate::handler::Boxed;
 use crate::listing::Listing;
@@ -85,12 +85,14 @@ impl Offer {
 impl Registry {
     /// Checks an offer: names are unique, schemas sound, templates well-formed, state is there.
     pub(crate) fn build(offer: Offer) -> Result<(Self, States), BuildError> {
-        let Offer { mut tools, prompts, resources, templates, extensions, work, states, caches } = offer;
+        let Offer { mut tools, prompts, mut resources, templates, mut extensions, work, states, caches } = offer;
+        resources.extend(extensions.iter_mut().flat_map(Extension::take_resources));
         let extensions = Extensions::build(extensions, work, &states)?;
         let mut schemas = Vec::with_capacity(tools.len());
         for tool in &mut tools {
             schemas.push(compile_schemas(tool)?);
         }
+        extensions.check(&Offered::new(&tools, &resources, &templates))?;
         let cache = |method| caches.get(&method).copied().unwrap_or_default();
         let not_json = |what: &'static str| move |error| BuildError::new(what, Problem::NotJson(error));
         let lists = Lists {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use anypod_proto::caching::Caching;
 use anypod_proto::content::Annotations;
+use anypod_proto::meta::MetaObject;
 use anypod_proto::resources;
 
 use crate::completion::Completer;
@@ -115,6 +116,13 @@ macro_rules! described {
             #[must_use]
             pub fn annotations(mut self, annotations: Annotations) -> Self {
                 self.definition.annotations = Some(annotations);
+                self
+            }
+
+            /// `_meta` of the definition, as lists have it.
+            #[must_use]
+            pub fn meta(mut self, meta: MetaObject) -> Self {
+                self.definition.meta = Some(meta);
                 self
             }
 

@@ -30,6 +30,16 @@ impl StoreBus {
         Arc::new(Self { store, local: InProcess::default() })
     }
 
+    /// Tells the listeners on every pod whose bus this store is, also where no server runs.
+    ///
+    /// # Errors
+    /// If the store does not take it. Nobody has been told anything then.
+    pub async fn announce_in(store: &dyn Store, events: &[Event]) -> Result<(), BusError> {
+        let texts = events.iter().map(serde_json::to_string).collect::<Result<Vec<_>, _>>();
+        let texts = texts.map_err(|error| BusError(error.to_string()))?;
+        store.publish(texts).await.map_err(|error| BusError(error.to_string()))
+    }
+
     /// Delivers what any pod publishes to the receivers of this one, until the server drains.
     pub(crate) fn follow(self: Arc<Self>, server: Server) -> BoxFuture<'static, ()> {
         Box::pin(async move {
@@ -79,10 +89,7 @@ async fn away(error: &anypod_store::StoreError) {
 
 impl Bus for StoreBus {
     fn publish(&self, event: Event) -> Pin<Box<dyn Future<Output = Result<(), BusError>> + Send + '_>> {
-        Box::pin(async move {
-            let text = serde_json::to_string(&event).map_err(|error| BusError(error.to_string()))?;
-            self.store.publish(vec![text]).await.map_err(|error| BusError(error.to_string()))
-        })
+        Box::pin(async move { Self::announce_in(&*self.store, &[event]).await })
     }
 
     fn attach(&self, receiver: Weak<dyn Receiver>) {

@@ -3,10 +3,9 @@
 //! Each case is a function of its own, named after what it checks. [`contract!`](crate::contract!) makes a test of every
 //! one, so that a run names those that fail:
 //!
-//! ```ignore
-//! mod mine {
-//!     anypod_store::contract!(Mine::new());
-//! }
+//! ```
+//! # fn stores_of_mine() -> Box<dyn anypod_store::contract::Fixtures> { panic!("there are none here") }
+//! anypod_store::contract!(*stores_of_mine());
 //! ```
 //!
 //! The caller depends on tokio with its multi-threaded runtime. No case looks at the time by a clock of its own: what has to
@@ -169,6 +168,7 @@ suite! { $
         what_expired_goes_to_a_worker_with_its_tool_only
         clients_see_an_expired_task_as_it_was_until_it_is_ended
         what_is_kept_for_ever_does_not_expire
+        answers_to_what_expired_leave_it_to_the_worker_who_ends_it
     }
     fairness {
         one_owners_tasks_come_in_their_order

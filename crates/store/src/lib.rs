@@ -37,6 +37,7 @@
 mod error;
 mod event;
 mod memory;
+mod open;
 mod options;
 #[cfg(feature = "postgres")]
 mod postgres;
@@ -56,6 +57,7 @@ pub use anypod_proto::tasks::TaskStatus;
 pub use error::{OpenError, StoreError};
 pub use event::{Event, Follower, Heard};
 pub use memory::Memory;
+pub use open::open;
 pub use options::Options;
 #[cfg(feature = "postgres")]
 pub use postgres::Postgres;

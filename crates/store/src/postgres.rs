@@ -29,8 +29,6 @@ mod tls;
 mod values;
 mod work;
 
-pub(crate) use self::address::without_password;
-
 use self::address::Address;
 use self::call::{Call, Request, parameters};
 use self::follow::Following;

@@ -80,7 +80,8 @@ impl Sqlite {
     pub async fn open(path: impl AsRef<Path>, options: Options, clock: impl Clock) -> Result<Self, OpenError> {
         let path = path.as_ref();
         let place = format!("sqlite:{}", path.display());
-        let problem = |error: std::io::Error| OpenError::Unreachable { place: place.clone(), problem: error.to_string() };
+        let problem =
+            |error: std::io::Error| OpenError::Unreachable { place: place.clone(), problem: error.to_string() };
         // Nothing that SQLite has a meaning of its own for, such as `:memory:`.
         let path: PathBuf = std::path::absolute(path).map_err(problem)?;
         let woken = watch::Sender::new(0);
@@ -94,10 +95,7 @@ impl Sqlite {
         Ok(Self { shared: Arc::new(Shared { writer, readers, context }) })
     }
 
-    fn write<T: Send + 'static>(
-        &self,
-        act: impl Fn(&Tx<'_, '_>) -> Result<T, Fault> + Send + 'static,
-    ) -> Later<'_, T> {
+    fn write<T: Send + 'static>(&self, act: impl Fn(&Tx<'_, '_>) -> Result<T, Fault> + Send + 'static) -> Later<'_, T> {
         Box::pin(self.shared.writer.run(act))
     }
 

@@ -57,13 +57,13 @@ fn commands_on_the_pages_do_what_the_pages_say() {
 }
 
 #[test]
-fn every_option_for_calling_is_on_the_page() {
+fn every_option_for_calling_and_for_stores_is_on_the_page() {
     let page =
         std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/command-line.md")).unwrap();
     let mut options = BTreeSet::new();
-    for subcommand in
-        ["call", "tools", "prompts", "resources", "templates", "read", "prompt", "complete", "discover", "listen"]
-    {
+    let calling =
+        ["call", "tools", "prompts", "resources", "templates", "read", "prompt", "complete", "discover", "listen"];
+    for subcommand in calling.into_iter().chain(["store tasks", "notify"]) {
         let help = shell(&format!("anypod {subcommand} --help"));
         let words = help.lines().filter(|line| line.trim_start().starts_with('-')).flat_map(str::split_whitespace);
         options.extend(words.filter(|word| word.starts_with("--")).map(|word| word.trim_end_matches(',').to_owned()));

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::{names, none, read, root, sources};
 
-const PAGES: [&str; 8] = [
+const PAGES: [&str; 9] = [
     "README.md",
     "ARCHITECTURE.md",
     "CONTRIBUTING.md",
@@ -12,6 +12,7 @@ const PAGES: [&str; 8] = [
     "CHANGELOG.md",
     "docs/client.md",
     "docs/command-line.md",
+    "docs/extensions.md",
     "docs/gateway-configuration.md",
 ];
 
@@ -79,6 +80,16 @@ fn the_readme_shows_examples_as_they_are() {
     let strays: Vec<_> =
         shown.iter().filter(|block| ![&hello, &refund, &call].iter().any(|file| file.contains(*block))).collect();
     assert!(strays.is_empty(), "README.md shows code that is in no example, so nothing compiles it: {strays:#?}");
+}
+
+#[test]
+fn the_page_of_extensions_shows_its_example_as_it_is() {
+    let example = read("crates/server/examples/extension.rs");
+    let page = read("docs/extensions.md");
+    let shown: Vec<_> = page.split("\n```rust\n").skip(1).filter_map(|rest| rest.split("\n```").next()).collect();
+    assert!(shown.len() > 6, "{shown:#?}");
+    let strays: Vec<_> = shown.iter().filter(|block| !example.contains(**block)).collect();
+    assert!(strays.is_empty(), "docs/extensions.md shows code that the example does not have: {strays:#?}");
 }
 
 /// The documented items of a definition: the name that follows each doc comment and `before`, with the comment.

@@ -126,7 +126,7 @@ impl Inner {
                 cache.soil(key, true);
                 None
             }
-            Ok(Ended::Asks { .. } | Ended::Task(_)) => {
+            Ok(Ended::Asks { .. } | Ended::Task(_) | Ended::Other(..)) => {
                 cache.book().note_kept(key.method, false);
                 None
             }

@@ -6,6 +6,7 @@ mod cache;
 mod calls;
 mod endpoint;
 mod era;
+mod extension;
 mod flips;
 mod headers;
 mod legacy;

@@ -12,6 +12,7 @@ pub(crate) struct Arguments {
     pub(crate) page_size: Option<usize>,
     pub(crate) stdio: bool,
     pub(crate) legacy_only: bool,
+    pub(crate) store: Option<String>,
 }
 
 impl Arguments {
@@ -29,6 +30,7 @@ impl Arguments {
                 "--advertise" => arguments.advertise = Some(value()?),
                 "--page-size" => arguments.page_size = Some(read(&flag, &value()?)?),
                 "--stdio" => arguments.stdio = true,
+                "--store" => arguments.store = Some(value()?),
                 "--legacy-only" => arguments.legacy_only = true,
                 _ => return Err(format!("there is no flag {flag}")),
             }

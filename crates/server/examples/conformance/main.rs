@@ -1,10 +1,10 @@
 //! Everything that the conformance suite and other people's clients ask of a server, in one process:
 //!
 //! `cargo run --release --example conformance -- [--port N [--legacy-only] | --stdio] [--key-file FILE] [--advertise URL]
-//! [--page-size K]`
+//! [--page-size K] [--store sqlite:FILE | --store postgres://…]`
 //!
 //! Port 0, the default, is any free one; the line `listening on URL` says which it became. Pods behind one
-//! balancer share a key file. SIGTERM and Ctrl-C let calls under way finish. With `--stdio` it serves the
+//! balancer share a key file and a store, where tasks are kept. SIGTERM and Ctrl-C let calls under way finish. With `--stdio` it serves the
 //! client that has started it, until that closes standard input. With `--legacy-only` it refuses 2026-07-28, as the
 //! servers do that gateways stand before.
 
@@ -15,6 +15,7 @@ mod prompts;
 mod questions;
 mod resources;
 mod streams;
+mod tasks;
 
 use std::error::Error;
 use std::net::Ipv4Addr;
@@ -34,7 +35,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
         Some(path) => Some(Ring::parse(&std::fs::read_to_string(path)?)?),
         None => None,
     };
-    let server = builder(arguments.page_size, ring);
+    let store = tasks::open(arguments.store.as_deref()).await?;
+    let server = tasks::offer(builder(arguments.page_size, ring), store);
     if arguments.stdio {
         return Ok(server.build()?.serve_stdio().await?);
     }

@@ -64,6 +64,11 @@ pub(crate) async fn open(
     let mut result =
         InitializeResult::new(session.version, legacy::ServerCapabilities::from(capabilities.clone()), info);
     result.instructions = instructions;
+    let extensions = &server.inner.registry.extensions.legacy;
+    if !extensions.is_empty() {
+        // Spec: SEP-2133, "Server Capabilities", which adds the member to revisions that do not have it.
+        result.capabilities.extra.insert("extensions".to_owned(), serde_json::json!(extensions));
+    }
     match serde_json::to_string(&result) {
         Ok(result) => Ok(Opened { session, capabilities, result }),
         Err(_) => Err(Rejection::Internal.into()),

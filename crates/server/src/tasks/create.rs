@@ -5,13 +5,16 @@ use std::sync::Arc;
 use anypod_proto::tasks::{CreateTaskResult, EXTENSION, is_declared};
 use anypod_store::{Claimed, Created, Made, NewTask, TaskId};
 
-use super::engine::{Begun, Engine, full, owner, unavailable};
+use tokio::time::Instant;
+
+use super::engine::{Begun, Engine, full, unavailable};
 use super::{AsTask, When, spelled};
 use crate::backend::BoxFuture;
 use crate::cx::Cx;
 use crate::detached::Detached;
 use crate::error::{Error, Result};
 use crate::extension::{Intercept, MethodResult, ToolCall, Verdict};
+use crate::principal::owner;
 
 /// Stands before tools.
 pub(super) struct Before(pub(super) Arc<Engine>);
@@ -64,6 +67,7 @@ impl Engine {
             )
         };
         // Goes on when the client goes away meanwhile: whether there is a task must not be left open.
+        let good_until = Instant::now() + settings.lease;
         let (engine, id, call) = (Arc::clone(self), new.id.clone(), new.call.clone());
         let creating = tokio::spawn(async move { engine.store.create(new).await });
         let mut gone = Gone { engine: self, id: Some(id) };
@@ -87,7 +91,7 @@ impl Engine {
                 expires_at: task.expires_at,
                 now: task.created_at,
             };
-            if self.hand_over(Begun { claimed: Box::new(claimed), slot }).is_err() {
+            if self.hand_over(Begun { claimed: Box::new(claimed), good_until, slot }).is_err() {
                 tracing::debug!("a task that was created here waits for another pod");
             }
         }

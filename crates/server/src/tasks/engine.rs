@@ -5,14 +5,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
-use anypod_proto::seal::digest;
-use anypod_store::{Claimed, Full, Lease, Owner, Store, StoreError, TaskId};
+use anypod_store::{Claimed, Fenced, Full, Lease, Store, StoreError, TaskId};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::time::Instant;
 
 use super::Settings;
 use crate::error::Error;
 use crate::outside::Outside;
-use crate::principal::Principal;
 
 /// How long callers are asked to wait when the store is not there.
 const AWAY: Duration = Duration::from_secs(2);
@@ -36,6 +35,8 @@ pub(super) struct Engine {
 /// A task that was created here and is run here at once.
 pub(super) struct Begun {
     pub(super) claimed: Box<Claimed>,
+    /// Until when its lease is good.
+    pub(super) good_until: Instant,
     pub(super) slot: OwnedSemaphorePermit,
 }
 
@@ -43,6 +44,8 @@ pub(super) struct Begun {
 struct Running {
     lease: Lease,
     lost: Arc<Notify>,
+    /// Until when nobody else can have taken it up.
+    good_until: Instant,
 }
 
 /// Keeps a task among those that run here until it is dropped.
@@ -100,16 +103,16 @@ impl Engine {
         self.begun.try_send(begun).map_err(mpsc::error::TrySendError::into_inner)
     }
 
-    /// Notes that a task runs here.
-    pub(super) fn enter(self: &Arc<Self>, lease: &Lease) -> Place {
+    /// Notes that a task runs here, whose lease is good until then.
+    pub(super) fn enter(self: &Arc<Self>, lease: &Lease, good_until: Instant) -> Place {
         let lost = Arc::new(Notify::new());
-        let running = Running { lease: lease.clone(), lost: Arc::clone(&lost) };
+        let running = Running { lease: lease.clone(), lost: Arc::clone(&lost), good_until };
         self.running().insert(lease.id.clone(), running);
         Place { engine: Arc::clone(self), lease: lease.clone(), lost }
     }
 
     /// The leases of what runs here; of one task only, if it is given.
-    pub(super) fn leases(&self, only: Option<&TaskId>) -> Vec<Lease> {
+    fn leases(&self, only: Option<&TaskId>) -> Vec<Lease> {
         let running = self.running();
         match only {
             Some(id) => running.get(id).map(|running| running.lease.clone()).into_iter().collect(),
@@ -117,8 +120,42 @@ impl Engine {
         }
     }
 
+    /// Whether nobody else can have taken a task up: its lease was renewed less than a lease ago.
+    pub(super) fn is_good(&self, lease: &Lease) -> bool {
+        let running = self.running();
+        running.get(&lease.id).is_some_and(|running| running.lease == *lease && Instant::now() < running.good_until)
+    }
+
+    /// Renews leases, and ends the runs of those that are over.
+    ///
+    /// # Errors
+    /// If the store is away.
+    pub(super) async fn renew(&self, only: Option<&TaskId>) -> Result<(), StoreError> {
+        let leases = self.leases(only);
+        if leases.is_empty() {
+            return Ok(());
+        }
+        let good_until = Instant::now() + self.settings.lease;
+        let renewed = self.store.renew(leases.clone(), self.settings.lease).await?;
+        for (lease, renewed) in leases.iter().zip(renewed) {
+            match renewed {
+                Fenced::Written => self.prolong(lease, good_until),
+                Fenced::Lost => self.lose(lease),
+            }
+        }
+        Ok(())
+    }
+
+    fn prolong(&self, lease: &Lease, good_until: Instant) {
+        if let Some(running) = self.running().get_mut(&lease.id)
+            && running.lease == *lease
+        {
+            running.good_until = running.good_until.max(good_until);
+        }
+    }
+
     /// Ends the run whose lease is over.
-    pub(super) fn lose(&self, lease: &Lease) {
+    fn lose(&self, lease: &Lease) {
         if let Some(running) = self.running().get(&lease.id)
             && running.lease == *lease
         {
@@ -139,14 +176,6 @@ impl Drop for Place {
             running.remove(&self.lease.id);
         }
     }
-}
-
-/// Whose the tasks of a caller are. The store need not know who that is.
-pub(super) fn owner(principal: Option<&Principal>) -> Owner {
-    let Some(principal) = principal else { return Owner::nobody() };
-    let id = principal.id();
-    let digest = digest(&[b"owner", id.iss.as_bytes(), id.sub.as_bytes()]);
-    Owner::new(digest[..16].iter().fold(String::new(), |hex, byte| format!("{hex}{byte:02x}")))
 }
 
 /// What a caller is told when the store does not do as it should.

@@ -44,6 +44,20 @@ impl Keeper for TaskKeeper {
         self.lease.id.as_str()
     }
 
+    fn may_begin(&self) -> BoxFuture<'_, ()> {
+        Box::pin(async move {
+            // A pod that was paused may have lost the task without having been told.
+            let mut pause = FIRST_PAUSE;
+            while !self.engine.is_good(&self.lease) {
+                if let Err(error) = self.engine.renew(Some(&self.lease.id)).await {
+                    tracing::warn!(%error, "a step waits for the store");
+                    sleep(pause).await;
+                    pause = (pause * 2).min(LONGEST_PAUSE);
+                }
+            }
+        })
+    }
+
     fn record<'a>(&'a self, step: &'a str, result: &'a Value) -> BoxFuture<'a, Result<()>> {
         Box::pin(async move {
             let step = Step { key: step.to_owned(), result: result.to_string() };

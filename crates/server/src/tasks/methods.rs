@@ -11,11 +11,12 @@ use anypod_store::{Answered, Task, TaskId};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::engine::{Engine, owner, unavailable};
+use super::engine::{Engine, unavailable};
 use super::{answers, spelled};
 use crate::cx::Cx;
 use crate::error::{Error, Result};
 use crate::extension::{MethodResult, Params};
+use crate::principal::owner;
 
 /// What all of them carry.
 #[derive(Debug, Deserialize)]

@@ -8,11 +8,11 @@ use anypod_proto::jsonrpc::ErrorObject;
 use anypod_proto::tasks::TaskStatus;
 use anypod_store::{Claimed, End, Fenced, HandBack, Lease, Question, Reason};
 use serde_json::Value;
-use tokio::sync::{OwnedSemaphorePermit, watch};
+use tokio::sync::{Notify, watch};
 use tokio::time::{sleep, timeout};
 
 use super::AsTask;
-use super::engine::Engine;
+use super::engine::{Begun, Engine};
 use super::keeper::{TaskKeeper, until_written};
 use crate::detached::{Answer, Detached, Stop};
 use crate::error::{Error, Result};
@@ -31,15 +31,16 @@ enum Next {
     GoesBack(HandBack),
 }
 
-/// Runs a task that this pod has taken up. `_slot` is its place here.
-pub(super) async fn run(engine: Arc<Engine>, server: Server, claimed: Claimed, _slot: OwnedSemaphorePermit) {
-    let place = engine.enter(&claimed.lease);
+/// Runs a task that this pod has taken up.
+pub(super) async fn run(engine: Arc<Engine>, server: Server, begun: Begun) {
+    let Begun { claimed, good_until, slot: _slot } = begun;
     let lease = claimed.lease.clone();
+    let place = engine.enter(&lease, good_until);
     let attempt = async {
         let next = tokio::select! {
             // What has come to its end is not given away.
             biased;
-            next = attempt(&engine, &server, claimed, &place.lost) => next,
+            next = attempt(&engine, &server, *claimed, &place.lost) => next,
             () = server.drained() => leaving(),
         };
         write(&engine, &lease, next).await;
@@ -50,7 +51,7 @@ pub(super) async fn run(engine: Arc<Engine>, server: Server, claimed: Claimed, _
     }
 }
 
-async fn attempt(engine: &Arc<Engine>, server: &Server, claimed: Claimed, lost: &Arc<tokio::sync::Notify>) -> Next {
+async fn attempt(engine: &Arc<Engine>, server: &Server, claimed: Claimed, lost: &Arc<Notify>) -> Next {
     if claimed.is_expired() {
         return fails("the task has expired before it was done".to_owned(), Code::InternalError.number(), None);
     }

@@ -8,11 +8,12 @@ use anypod_proto::tasks::{EXTENSION, TaskStatusNotificationParams, is_declared};
 use anypod_store::TaskId;
 use serde_json::Value;
 
-use super::engine::{Engine, owner, unavailable};
+use super::engine::{Engine, unavailable};
 use super::spelled;
 use crate::backend::BoxFuture;
 use crate::error::{Error, Result};
 use crate::extension::{Listener, Subscribed, Told, Topics};
+use crate::principal::owner;
 
 /// The field of the filter.
 const TASK_IDS: &str = "taskIds";

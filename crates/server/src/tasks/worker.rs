@@ -4,8 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anypod_proto::tasks::EXTENSION;
-use anypod_store::{Claim, Claimed, Event, Fenced, Heard};
-use tokio::sync::OwnedSemaphorePermit;
+use anypod_store::{Claim, Event, Heard, TaskId};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, sleep_until};
 
@@ -42,7 +41,7 @@ pub(super) fn work(engine: Arc<Engine>, server: Server) -> BoxFuture<'static, ()
             tokio::select! {
                 biased;
                 () = server.drained() => break,
-                Some(Begun { claimed, slot }) = begun.recv() => start(&mut runs, &engine, &server, *claimed, slot),
+                Some(task) = begun.recv() => start(&mut runs, &engine, &server, task),
                 // A place is free again, and what waits may wait because there was none.
                 Some(_) = runs.join_next(), if !runs.is_empty() => {
                     if !may_look {
@@ -63,8 +62,8 @@ pub(super) fn work(engine: Arc<Engine>, server: Server) -> BoxFuture<'static, ()
         }
         engine.end();
         begun.close();
-        while let Some(Begun { claimed, slot }) = begun.recv().await {
-            start(&mut runs, &engine, &server, *claimed, slot);
+        while let Some(task) = begun.recv().await {
+            start(&mut runs, &engine, &server, task);
         }
         while runs.join_next().await.is_some() {}
     })
@@ -78,12 +77,13 @@ async fn claim(engine: &Arc<Engine>, server: &Server, tools: &[String], runs: &m
         most: engine.slots.available_permits(),
         lease: engine.settings.lease,
     };
+    let good_until = Instant::now() + engine.settings.lease;
     match engine.store.claim(claim).await {
         Ok(claims) => {
             for claimed in claims.tasks {
                 // Nobody else takes places but creators, who may have been quicker: then it waits for one, under its lease.
                 let Ok(slot) = Arc::clone(&engine.slots).acquire_owned().await else { continue };
-                start(runs, engine, server, claimed, slot);
+                start(runs, engine, server, Begun { claimed: Box::new(claimed), good_until, slot });
             }
             claims.next.unwrap_or(LONGEST)
         }
@@ -94,8 +94,8 @@ async fn claim(engine: &Arc<Engine>, server: &Server, tools: &[String], runs: &m
     }
 }
 
-fn start(runs: &mut JoinSet<()>, engine: &Arc<Engine>, server: &Server, claimed: Claimed, slot: OwnedSemaphorePermit) {
-    runs.spawn(run(Arc::clone(engine), server.clone(), claimed, slot));
+fn start(runs: &mut JoinSet<()>, engine: &Arc<Engine>, server: &Server, begun: Begun) {
+    runs.spawn(run(Arc::clone(engine), server.clone(), begun));
 }
 
 /// Keeps the leases of what runs here good.
@@ -108,19 +108,10 @@ async fn renew(engine: Arc<Engine>) {
     }
 }
 
-/// Renews leases, and ends the runs of those that are over.
-async fn renew_now(engine: &Engine, only: Option<&anypod_store::TaskId>) {
-    let leases = engine.leases(only);
-    if leases.is_empty() {
-        return;
-    }
-    match engine.store.renew(leases.clone(), engine.settings.lease).await {
-        Ok(renewed) => {
-            let lost = leases.iter().zip(renewed).filter(|(_, renewed)| *renewed == Fenced::Lost);
-            lost.for_each(|(lease, _)| engine.lose(lease));
-        }
-        // Nothing that another pod writes meanwhile can be undone by this one.
-        Err(error) => tracing::warn!(%error, "leases were not renewed"),
+/// Renews leases. That it could not be done costs nothing yet: nothing that another pod writes meanwhile can be undone by this one.
+async fn renew_now(engine: &Engine, only: Option<&TaskId>) {
+    if let Err(error) = engine.renew(only).await {
+        tracing::warn!(%error, "leases were not renewed");
     }
 }
 

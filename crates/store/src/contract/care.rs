@@ -58,7 +58,7 @@ pub(super) async fn tasks_are_listed_the_youngest_first_in_pages(fixtures: &dyn 
     let ages: Vec<_> = all.iter().map(|row| (row.created_at, row.id.clone())).collect();
     assert!(ages.is_sorted_by(|one, next| one > next), "{ages:?}");
     let (mut paged, mut before) = (Vec::new(), None);
-    loop {
+    while paged.len() <= all.len() {
         let page = listed(&fleet, TaskQuery { most: 2, before, ..TaskQuery::default() }).await;
         assert!(page.len() <= 2);
         let Some(last) = page.last() else { break };

@@ -13,6 +13,7 @@ use super::Fixtures;
 use super::fleet::{Fleet, PATIENCE, TOOL, answers, claim_of, id, minutes, new, ok, question, step, told};
 use super::random::{Work, hold, work};
 use crate::event::{Event, Follower};
+use crate::options::Options;
 use crate::store::Store;
 use crate::task::{Phase, Task, TaskId};
 use crate::work::{Claim, Claimed, End, Fenced, HandBack, Lease};
@@ -87,7 +88,8 @@ impl Crowd {
             self.recorded(id, &step.key, &step.result);
         }
         for (question, answer) in &claimed.answers {
-            let known = self.found().answers.entry((id.clone(), question.key.clone())).or_insert(answer.clone()).clone();
+            let known =
+                self.found().answers.entry((id.clone(), question.key.clone())).or_insert(answer.clone()).clone();
             if known != *answer {
                 self.wrong(format!("the answer to {} was {known} and is {answer}", question.key));
             }
@@ -165,7 +167,7 @@ impl Actor {
                 }
                 self.crowd.look(&*pod, &id(task)).await;
             }
-            Act::Retry { task } => drop(ok(pod.retry(id(task))).await.into_iter()),
+            Act::Retry { task } => assert!(ok(pod.retry(id(task))).await.is_some(), "the task is there"),
             Act::Advance => self.crowd.fleet.advance(minutes(1)).await,
         }
     }
@@ -178,9 +180,7 @@ impl Actor {
                 ok(pod.record(lease.clone(), step(key, &format!("{} {}", self.number, lease.fence)))).await
             }
             Work::Say { message } => ok(pod.say(lease.clone(), format!("{message} {}", self.number))).await,
-            Work::Park { keys } => {
-                ok(pod.park(lease.clone(), keys.iter().map(|key| question(key)).collect())).await
-            }
+            Work::Park { keys } => ok(pod.park(lease.clone(), keys.iter().map(|key| question(key)).collect())).await,
             Work::Finish { status, .. } => {
                 let end = End::new(status, format!("{} {}", self.number, lease.fence));
                 let fenced = ok(pod.finish(lease.clone(), end)).await;
@@ -255,7 +255,9 @@ async fn check_end(crowd: &Crowd, watched: &BTreeMap<TaskId, Task>) {
 }
 
 async fn run(fixtures: &dyn Fixtures, acts: Vec<Vec<Act>>) -> Result<(), String> {
-    let fleet = Arc::new(Fleet::new(fixtures).await);
+    // However long the watcher is not given its turn, time does not make it lose anything.
+    let options = Options { events_for: minutes(60 * 24), ..Options::default() };
+    let fleet = Arc::new(Fleet::with(fixtures, options).await);
     let mut created = BTreeMap::new();
     for number in 0..TASKS {
         created.insert(id(number), fleet.make(new(number)).await.task);

@@ -109,3 +109,14 @@ pub(super) async fn what_is_kept_for_ever_does_not_expire(fixtures: &dyn Fixture
     assert_eq!(claimed.expires_at, None);
     assert!(!claimed.is_expired());
 }
+
+pub(super) async fn answers_to_what_expired_leave_it_to_the_worker_who_ends_it(fixtures: &dyn Fixtures) {
+    let fleet = Fleet::new(fixtures).await;
+    fleet.parked_as(short(new_leased(1)), &["size"]).await;
+    fleet.advance(minutes(30)).await;
+    let claimed = fleet.claim_it(1).await;
+    fleet.answer(1, &["size"]).await;
+    assert_eq!(fleet.phase(1).await, Phase::Leased);
+    assert!(fleet.claim().await.is_none());
+    written(fleet.other.finish(claimed.lease, super::fleet::done())).await;
+}

@@ -12,7 +12,7 @@ use crate::event::{Event, Follower};
 use crate::options::Options;
 use crate::report::TaskRow;
 use crate::store::{Later, Store};
-use crate::task::{Created, Made, NewTask, Owner, Phase, Question, Task, TaskId};
+use crate::task::{Answered, Created, Made, NewTask, Owner, Phase, Question, Task, TaskId};
 use crate::work::{Claim, Claimed, Claims, End, Fenced, HandBack, Lease, Reason, Step};
 
 /// How long leases are, in most cases.
@@ -154,6 +154,12 @@ impl Fleet {
     pub(super) async fn ended(&self, number: u8) {
         let lease = self.leased(number).await;
         written(self.one.finish(lease, done())).await;
+    }
+
+    /// Answers these questions of a task.
+    pub(super) async fn answer(&self, number: u8, keys: &[&str]) {
+        let answered = ok(self.one.answer(id(number), None, answers(keys))).await;
+        assert_eq!(answered, Answered::Taken);
     }
 
     /// Claims on the other pod.

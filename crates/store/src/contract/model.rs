@@ -48,12 +48,27 @@ pub(super) struct Model {
     order: u64,
 }
 
+/// How many tasks there are.
+pub(super) const TASKS: u8 = 8;
+
+/// Most are of three lanes, so that there is something to take turns with.
+const LANES: [(&str, &str); TASKS as usize] = [
+    ("ann", "resize"),
+    ("ann", "resize"),
+    ("ann", "resize"),
+    ("bob", "resize"),
+    ("bob", "resize"),
+    ("ann", "other"),
+    ("ann", "other"),
+    ("", "other"),
+];
+
 pub(super) fn owner_of(number: u8) -> Owner {
-    Owner::new(["ann", "bob", ""][usize::from(number % 3)])
+    Owner::new(LANES[usize::from(number)].0)
 }
 
 pub(super) fn tool_of(number: u8) -> &'static str {
-    ["resize", "other"][usize::from(number / 3 % 2)]
+    LANES[usize::from(number)].1
 }
 
 impl Tracked {
@@ -177,7 +192,8 @@ impl Model {
     pub(super) fn wake(&mut self) {
         let due = |task: &Tracked, phase| task.phase == phase && task.due.is_some_and(|due| due <= self.now);
         let of_phase = |phase| self.tasks.iter().filter(move |(_, task)| due(task, phase)).map(|(number, _)| *number);
-        let (delayed, dead): (Vec<u8>, Vec<u8>) = (of_phase(Phase::Delayed).collect(), of_phase(Phase::Leased).collect());
+        let (delayed, dead): (Vec<u8>, Vec<u8>) =
+            (of_phase(Phase::Delayed).collect(), of_phase(Phase::Leased).collect());
         for number in &dead {
             self.edit(*number).deaths += 1;
         }
@@ -193,7 +209,8 @@ impl Model {
         let of_tools = self.tasks.iter().filter(|(number, _)| tools.contains(&tool_of(**number)));
         let (expired, others): (Vec<_>, Vec<_>) = of_tools.partition(|(_, task)| task.is_expired(self.now));
         let expired = expired.into_iter().filter(|(_, task)| task.phase != Phase::Leased).map(|(number, _)| *number);
-        let mut waiting: Vec<_> = others.into_iter().filter_map(|(number, task)| Some((task.place?, *number))).collect();
+        let mut waiting: Vec<_> =
+            others.into_iter().filter_map(|(number, task)| Some((task.place?, *number))).collect();
         waiting.sort_unstable();
         (expired.collect(), waiting.into_iter().map(|(_, number)| number).collect())
     }

@@ -14,6 +14,7 @@ use proptest::strategy::ValueTree;
 use proptest::test_runner::{Config, TestRunner};
 
 use super::Fixtures;
+use super::model::TASKS;
 use super::replay::Replay;
 use crate::work::Reason;
 
@@ -23,21 +24,41 @@ const CASES: usize = 32;
 /// How many shorter ones are tried of one that fails.
 const SHRINKS: usize = 300;
 
-/// How many tasks there are. Owners and tools are those of their numbers.
-pub(super) const TASKS: u8 = 6;
-
 /// Something that a pod does, or time. All durations are in hours.
 #[derive(Debug, Clone)]
 pub(super) enum Act {
-    Create { task: u8, ttl: Option<u64>, lease: Option<u64> },
-    Claim { tools: Vec<&'static str>, most: usize, lease: u64 },
+    Create {
+        task: u8,
+        ttl: Option<u64>,
+        lease: Option<u64>,
+    },
+    Claim {
+        tools: Vec<&'static str>,
+        most: usize,
+        lease: u64,
+    },
     /// `lease` counts from the one that was given last.
-    Work { lease: usize, work: Work },
-    RenewAll { lease: u64 },
-    Answer { task: u8, keys: Vec<&'static str>, as_owner: bool },
-    Cancel { task: u8 },
-    Retry { task: u8 },
-    Advance { by: u64 },
+    Work {
+        lease: usize,
+        work: Work,
+    },
+    RenewAll {
+        lease: u64,
+    },
+    Answer {
+        task: u8,
+        keys: Vec<&'static str>,
+        as_owner: bool,
+    },
+    Cancel {
+        task: u8,
+    },
+    Retry {
+        task: u8,
+    },
+    Advance {
+        by: u64,
+    },
     Sweep,
 }
 
@@ -123,7 +144,7 @@ async fn hold_acts(fixtures: &dyn Fixtures, length: Range<usize>) {
         for (at, (on_other, act)) in acts.into_iter().enumerate() {
             replay.act(on_other, &act).await.map_err(|why| format!("{why}\nat step {at}: {act:?}"))?;
         }
-        Ok(())
+        replay.end().await
     })
     .await;
 }

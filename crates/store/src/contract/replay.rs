@@ -1,5 +1,6 @@
 //! Does the same to a store and to the [model](super::model), and compares the two.
 
+use std::collections::BTreeSet;
 use std::fmt::Debug;
 use std::time::Duration;
 
@@ -7,9 +8,10 @@ use anypod_proto::tasks::TaskStatus;
 
 use super::Fixtures;
 use super::fleet::{Fleet, claim_of, hear_until, id, new, ok, question, step, told};
-use super::model::{Entry, Held, Model, Tracked, owner_of, tool_of};
-use super::random::{Act, TASKS, Work};
+use super::model::{Entry, Held, Model, TASKS, Tracked, owner_of, tool_of};
+use super::random::{Act, Work};
 use crate::event::{Event, Follower};
+use crate::options::Options;
 use crate::report::{JournalEntry, TaskQuery, TaskRow};
 use crate::store::Store;
 use crate::task::{Answered, NewTask, Owner};
@@ -30,6 +32,8 @@ pub(super) struct Replay {
     begun: Millis,
     /// Every lease that was ever given.
     leases: Vec<Held>,
+    /// Those that something was done with since they were compared.
+    touched: BTreeSet<u8>,
     told: u64,
 }
 
@@ -59,9 +63,10 @@ fn same_status(
 
 impl Replay {
     pub(super) async fn begin(fixtures: &dyn Fixtures) -> Self {
-        let fleet = Fleet::new(fixtures).await;
+        let options = Options { events_for: hours(1_000), ..Options::default() };
+        let fleet = Fleet::with(fixtures, options).await;
         let (begun, follower) = (ok(fleet.one.now()).await, ok(fleet.other.follow()).await);
-        Self { fleet, model: Model::default(), follower, begun, leases: Vec::new(), told: 0 }
+        Self { fleet, model: Model::default(), follower, begun, leases: Vec::new(), touched: BTreeSet::new(), told: 0 }
     }
 
     /// Does something on one pod or the other, and compares all tasks.
@@ -74,11 +79,13 @@ impl Replay {
             Act::RenewAll { lease } => self.renew(&*pod, *lease).await?,
             Act::Answer { task, keys, as_owner } => self.answer(&*pod, *task, keys, *as_owner).await?,
             Act::Cancel { task } => {
+                self.touched.insert(*task);
                 let is_vague = self.is_vague(*task);
                 let found = ok(pod.cancel(id(*task), None, None)).await;
                 same_status("cancel", found, self.model.cancel(*task), is_vague)?;
             }
             Act::Retry { task } => {
+                self.touched.insert(*task);
                 let is_vague = self.is_vague(*task);
                 let found = ok(pod.retry(id(*task))).await;
                 same_status("retry", found, self.model.retry(*task), is_vague)?;
@@ -90,13 +97,30 @@ impl Replay {
             Act::Sweep => same("sweep", ok(pod.sweep(99)).await.tasks, self.model.sweep())?,
         }
         self.compare_rows().await?;
+        for number in std::mem::take(&mut self.touched) {
+            self.compare_texts(number).await?;
+        }
         self.compare_events().await
+    }
+
+    /// Compares all once more.
+    pub(super) async fn end(self) -> Result<(), String> {
+        for number in 0..TASKS {
+            self.compare_texts(number).await?;
+        }
+        Ok(())
     }
 }
 
 /// One act each.
 impl Replay {
-    async fn create(&mut self, pod: &dyn Store, number: u8, ttl: Option<u64>, lease: Option<u64>) -> Result<(), String> {
+    async fn create(
+        &mut self,
+        pod: &dyn Store,
+        number: u8,
+        ttl: Option<u64>,
+        lease: Option<u64>,
+    ) -> Result<(), String> {
         let wanted = NewTask {
             owner: owner_of(number),
             tool: tool_of(number).to_owned(),
@@ -104,19 +128,14 @@ impl Replay {
             lease: lease.map(|count| ("creator".to_owned(), hours(count))),
             ..new(number)
         };
+        self.touched.insert(number);
         let made = ok(pod.create(wanted)).await.made().ok_or("there is no room")?;
         let fence = self.model.create(number, ttl, lease);
         self.leases.extend(fence.map(|fence| (number, fence)));
         same("the lease of what was created", made.lease.map(|lease| lease.fence), fence)
     }
 
-    async fn claim(
-        &mut self,
-        pod: &dyn Store,
-        tools: &[&'static str],
-        most: usize,
-        lease: u64,
-    ) -> Result<(), String> {
+    async fn claim(&mut self, pod: &dyn Store, tools: &[&'static str], most: usize, lease: u64) -> Result<(), String> {
         self.model.wake();
         let claims = ok(pod.claim(Claim { lease: hours(lease), ..claim_of(tools, most) })).await;
         let (expired, waiting) = self.model.claimable(tools);
@@ -132,6 +151,7 @@ impl Replay {
             let task = self.model.take(number, lease);
             compare_claimed(claimed, task, wanted_expired)?;
             self.leases.push((number, task.fence));
+            self.touched.insert(number);
         }
         self.compare_next(claims.next)
     }
@@ -140,6 +160,7 @@ impl Replay {
         let Some(at) = self.leases.len().checked_sub(1) else { return Ok(()) };
         let held = self.leases[at - lease.min(at)];
         let lease = lease_of(held);
+        self.touched.insert(held.0);
         let (found, wanted) = match work {
             Work::Record { key } => {
                 // Whether what was recorded already ends a row of deaths is left to the store.
@@ -150,9 +171,7 @@ impl Replay {
                 let result = self.leases.len().to_string();
                 (ok(pod.record(lease, step(key, &result))).await, self.model.record(held, key, &result))
             }
-            Work::Say { message } => {
-                (ok(pod.say(lease, (*message).to_owned())).await, self.model.say(held, message))
-            }
+            Work::Say { message } => (ok(pod.say(lease, (*message).to_owned())).await, self.model.say(held, message)),
             Work::Park { keys } => {
                 let questions = keys.iter().map(|key| question(key)).collect();
                 let keys: Vec<_> = keys.iter().map(|key| (*key).to_owned()).collect();
@@ -172,7 +191,7 @@ impl Replay {
 
     async fn renew(&mut self, pod: &dyn Store, lease: u64) -> Result<(), String> {
         // The same task may be among them twice, and be deleted and created again between.
-        let held: std::collections::BTreeSet<Held> = self.leases.iter().copied().collect();
+        let held: BTreeSet<Held> = self.leases.iter().copied().collect();
         let leases = held.iter().map(|held| lease_of(*held)).collect();
         let wanted: Vec<_> = held.iter().map(|held| fenced(self.model.renew(*held, lease))).collect();
         same("which leases are good", ok(pod.renew(leases, hours(lease))).await, wanted)
@@ -188,6 +207,7 @@ impl Replay {
         let owner = if as_owner { owner_of(number) } else { Owner::new("eve") };
         let texts: Vec<_> = keys.iter().map(|key| ((*key).to_owned(), format!("at {}", self.told))).collect();
         let found = ok(pod.answer(id(number), Some(owner), texts.clone())).await;
+        self.touched.insert(number);
         let is_known = as_owner && self.model.tasks.contains_key(&number);
         same("whether answers are taken", found, if is_known { Answered::Taken } else { Answered::Unknown })?;
         if is_known {
@@ -257,7 +277,6 @@ impl Replay {
             same(&format!("whether task {number} is there"), row.is_some(), task.is_some())?;
             if let (Some(row), Some(task)) = (row, task) {
                 same(&format!("task {number}"), self.of_store(row), of_model(task, row, self))?;
-                self.compare_texts(number, task).await?;
             }
         }
         Ok(())
@@ -278,7 +297,8 @@ impl Replay {
         }
     }
 
-    async fn compare_texts(&self, number: u8, task: &Tracked) -> Result<(), String> {
+    async fn compare_texts(&self, number: u8) -> Result<(), String> {
+        let Some(task) = self.model.tasks.get(&number) else { return Ok(()) };
         let what = |what| format!("{what} of task {number}");
         let found = ok(self.fleet.one.task(id(number), Some(owner_of(number)))).await.ok_or("the task is gone")?;
         let open = found.questions.iter().map(|question| question.key.as_str()).collect();

@@ -104,10 +104,6 @@ impl Entry {
         self.phase == Phase::Leased && self.fence == lease.fence
     }
 
-    pub(super) fn is_expired(&self, now: Millis) -> bool {
-        self.phase != Phase::Ended && self.task.expires_at.is_some_and(|expires_at| expires_at <= now)
-    }
-
     /// As its client sees it.
     pub(super) fn seen(&self) -> Task {
         let questions = match self.phase {

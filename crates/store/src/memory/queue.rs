@@ -36,7 +36,7 @@ impl Queue {
     pub(super) fn push(&mut self, owner: &Owner, tool: &str, id: &TaskId) -> Place {
         let first = self.waiting.first().map_or(0, |place| place.turn);
         let lane = self.lanes.entry((owner.clone(), tool.to_owned())).or_default();
-        let turn = lane.last().map_or(first, |last| first.max(last.turn + 1));
+        let turn = lane.last().map_or(first, |last| last.turn + 1);
         let place = Place { turn, order: self.order };
         self.order += 1;
         lane.insert(place);

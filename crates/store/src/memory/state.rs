@@ -14,17 +14,11 @@ use crate::task::{Owner, Phase, TaskId};
 use crate::time::Millis;
 
 /// All phases, in the order in which a status lists them.
-pub(super) const PHASES: [Phase; 5] =
-    [Phase::Queued, Phase::Leased, Phase::Parked, Phase::Delayed, Phase::Ended];
+pub(super) const PHASES: [Phase; 5] = [Phase::Queued, Phase::Leased, Phase::Parked, Phase::Delayed, Phase::Ended];
 
 /// All statuses, in the order in which a status lists them.
-pub(super) const STATUSES: [TaskStatus; 5] = [
-    TaskStatus::Working,
-    TaskStatus::InputRequired,
-    TaskStatus::Completed,
-    TaskStatus::Failed,
-    TaskStatus::Cancelled,
-];
+pub(super) const STATUSES: [TaskStatus; 5] =
+    [TaskStatus::Working, TaskStatus::InputRequired, TaskStatus::Completed, TaskStatus::Failed, TaskStatus::Cancelled];
 
 #[derive(Debug)]
 pub(super) struct State {

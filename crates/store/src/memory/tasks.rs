@@ -29,7 +29,7 @@ impl State {
     }
 
     fn full_for(&self, new: &NewTask, is_leased: bool) -> Option<Full> {
-        let count = if new.owner.is_nobody() { 0 } else { self.owners.get(&new.owner).copied().unwrap_or(0) };
+        let count = self.owners.get(&new.owner).copied().unwrap_or(0);
         if self.bytes() >= self.options.store_bytes {
             return Some(Full::Store);
         }

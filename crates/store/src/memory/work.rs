@@ -174,9 +174,9 @@ impl State {
             entry.failures += u32::from(reason == Reason::Failed);
             entry.queue_after(pause, now);
         });
-        if let Some(message) = message {
-            self.edit_seen(&lease.id, now, |entry| entry.task.message = Some(message));
-        }
-        Ok(Fenced::Written)
+        Ok(match message {
+            Some(message) => self.edit_seen(&lease.id, now, |entry| entry.task.message = Some(message)),
+            None => Fenced::Written,
+        })
     }
 }

@@ -40,13 +40,15 @@ CREATE TABLE task (
     fillfactor = 80,
     -- A queue is made of dead rows, which the search for its head has to pass by until they are cleared away.
     autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 1000,
-    autovacuum_analyze_scale_factor = 0.05, autovacuum_vacuum_cost_delay = 0
+    autovacuum_vacuum_insert_scale_factor = 0.02, autovacuum_analyze_scale_factor = 0.05,
+    autovacuum_vacuum_cost_delay = 0
 );
 -- Names may be longer than an index takes, so indexes have their hashes.
 CREATE INDEX task_owner ON task (hashtextextended(owner, 0)) WHERE owner <> '';
 CREATE INDEX task_created ON task (created_at, id);
 CREATE INDEX task_queue ON task (turn, place) WHERE phase = 0;
 CREATE INDEX task_lane ON task (lane, turn) WHERE phase = 0;
+CREATE INDEX task_place ON task (place) WHERE phase = 0;
 CREATE INDEX task_due ON task (due) WHERE due IS NOT NULL;
 CREATE INDEX task_expires ON task (expires_at) WHERE phase <> 3 AND expires_at IS NOT NULL;
 CREATE INDEX task_over ON task (expires_at) WHERE phase = 3 AND expires_at IS NOT NULL;
@@ -79,6 +81,10 @@ CREATE TABLE event (
 );
 CREATE INDEX event_xid ON event (xid);
 CREATE INDEX event_told_at ON event (told_at);
+
+-- How many events were deleted.
+CREATE TABLE forgotten (count bigint NOT NULL);
+INSERT INTO forgotten VALUES (0);
 
 -- Values behind handles. The key is the digest of kind, id and owner.
 CREATE TABLE value (

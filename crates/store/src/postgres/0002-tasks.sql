@@ -1,6 +1,8 @@
 -- What those do who create tasks.
 
--- The turn of a task that becomes queued: after the last of its lane, but not before the head of the queue.
+-- The turn of a task that becomes queued: after the last of its lane, but not before the head of the queue. Two of a lane
+-- that become queued at the same moment do not see each other and get the same turn: so many come one turn too early as are
+-- written at once, which others make up for with the turns that follow.
 CREATE FUNCTION next_turn(the_lane bigint) RETURNS bigint LANGUAGE plpgsql AS $$
 BEGIN
     RETURN greatest(
@@ -34,24 +36,53 @@ BEGIN
     ) counted);
 END $$;
 
--- Whether an owner has so many tasks. Two who count at once do not see each other's; close to the bound they take turns.
-CREATE FUNCTION owner_is_full(the_owner text, most bigint) RETURNS boolean LANGUAGE plpgsql AS $$
+-- Up to so many tasks that wait for a worker.
+CREATE FUNCTION queued_tasks(most bigint) RETURNS bigint LANGUAGE plpgsql AS $$
 BEGIN
-    IF the_owner = '' OR tasks_of(the_owner, most) + 16 < most THEN
-        RETURN false;
-    END IF;
-    PERFORM pg_advisory_xact_lock('task'::regclass::int, hashtext(the_owner));
-    RETURN tasks_of(the_owner, most) >= most;
+    RETURN (SELECT count(*) FROM (SELECT FROM task WHERE phase = 0 LIMIT most) counted);
 END $$;
 
--- The same of the queue.
-CREATE FUNCTION queue_is_full(most bigint) RETURNS boolean LANGUAGE plpgsql AS $$
+-- Lets those who come close to a bound take turns until they have committed: two who count at once do not see what the other
+-- one adds. Returns whether somebody who has counted so many comes that close, and has to count again.
+CREATE FUNCTION takes_turns(so_many bigint, most bigint) RETURNS boolean LANGUAGE plpgsql AS $$
 BEGIN
-    IF (SELECT count(*) FROM (SELECT FROM task WHERE phase = 0 LIMIT most) counted) + 16 < most THEN
+    IF so_many >= most OR so_many + 16 < most THEN
         RETURN false;
     END IF;
-    PERFORM pg_advisory_xact_lock('queue_order'::regclass::int, 0);
-    RETURN (SELECT count(*) FROM (SELECT FROM task WHERE phase = 0 LIMIT most) counted) >= most;
+    PERFORM pg_advisory_xact_lock('task'::regclass::int, 0);
+    RETURN true;
+END $$;
+
+-- Whether an owner has so many tasks; nobody's are not counted.
+CREATE FUNCTION owner_is_full(the_owner text, most bigint) RETURNS boolean LANGUAGE plpgsql AS $$
+DECLARE
+    found_tasks bigint;
+BEGIN
+    IF the_owner = '' THEN
+        RETURN false;
+    END IF;
+    found_tasks := tasks_of(the_owner, most);
+    IF takes_turns(found_tasks, most) THEN
+        found_tasks := tasks_of(the_owner, most);
+    END IF;
+    RETURN found_tasks >= most;
+END $$;
+
+-- Whether so many wait for a worker. As many as have become queued since the first of them are no more than that; only where
+-- that says too little are they counted.
+CREATE FUNCTION queue_is_full(most bigint) RETURNS boolean LANGUAGE plpgsql AS $$
+DECLARE
+    queued bigint := (SELECT last_value FROM queue_order)
+        - (SELECT place FROM task WHERE phase = 0 ORDER BY place LIMIT 1) + 1;
+BEGIN
+    IF queued + 16 < most THEN
+        RETURN false;
+    END IF;
+    queued := queued_tasks(most);
+    IF takes_turns(queued, most) THEN
+        queued := queued_tasks(most);
+    END IF;
+    RETURN queued >= most;
 END $$;
 
 -- What the files of the store take.

@@ -3,9 +3,9 @@
 -- Takes up tasks: those that have expired first, then the queued ones by their turn. A row of each, or one without a task,
 -- with the time until something becomes due.
 --
--- Workers do not wait for each other: who claims passes by what another one is claiming, and takes what comes next, so each
--- of several at once may get what the other would have got. What is taken up at the same moment is not taken up in another
--- order than turns say: what was passed by is taken too, unless its transaction fails, and then keeps its place.
+-- Workers do not wait for each other: who claims passes by what another one is claiming at that moment. That is fair enough,
+-- for what is passed by is being taken up, so it comes no later than what is taken instead of it; and if that transaction
+-- fails, its tasks keep their turns and are the first of the next claim.
 CREATE FUNCTION claim_tasks(the_worker text, tools text[], most bigint, the_lease bigint)
 RETURNS TABLE (
     next bigint, moment bigint, id text, fence bigint, owner text, tool text, call text, deaths int, failures int,

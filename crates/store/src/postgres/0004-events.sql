@@ -12,10 +12,18 @@ END $$;
 -- What was committed between a snapshot and the one of this statement: a row of each, or one without an event. One statement
 -- has one snapshot, so nothing is missed and nothing comes twice, whatever was under way. What says to be of a transaction
 -- that has not begun comes from another server, by a restored dump.
-CREATE FUNCTION events_since(heard text, most bigint)
-RETURNS TABLE (snapshot text, back boolean, moment bigint, id bigint, task text, told text) LANGUAGE sql VOLATILE AS $$
+--
+-- Before `limit_ms`, nothing can have been deleted that was not heard. After it, that is counted: something is lost if more was
+-- deleted than is missing of the `total` that was heard; and `recount` is the total then. `is_back` says that the server is not
+-- as far as it was, such as after it was restored.
+CREATE FUNCTION events_since(heard text, total bigint, limit_ms bigint, most bigint) RETURNS TABLE (
+    snapshot text, is_back boolean, is_lost boolean, recount bigint, moment bigint, id bigint, task text, told text
+) LANGUAGE sql VOLATILE AS $$
     SELECT pg_current_snapshot()::text,
         pg_snapshot_xmax(pg_current_snapshot()) < pg_snapshot_xmax(heard::pg_snapshot),
+        CASE WHEN now_ms() <= limit_ms THEN false ELSE (SELECT count FROM forgotten)
+            > total - (SELECT count(*) FROM event WHERE pg_visible_in_snapshot(xid, heard::pg_snapshot)) END,
+        CASE WHEN now_ms() > limit_ms THEN (SELECT count FROM forgotten) + (SELECT count(*) FROM event) END,
         now_ms(), fresh.id, fresh.task, fresh.told
     FROM (SELECT) one LEFT JOIN (
         SELECT e.id, e.task, e.told FROM event e
@@ -28,9 +36,10 @@ RETURNS TABLE (snapshot text, back boolean, moment bigint, id bigint, task text,
     ORDER BY fresh.id
 $$;
 
--- What a follower begins with.
-CREATE FUNCTION heard_so_far() RETURNS TABLE (snapshot text, moment bigint) LANGUAGE sql VOLATILE AS
-$$ SELECT pg_current_snapshot()::text, now_ms() $$;
+-- What a follower begins with: it need not hear what is there.
+CREATE FUNCTION heard_so_far() RETURNS TABLE (snapshot text, total bigint, moment bigint) LANGUAGE sql VOLATILE AS $$
+    SELECT pg_current_snapshot()::text, (SELECT count FROM forgotten) + (SELECT count(*) FROM event), now_ms()
+$$;
 
 -- How far events and queue have got, and whether something is due: for those who may have missed a notification.
 CREATE FUNCTION pulse() RETURNS TABLE (events bigint, queued bigint, is_due boolean) LANGUAGE plpgsql AS $$

@@ -68,6 +68,7 @@ BEGIN
         SELECT ctid FROM event WHERE told_at < moment - events_for ORDER BY told_at LIMIT most
         FOR UPDATE SKIP LOCKED));
     GET DIAGNOSTICS deleted_events = ROW_COUNT;
+    UPDATE forgotten SET count = count + deleted_events WHERE deleted_events > 0;
     RETURN QUERY SELECT cardinality(ids)::bigint, deleted_values, deleted_marks, deleted_events;
 END $$;
 

@@ -27,6 +27,11 @@ pub(super) fn store_error(refused: &DbError) -> StoreError {
     by_state(refused.code().code(), refused.message())
 }
 
+/// Whether it was rolled back only because others held what it needed, and the other way round.
+pub(super) fn was_in_the_way(refused: &DbError) -> bool {
+    matches!(refused.code().code(), "40001" | "40P01")
+}
+
 /// Whether the connection should be made anew after this: it leads to a server that only reads, or has prepared what the
 /// database does not know any more.
 pub(super) fn ends_connection(refused: &DbError) -> bool {

@@ -12,7 +12,7 @@ use tokio_postgres::Row;
 
 use super::call::{Call, Request, parameters};
 use super::lanes::Lanes;
-use super::text::{Columns, number, pause};
+use super::text::{Columns, number};
 use crate::error::StoreError;
 use crate::event::{Event, Follower, Heard};
 use crate::store::Later;
@@ -31,10 +31,27 @@ const MOST: usize = 20_000;
 pub(super) struct Following {
     lanes: Arc<Lanes>,
     woken: watch::Receiver<u64>,
-    snapshot: String,
-    read_at: Millis,
     events_for: Duration,
+    heard: Position,
     looked: Option<Instant>,
+}
+
+/// How far a follower has heard.
+struct Position {
+    snapshot: String,
+    /// How many events the snapshot has, deleted ones included.
+    total: u64,
+    read_at: Millis,
+}
+
+impl Position {
+    /// Where the store is.
+    async fn present(lanes: &Lanes) -> Result<Self, StoreError> {
+        let rows = lanes.ask(Request::new(Call::HeardSoFar, Vec::new())).await?;
+        let columns = Columns::of_one(&rows)?;
+        let (snapshot, total) = (columns.read("snapshot")?, columns.count("total")?);
+        Ok(Self { snapshot, total, read_at: columns.moment("moment")? })
+    }
 }
 
 impl Following {
@@ -44,10 +61,8 @@ impl Following {
         woken: watch::Receiver<u64>,
         events_for: Duration,
     ) -> Result<Self, StoreError> {
-        let rows = lanes.ask(Request::new(Call::HeardSoFar, Vec::new())).await?;
-        let columns = Columns::of_one(&rows)?;
-        let (snapshot, read_at) = (columns.read("snapshot")?, columns.moment("moment")?);
-        Ok(Self { lanes, woken, snapshot, read_at, events_for, looked: None })
+        let heard = Position::present(&lanes).await?;
+        Ok(Self { lanes, woken, events_for, heard, looked: None })
     }
 
     async fn wait_and_hear(&mut self) -> Result<Heard, StoreError> {
@@ -68,26 +83,28 @@ impl Following {
         }
     }
 
-    /// What there is. What was heard is remembered only once it is given, so nothing is lost with a future.
+    /// What there is. How far it was heard changes only once it is given, so nothing is lost with a future.
     async fn look(&mut self) -> Result<Heard, StoreError> {
-        let request = parameters![self.snapshot.clone(), number(MOST + 1)];
-        let rows = self.lanes.ask(Request::new(Call::EventsSince, request)).await?;
+        let Position { snapshot, total, .. } = &self.heard;
+        let parameters = parameters![snapshot.clone(), number(*total), self.limit(), number(MOST + 1)];
+        let rows = self.lanes.ask(Request::new(Call::EventsSince, parameters)).await?;
         self.looked = Some(Instant::now());
         let columns = Columns::of_one(&rows)?;
-        let (snapshot, is_back, now) = (columns.read("snapshot")?, columns.read("back")?, columns.moment("moment")?);
-        let mut heard = Heard { events: Vec::new(), gap: is_back || rows.len() > MOST || self.was_away(now) };
-        if rows.len() <= MOST {
-            heard.events = rows.iter().filter_map(|row| event(row).transpose()).collect::<Result<_, _>>()?;
+        if rows.len() > MOST || columns.read("is_back")? {
+            self.heard = Position::present(&self.lanes).await?;
+            return Ok(Heard { events: Vec::new(), gap: true });
         }
-        (self.snapshot, self.read_at) = (snapshot, now);
-        Ok(heard)
+        let events: Vec<Event> = rows.iter().filter_map(|row| event(row).transpose()).collect::<Result<_, _>>()?;
+        let total = columns.count_if_any("recount")?.unwrap_or(self.heard.total + events.len() as u64);
+        let (gap, read_at) = (columns.read("is_lost")?, columns.moment("moment")?);
+        self.heard = Position { snapshot: columns.read("snapshot")?, total, read_at };
+        Ok(Heard { events, gap })
     }
 
-    /// Whether events may have been deleted that were not heard. Their times are from before their commits, so a bit less than
-    /// they are kept is too long already.
-    fn was_away(&self, now: Millis) -> bool {
-        let kept = self.events_for - self.events_for / 20;
-        number(now.since(self.read_at).as_millis()) > pause(kept)
+    /// When events may have been deleted that were not heard. Their times are from before their commits, so that is a bit
+    /// sooner than after all the time for which they are kept.
+    fn limit(&self) -> i64 {
+        number(self.heard.read_at.after(self.events_for - self.events_for / 20).0)
     }
 }
 

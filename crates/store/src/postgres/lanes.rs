@@ -25,6 +25,9 @@ use crate::error::StoreError;
 /// How long a request waits for a connection at most.
 const WAITING: Duration = Duration::from_secs(2);
 
+/// How often something is executed that others were in the way of.
+const ATTEMPTS: u32 = 3;
+
 /// The connections.
 pub(super) struct Lanes {
     reads: Arc<Queue>,
@@ -98,7 +101,7 @@ async fn serve(mut link: Link, queue: &Queue, wakes: &Wakes) {
     loop {
         let mut jobs = queue.take().await;
         jobs.sort_by(|one, other| one.request.order.cmp(&other.request.order));
-        if !execute(&mut link, jobs, wakes).await {
+        if !execute(&mut link, jobs, wakes, ATTEMPTS).await {
             return;
         }
     }
@@ -106,7 +109,7 @@ async fn serve(mut link: Link, queue: &Queue, wakes: &Wakes) {
 
 /// Executes jobs. Gives whether the connection is still good; if not, those who were told nothing learn by the end of their
 /// jobs that nobody knows what was done.
-async fn execute(link: &mut Link, jobs: Vec<Job>, wakes: &Wakes) -> bool {
+async fn execute(link: &mut Link, jobs: Vec<Job>, wakes: &Wakes, attempts: u32) -> bool {
     let requests: Vec<&Request> = jobs.iter().map(|job| &job.request).collect();
     let in_one = requests.iter().any(|request| request.call.manner() != Manner::Reads);
     match link.execute(&requests, in_one).await {
@@ -118,6 +121,9 @@ async fn execute(link: &mut Link, jobs: Vec<Job>, wakes: &Wakes) -> bool {
         }
         Err(Broken::Failed(error)) => match failure::refusal(&error) {
             Some(_) if jobs.len() > 1 => execute_each(link, jobs, wakes).await,
+            Some(refused) if attempts > 1 && failure::was_in_the_way(refused) => {
+                Box::pin(execute(link, jobs, wakes, attempts - 1)).await
+            }
             Some(refused) => {
                 jobs.into_iter().for_each(|job| refuse(job, failure::store_error(refused)));
                 !failure::ends_connection(refused)
@@ -132,7 +138,7 @@ async fn execute(link: &mut Link, jobs: Vec<Job>, wakes: &Wakes) -> bool {
 async fn execute_each(link: &mut Link, jobs: Vec<Job>, wakes: &Wakes) -> bool {
     let mut jobs = jobs.into_iter();
     while let Some(job) = jobs.next() {
-        if !Box::pin(execute(link, vec![job], wakes)).await {
+        if !Box::pin(execute(link, vec![job], wakes, ATTEMPTS)).await {
             jobs.for_each(|job| refuse(job, failure::unavailable("the connection to the database broke before this was done")));
             return false;
         }

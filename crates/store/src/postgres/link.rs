@@ -13,7 +13,7 @@ use super::call::{Call, Request};
 use super::failure;
 use super::tls::{Stream, Tls};
 
-/// How long it may take to connect.
+/// How long it may take to connect to one host.
 const CONNECTING: Duration = Duration::from_secs(5);
 
 /// How much longer than the server this side waits for a statement, so that it is the server that says what was wrong.
@@ -36,10 +36,12 @@ impl Connector {
             with(&mut wire, client.batch_execute(setup)).await?;
             Ok((client, wire))
         };
-        match timeout(CONNECTING, connected).await {
+        let hosts = self.address.config.get_hosts().len().clamp(1, 10);
+        let patience = CONNECTING * hosts as u32;
+        match timeout(patience, connected).await {
             Ok(Ok(connection)) => Ok(connection),
             Ok(Err(error)) => Err(failure::whole(&error)),
-            Err(_) => Err(format!("no answer within {} s", CONNECTING.as_secs())),
+            Err(_) => Err(format!("no answer within {} s", patience.as_secs())),
         }
     }
 
@@ -47,10 +49,11 @@ impl Connector {
     /// that are missing or old can lead the planner to think otherwise, and each statement is planned once.
     pub(super) fn setup(&self) -> String {
         format!(
-            "{} SET statement_timeout = {}; SET enable_seqscan = off; SET enable_bitmapscan = off; SET enable_sort = off; \
-             SET jit = off; SET plan_cache_mode = force_generic_plan;",
+            "{} SET statement_timeout = {deadline}; SET idle_in_transaction_session_timeout = {deadline}; \
+             SET enable_seqscan = off; SET enable_bitmapscan = off; SET enable_sort = off; SET jit = off; \
+             SET plan_cache_mode = force_generic_plan;",
             self.base(),
-            self.address.deadline.as_millis(),
+            deadline = self.address.deadline.as_millis(),
         )
     }
 

@@ -9,8 +9,10 @@ use crate::error::StoreError;
 use crate::task::{Answered, Created, Full, Made, NewTask, Owner, Question, Task, TaskId};
 use crate::work::Lease;
 
-/// The kind of what is written, see [`Request::order`].
-pub(super) const TASK: u8 = 0;
+/// The kinds of what is written, see [`Request::order`]. What is new comes first: where a bound is close, it waits for others,
+/// who should not wait for what has been changed before it.
+const NEW_TASK: u8 = 0;
+const TASK: u8 = 2;
 
 /// A request that writes a task.
 pub(super) fn on_task(call: Call, id: &TaskId, parameters: Vec<super::call::Parameter>) -> Request {
@@ -42,7 +44,7 @@ impl Postgres {
             number(self.options.tasks_of_owner),
             room.then(|| number(self.options.store_bytes)),
         ];
-        let rows = self.ask(on_task(Call::Create, &new.id, parameters)).await?;
+        let rows = self.ask(Request::on(Call::Create, NEW_TASK, new.id.as_str().as_bytes(), parameters)).await?;
         let columns = Columns::of_one(&rows)?;
         let is_leased = match columns.read::<i32>("made")? {
             0 | 1 => false,

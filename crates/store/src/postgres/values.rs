@@ -9,15 +9,17 @@ use crate::error::StoreError;
 use crate::value::{NewValue, Replaced, Value, ValueId};
 
 /// The kinds of what is written, see [`Request::order`].
-const VALUE: u8 = 1;
-const MARK: u8 = 2;
+const NEW_VALUE: u8 = 1;
+const VALUE: u8 = 3;
+const MARK: u8 = 4;
 
 /// A request that writes a value: its id is what the statement begins with.
 fn on_value(call: Call, id: ValueId, mut more: Vec<Parameter>) -> Request {
     let name = [id.kind.as_str(), id.id.as_str(), id.owner.as_str()].join("\0");
     let mut parameters = parameters![stored(id.kind), stored(id.id), stored(id.owner.as_str())];
     parameters.append(&mut more);
-    Request::on(call, VALUE, name.as_bytes(), parameters)
+    let kind = if call == Call::Put { NEW_VALUE } else { VALUE };
+    Request::on(call, kind, name.as_bytes(), parameters)
 }
 
 impl Postgres {

@@ -6,6 +6,7 @@ use std::ops::Deref;
 
 use rusqlite::{Connection, OptionalExtension as _, Params, Result, Row, Statement};
 
+use super::rows::count;
 use crate::options::Options;
 use crate::time::Millis;
 
@@ -15,16 +16,42 @@ pub(super) struct Db<'c> {
     /// By where their text stands, which is cheaper to compare than the text. Two places with the same text, which are two
     /// entries then, do no harm.
     statements: RefCell<HashMap<(*const u8, usize), Statement<'c>>>,
+    /// What the file took at the beginning of the transaction, if it was asked for.
+    bytes: Cell<Option<u64>>,
 }
 
 impl<'c> Db<'c> {
     pub(super) fn new(connection: &'c Connection) -> Self {
-        Self { connection, statements: RefCell::default() }
+        Self { connection, statements: RefCell::default(), bytes: Cell::new(None) }
     }
 
     /// Whether no transaction is open.
     pub(super) fn is_idle(&self) -> bool {
         self.connection.is_autocommit()
+    }
+
+    /// Begins a transaction that writes.
+    pub(super) fn begin(&self) -> Result<()> {
+        self.bytes.set(None);
+        self.run("BEGIN IMMEDIATE", ()).map(drop)
+    }
+
+    /// What is used of the file, in bytes. What was deleted is free for what is written next, and does not count. Asked for
+    /// once in a transaction: SQLite prepares such a question anew each time, which takes as long as writing a row.
+    pub(super) fn bytes(&self) -> Result<u64> {
+        if let Some(bytes) = self.bytes.get() {
+            return Ok(bytes);
+        }
+        let pages = self.number("PRAGMA page_count", ())? - self.number("PRAGMA freelist_count", ())?;
+        let bytes = count(pages.saturating_mul(self.number("PRAGMA page_size", ())?));
+        self.bytes.set(Some(bytes));
+        Ok(bytes)
+    }
+
+    /// Bounds the file, for tests of what happens when it is full.
+    #[cfg(test)]
+    pub(super) fn most_pages(&self, pages: i64) -> Result<()> {
+        self.connection.query_row(&format!("PRAGMA max_page_count = {pages}"), [], |_| Ok(()))
     }
 
     /// Runs a statement. Gives how many rows it has changed.

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use rusqlite::Row;
 use tokio::sync::watch;
 
+use super::Shared;
 use super::db::Tx;
 use super::fault::Fault;
-use super::Shared;
 use crate::error::StoreError;
 use crate::event::{Event, Follower, Heard};
 use crate::store::Later;

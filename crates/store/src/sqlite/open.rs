@@ -40,11 +40,13 @@ pub(super) fn open(path: &Path, place: &str) -> Result<Connection, OpenError> {
     keep_log(&connection, true).map_err(|error| refused(&error, place))?;
     let found = retried(|| schema::look(&connection)).map_err(|error| refused(&error, place))?;
     check(found, place)?;
-    let found = begin(&mut connection, found).map_err(|error| refused(&error, place))?;
-    check(found, place)?;
-    if let Some(table) = schema::missing(&connection).map_err(|error| refused(&error, place))? {
+    if found == Found::Form(schema::FORM)
+        && let Some(table) = schema::missing(&connection).map_err(|error| refused(&error, place))?
+    {
         return Err(unusable(place, &format!("its table `{table}` is missing")));
     }
+    let found = begin(&mut connection, found).map_err(|error| refused(&error, place))?;
+    check(found, place)?;
     keep_log(&connection, false).map_err(|error| refused(&error, place))?;
     Ok(connection)
 }
@@ -108,8 +110,8 @@ fn begin(connection: &mut Connection, found: Found) -> Result<Found> {
         // Has to be said before there is anything in the file.
         connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
     }
-    let set = || connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get::<_, String>(0));
-    retried(set)?;
+    // What a file system cannot share among processes is said by SQLite when it is first used.
+    retried(|| connection.query_row("PRAGMA journal_mode = WAL", [], |_| Ok(())))?;
     connection.query_row(&format!("PRAGMA journal_size_limit = {LOG_BYTES}"), [], |_| Ok(()))?;
     match found {
         Found::Form(schema::FORM) => Ok(found),

@@ -28,11 +28,8 @@ pub(super) fn spot(tx: &Tx<'_, '_>, owner: &Owner, tool: &str) -> Result<Spot, F
     )?;
     let first = first.unwrap_or(0);
     let turn = last.map_or(first, |last| first.max(last.saturating_add(1)));
-    let before = tx.row(
-        "SELECT place FROM tasks WHERE phase = 0 AND turn = ?1 ORDER BY place DESC LIMIT 1",
-        (turn,),
-        number,
-    )?;
+    let before =
+        tx.row("SELECT place FROM tasks WHERE phase = 0 AND turn = ?1 ORDER BY place DESC LIMIT 1", (turn,), number)?;
     Ok(Spot { turn, place: before.map_or(0, |before| before.saturating_add(1)) })
 }
 

@@ -78,11 +78,7 @@ impl Readers {
     }
 }
 
-fn give<T>(
-    answer: oneshot::Sender<Result<T, StoreError>>,
-    given: Result<T, StoreError>,
-    room: OwnedSemaphorePermit,
-) {
+fn give<T>(answer: oneshot::Sender<Result<T, StoreError>>, given: Result<T, StoreError>, room: OwnedSemaphorePermit) {
     drop(room);
     // Whoever has asked may have gone meanwhile.
     let _ = answer.send(given);

@@ -12,13 +12,8 @@ use crate::task::{Phase, TaskId};
 use crate::time::Millis;
 
 const PHASES: [Phase; 5] = [Phase::Queued, Phase::Delayed, Phase::Leased, Phase::Parked, Phase::Ended];
-const STATUSES: [TaskStatus; 5] = [
-    TaskStatus::Working,
-    TaskStatus::InputRequired,
-    TaskStatus::Completed,
-    TaskStatus::Failed,
-    TaskStatus::Cancelled,
-];
+const STATUSES: [TaskStatus; 5] =
+    [TaskStatus::Working, TaskStatus::InputRequired, TaskStatus::Completed, TaskStatus::Failed, TaskStatus::Cancelled];
 
 /// How many tasks are in a phase and have a status, and how many steps they have recorded.
 type Count = (Phase, TaskStatus, u64, u64);

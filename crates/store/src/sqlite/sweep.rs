@@ -70,8 +70,9 @@ pub(super) fn give_back(tx: &Tx<'_, '_>) -> Result<bool, Fault> {
 
 /// Writes what is in the log into the file, which is cut off then, as far as no reader needs it as it is.
 pub(super) fn write_back(tx: &Tx<'_, '_>) -> Result<(), Fault> {
-    // Not possible within a transaction.
+    // Not possible within a transaction. Other reads may come after this in the same one.
     tx.run("COMMIT", ())?;
-    tx.each("PRAGMA wal_checkpoint(PASSIVE)", (), |_| Ok(true))?;
-    Ok(())
+    let written = tx.each("PRAGMA wal_checkpoint(PASSIVE)", (), |_| Ok(true));
+    tx.run("BEGIN", ())?;
+    Ok(written?)
 }

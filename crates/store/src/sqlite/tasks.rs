@@ -33,10 +33,7 @@ pub(super) fn create(tx: &Tx<'_, '_>, new: &NewTask) -> Result<Created, Fault> {
 
 /// What there is too much of for one more task.
 fn full(tx: &Tx<'_, '_>, new: &NewTask, waiting: i64, is_leased: bool) -> Result<Option<Full>, Fault> {
-    // What was deleted is free for what is written next, and so does not count.
-    let free = tx.number("PRAGMA freelist_count", ())?;
-    let pages = tx.number("PRAGMA page_count", ())?.saturating_sub(free);
-    if count(pages).saturating_mul(count(tx.number("PRAGMA page_size", ())?)) >= tx.options.store_bytes {
+    if tx.bytes()? >= tx.options.store_bytes {
         return Ok(Some(Full::Store));
     }
     if !new.owner.is_nobody() {
@@ -54,7 +51,8 @@ fn insert(tx: &Tx<'_, '_>, new: &NewTask, worker: Option<&str>) -> Result<i64, F
         Some(_) => None,
         None => Some(queue::spot(tx, &new.owner, &new.tool)?),
     };
-    let sql = "INSERT INTO tasks (id, owner, tool, phase, status, message, created_at, updated_at, expires_at, poll, fence,
+    let sql =
+        "INSERT INTO tasks (id, owner, tool, phase, status, message, created_at, updated_at, expires_at, poll, fence,
             attempts, worker, due, turn, place, other_bytes)
         VALUES (?1, ?2, ?3, ?4, 0, ?5, ?6, ?6, ?7, ?8, ?9, ?9, ?10, ?11, ?12, ?13, ?14) RETURNING n";
     let due = new.lease.as_ref().filter(|_| worker.is_some()).map(|(_, lease)| tx.now.after(*lease));

@@ -20,7 +20,8 @@ pub(super) fn put(tx: &Tx<'_, '_>, new: &NewValue) -> Result<bool, Fault> {
     let ValueId { kind, id, owner } = &new.id;
     let before = version(tx, &new.id)?;
     if before.is_none() && !owner.is_nobody() {
-        let sql = "SELECT count(*) FROM kept WHERE owner = ?1 AND owner <> '' AND (expires_at IS NULL OR expires_at > ?2)";
+        let sql =
+            "SELECT count(*) FROM kept WHERE owner = ?1 AND owner <> '' AND (expires_at IS NULL OR expires_at > ?2)";
         if tx.number(sql, (owner, tx.now))? >= size(tx.options.values_of_owner) {
             return Ok(false);
         }

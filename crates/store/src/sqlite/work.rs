@@ -93,14 +93,7 @@ pub(super) fn finish(tx: &Tx<'_, '_>, lease: &Lease, end: &End) -> Result<Fenced
     tx.run(
         "UPDATE tasks SET phase = 3, status = ?2, message = ?3, updated_at = ?4, due = NULL,
             expires_at = max(expires_at, ?5), other_bytes = other_bytes + ?6 WHERE n = ?1",
-        (
-            held.n,
-            Status(end.status),
-            &end.message,
-            tx.now,
-            tx.now.after(end.keep),
-            size(outcome.map_or(0, str::len)),
-        ),
+        (held.n, Status(end.status), &end.message, tx.now, tx.now.after(end.keep), size(outcome.map_or(0, str::len))),
     )?;
     events::changed(tx, &lease.id)?;
     Ok(Fenced::Written)

@@ -210,7 +210,7 @@ impl Line<'_> {
     }
 
     fn begin(&self) -> Result<(), StoreError> {
-        self.db.run("BEGIN IMMEDIATE", ()).map(drop).map_err(|error| self.told(error.into()))
+        self.db.begin().map_err(|error| self.told(error.into()))
     }
 
     /// Runs an operation, so that nothing is left of it if it fails.

@@ -37,6 +37,12 @@ impl Server {
         }
     }
 
+    /// Its host and port, as they stand in the URL.
+    fn address(&self) -> String {
+        let authority = self.url.split("://").nth(1).and_then(|rest| rest.split('/').next()).unwrap();
+        authority.rsplit('@').next().unwrap().to_owned()
+    }
+
     /// A connection for the test itself.
     async fn connect(&self) -> tokio_postgres::Client {
         let (client, connection) = tokio_postgres::connect(&self.url, NoTls).await.unwrap();

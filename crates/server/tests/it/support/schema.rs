@@ -55,6 +55,10 @@ fn definition_of_result(method: &str, result: &Value) -> &'static str {
     if result["resultType"] == "task" {
         return "CreateTaskResult";
     }
+    if result["resultType"] == "waiting" {
+        // Of the extension that is an example.
+        return "Result";
+    }
     match method {
         "server/discover" => "DiscoverResult",
         "tools/list" => "ListToolsResult",
@@ -70,7 +74,7 @@ fn definition_of_result(method: &str, result: &Value) -> &'static str {
         "tasks/update" => "UpdateTaskResult",
         "tasks/cancel" => "CancelTaskResult",
         // Of extensions that only the tests know.
-        other if other.starts_with("test/") => "Result",
+        other if other.starts_with("test/") || other.starts_with("waiting-list/") => "Result",
         other => panic!("a result of {other}"),
     }
 }
@@ -85,7 +89,9 @@ fn definition_of_notification(method: &str) -> &'static str {
         "notifications/resources/updated" => "ResourceUpdatedNotification",
         "notifications/subscriptions/acknowledged" => "SubscriptionsAcknowledgedNotification",
         "notifications/tasks" => "TaskStatusNotification",
-        other if other.starts_with("notifications/test/") => "JSONRPCNotification",
+        other if other.starts_with("notifications/test/") || other.starts_with("notifications/waiting-list/") => {
+            "JSONRPCNotification"
+        }
         other => panic!("a modern server sends no {other}"),
     }
 }
