@@ -14,6 +14,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
@@ -103,6 +104,12 @@ pub trait Bus: Send + Sync + 'static {
     fn is_shared(&self) -> bool {
         false
     }
+
+    /// How long it takes, as a rule, until every pod has heard what was published. What may be told only then waits so long,
+    /// such as that a session has ended.
+    fn spread(&self) -> Duration {
+        Duration::ZERO
+    }
 }
 
 /// Something that a bus delivers to. Must not block: it is called on the way of every event.
@@ -131,6 +138,10 @@ impl<B: Bus + ?Sized> Bus for Arc<B> {
 
     fn is_shared(&self) -> bool {
         (**self).is_shared()
+    }
+
+    fn spread(&self) -> Duration {
+        (**self).spread()
     }
 }
 

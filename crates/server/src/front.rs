@@ -214,6 +214,11 @@ pub(crate) async fn delete(server: &Server, head: &Parts) -> Result<Response<Bod
         return Err(Rejection::HttpMethod("GET, POST"));
     }
     server.announce(Event::Session { session: session.number, change: SessionChange::End }).await;
+    // What the client sends next may reach another pod, which is to know it by then.
+    let spread = server.inner.bus.spread();
+    if !spread.is_zero() {
+        tokio::time::sleep(spread).await;
+    }
     Ok(empty(StatusCode::NO_CONTENT))
 }
 

@@ -14,6 +14,9 @@ use crate::bus::{Bus, BusError, Event, InProcess, Receiver};
 use crate::once::{Once, OnceError};
 use crate::server::Server;
 
+/// How long it takes at most, as a rule, until every pod has read what one has written: ten times as long as a pod waits between
+/// two looks at a file.
+const SPREAD: Duration = Duration::from_millis(100);
 /// How long to wait when the store is away.
 const AWAY: Duration = Duration::from_secs(1);
 
@@ -98,6 +101,10 @@ impl Bus for StoreBus {
 
     fn is_shared(&self) -> bool {
         true
+    }
+
+    fn spread(&self) -> Duration {
+        SPREAD
     }
 }
 

@@ -23,7 +23,7 @@ impl TaskArgs {
     }
 
     fn unknown(&self) -> Usage {
-        Usage::new(format!("there is no task {}: it may have ended and be deleted", self.id))
+        Usage::new(format!("there is no task {}: it may have ended and been deleted", self.id))
     }
 }
 

@@ -40,9 +40,7 @@ impl Place {
     }
 
     fn store(&self, args: &[&str]) -> Said {
-        let said = Said::of(&[&["store"], args, &["--store", &self.url()]].concat(), &[]);
-        eprintln!("$ {args:?} -> {:?}\n{}{}", said.code, said.out, said.err);
-        said
+        Said::of(&[&["store"], args, &["--store", &self.url()]].concat(), &[])
     }
 
     #[track_caller]

@@ -48,6 +48,7 @@ CREATE INDEX task_owner ON task (hashtextextended(owner, 0)) WHERE owner <> '';
 CREATE INDEX task_created ON task (created_at, id);
 CREATE INDEX task_queue ON task (turn, place) WHERE phase = 0;
 CREATE INDEX task_lane ON task (lane, turn) WHERE phase = 0;
+CREATE INDEX task_tool ON task (hashtextextended(tool, 0), turn, place) WHERE phase = 0;
 CREATE INDEX task_place ON task (place) WHERE phase = 0;
 CREATE INDEX task_due ON task (due) WHERE due IS NOT NULL;
 CREATE INDEX task_expires ON task (expires_at) WHERE phase <> 3 AND expires_at IS NOT NULL;

@@ -72,8 +72,8 @@ END $$;
 -- that says too little are they counted.
 CREATE FUNCTION queue_is_full(most bigint) RETURNS boolean LANGUAGE plpgsql AS $$
 DECLARE
-    queued bigint := (SELECT last_value FROM queue_order)
-        - (SELECT place FROM task WHERE phase = 0 ORDER BY place LIMIT 1) + 1;
+    queued bigint := coalesce((SELECT last_value FROM queue_order)
+        - (SELECT place FROM task WHERE phase = 0 ORDER BY place LIMIT 1) + 1, 0);
 BEGIN
     IF queued + 16 < most THEN
         RETURN false;

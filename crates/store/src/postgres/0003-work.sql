@@ -17,6 +17,9 @@ DECLARE
     next_ms bigint;
     due_id text;
     ids text[];
+    candidates text[];
+    looked_at bigint := greatest(64, 2 * most);
+    is_all boolean;
 BEGIN
     -- Whose pause is over, and then whose worker was not heard of. A bound, so that nobody waits for long; what is left is
     -- due at the next claim.
@@ -32,12 +35,27 @@ BEGIN
         SELECT id FROM task
         WHERE phase <> 3 AND phase <> 1 AND expires_at <= at_ms AND tool = ANY (tools)
         ORDER BY expires_at LIMIT most FOR NO KEY UPDATE SKIP LOCKED);
-    IF cardinality(ids) < most THEN
+    -- Among the first of all, whatever their tools; if those are not enough and there are more, tool by tool, so that nobody
+    -- has to pass by thousands that are for others.
+    SELECT coalesce(array_agg(id) FILTER (WHERE tool = ANY (tools)), '{}'), count(*) < looked_at
+        INTO candidates, is_all
+        FROM (SELECT id, tool FROM task WHERE phase = 0 ORDER BY turn, place LIMIT looked_at) first;
+    LOOP
         ids := ids || ARRAY(
-            SELECT id FROM task
-            WHERE phase = 0 AND tool = ANY (tools) AND id <> ALL (ids)
-            ORDER BY turn, place LIMIT most - cardinality(ids) FOR NO KEY UPDATE SKIP LOCKED);
-    END IF;
+            SELECT t.id FROM unnest(candidates) WITH ORDINALITY AS c (id, at) JOIN task t ON t.id = c.id
+            WHERE t.phase = 0 AND t.id <> ALL (ids)
+            ORDER BY c.at LIMIT most - cardinality(ids) FOR NO KEY UPDATE OF t SKIP LOCKED);
+        EXIT WHEN is_all OR cardinality(ids) >= most;
+        candidates := ARRAY(
+            SELECT c.id FROM (SELECT DISTINCT unnest(tools) AS name) wanted CROSS JOIN LATERAL (
+                SELECT id, turn, place FROM task
+                WHERE phase = 0 AND hashtextextended(tool, 0) = hashtextextended(wanted.name, 0) AND tool = wanted.name
+                ORDER BY turn, place LIMIT looked_at
+            ) c ORDER BY c.turn, c.place LIMIT looked_at);
+        is_all := cardinality(candidates) < looked_at;
+        -- What others are claiming is among them.
+        looked_at := looked_at * 4;
+    END LOOP;
     UPDATE task SET phase = 1, fence = fence + 1, attempts = attempts + 1, due = at_ms + the_lease, worker = the_worker
         WHERE id = ANY (ids);
     -- What has expired and nobody took waits for a worker who has its tool; no other has to come back for it.
