@@ -17,7 +17,7 @@ stage_crash() {
         skip 'crash postgres' 'no PostgreSQL'
     elif start_postgres crash-postgres; then
         crashed postgres --store "$REPLY" --seconds "$seconds" --tasks "$tasks" \
-            --halfway "kill -INT $postgres_pid; sleep 1; $(restarting_postgres)"
+            --halfway "$postgres_restart"
         stop_postgres
     fi
 }

@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # A PostgreSQL server of the tests' own: a cluster in a temporary directory, on a free port of 127.0.0.1.
 
-postgres_data='' postgres_pid=''
+postgres_data='' postgres_restart=''
 
 # start_postgres NAME: leaves in $REPLY the address of a new, empty database. Whoever reaches the loopback interface may
 # use it, with or without encryption; commits are flushed as they are in production. Its log is NAME.log.
@@ -28,11 +28,12 @@ start_postgres() {
     start "$1" "${as[@]}" "$bin/postgres" -D "$postgres_data/data" -p "$port" -c listen_addresses=127.0.0.1 \
         -c unix_socket_directories= -c max_connections=200 -c ssl=on \
         -c "ssl_cert_file=$postgres_data/server.pem" -c "ssl_key_file=$postgres_data/server.pem"
-    postgres_pid=${pids[-1]}
     if ! started "$1" '.*(ready to accept connections)$'; then
         stop_postgres
         return 1
     fi
+    # What restarts it as if the machine had: with `immediate`, it recovers from its log.
+    postgres_restart="${as[*]} $bin/pg_ctl restart -D $postgres_data/data -m immediate -w -t 60 -l $postgres_data/log"
     REPLY=postgres://postgres@127.0.0.1:$port/postgres
 }
 
@@ -45,12 +46,14 @@ postgres_bin() {
 
 # stop_postgres: ends the server, whoever is still connected, and deletes what it has stored.
 stop_postgres() {
-    local end=$((SECONDS + 15))
-    if [ -n "$postgres_pid" ]; then
-        kill -INT "$postgres_pid" 2>/dev/null || true
-        while kill -0 "$postgres_pid" 2>/dev/null && [ $SECONDS -lt $end ]; do sleep 0.05; done
+    local end=$((SECONDS + 15)) pid=''
+    # After a restart it is another process than the one that was started here.
+    [ -z "$postgres_data" ] || pid=$(head -n 1 "$postgres_data/data/postmaster.pid" 2>/dev/null || true)
+    if [ -n "$pid" ]; then
+        kill -INT "$pid" 2>/dev/null || true
+        while kill -0 "$pid" 2>/dev/null && [ $SECONDS -lt $end ]; do sleep 0.05; done
     fi
     # Whatever is still there after that is ended, and complained about, by stop_all.
     [ -z "$postgres_data" ] || rm -rf "$postgres_data"
-    postgres_data='' postgres_pid=''
+    postgres_data='' postgres_restart=''
 }

@@ -112,9 +112,9 @@ const SEALED_BYTES: usize = 512;
 ///
 /// # Errors
 ///
-/// What models can do something about, they read as a tool error: that nothing is behind a handle and which tool to call, that
-/// it is no handle at all, that a value is too large, that a caller has too many, that a value was written by another version of
-/// the program, that others change it all the time. When the store is away, the call is answered 503.
+/// What models can do something about, they read as a tool error: that nothing is behind a handle and which tool to call,
+/// that it is no handle at all, that a value is too large, that a caller has too many, that a value was written by another
+/// version of the program, that others change it all the time. When the store is away, the call is answered 503.
 pub struct Handles<T> {
     kind: Kind,
     form: Form,
@@ -159,8 +159,8 @@ impl<T: Held> Handles<T> {
         self
     }
 
-    /// How many bytes a value may have as JSON. By default, what the store takes, or 512 for sealed values. Of those, somewhat
-    /// less than 48 KiB fit in any case, and their handles are a third longer.
+    /// How many bytes a value may have as JSON. By default, what the store takes, or 512 for sealed values. More than 48 KiB
+    /// less 49 bytes are never sealed. A sealed handle is a third longer than its value.
     #[must_use]
     pub const fn most_bytes(mut self, most: usize) -> Self {
         self.most = most;
@@ -191,12 +191,12 @@ impl<T: Held> Handles<T> {
 
     /// Changes the value behind a handle, and gives what `change` gave and the handle to go on with.
     ///
-    /// No change of a stored value is lost, however many there are at once: `change` is done again on what others have made of
-    /// the value meanwhile, so it does nothing but change the value. Changes of a sealed value make handles of their own.
+    /// No change of a stored value is lost, however many there are at once: `change` is done again on what others have made
+    /// of the value meanwhile, so it does nothing but change the value. Changes of a sealed value make handles of their own.
     ///
     /// # Errors
-    /// If there is no such value for this caller, it has another form than `T` or becomes too large, others change it all the
-    /// time, or the store is away. Nothing is changed then.
+    /// If there is no such value for this caller, it has another form than `T` or becomes too large, or others change it all
+    /// the time; nothing is changed then. If the store is away, which leaves open whether it was changed.
     pub async fn update<R>(
         &self,
         cx: &Cx,

@@ -1,14 +1,19 @@
 //! The Apps extension: pages, the tools that name them, and what hosts without it get.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use anypod_server::proto::resources::ReadResourceResult;
 use anypod_server::proto::tools::CallToolResult;
+use anypod_server::store::Memory;
 use anypod_server::{
-    App, Apps, Caching, Csp, Cx, Json, Permission, Resource, ResourceTemplate, Server, ServerBuilder, State, Tool,
-    Visibility,
+    App, Apps, AsTask, Caching, Csp, Cx, Json, Permission, Resource, ResourceTemplate, Server, ServerBuilder, State,
+    Tasks, Tool, Visibility,
 };
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Value, json};
+use tokio::task::JoinSet;
 
 use crate::front::{REVISIONS, client::Client};
 use crate::support::{call, logs::Logs, modern};
@@ -35,7 +40,7 @@ fn page() -> App {
         .prefers_no_border()
         .title("Cart")
         .description("What is in the cart")
-        .cache(Caching::public(std::time::Duration::from_secs(60)))
+        .cache(Caching::public(Duration::from_secs(60)))
 }
 
 fn look() -> Value {
@@ -118,6 +123,33 @@ async fn results_say_in_text_what_pages_show() {
     let silent = call("silent", json!({})).send(&server).await;
     assert_eq!(silent.result()["content"], json!([]));
     assert!(logs.text().contains("gave no text") && logs.text().contains("silent"), "{}", logs.text());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_becomes_a_task_says_the_same() {
+    let (store, page) = (Arc::new(Memory::default()), page());
+    let server = Server::new("shop", "1.0.0")
+        .tool(Tool::new("bare", bare).app(&page).task(AsTask::always()))
+        .extension(Tasks::new(store))
+        .extension(Apps::new().app(page))
+        .build()
+        .expect("it builds");
+    let (mut work, worker) = (JoinSet::new(), server.clone());
+    work.spawn(async move { worker.work().await });
+    let capable = json!({ "extensions": { "io.modelcontextprotocol/tasks": {} } });
+    let created = call("bare", json!({})).capable(capable.clone()).send(&server).await;
+    let task = created.result()["taskId"].as_str().expect("a task").to_owned();
+    let look = || modern("tasks/get", json!({ "taskId": task })).capable(capable.clone()).send(&server);
+    let mut seen = look().await;
+    while seen.result()["status"] == "working" {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        seen = look().await;
+    }
+    let result = &seen.result()["result"];
+    assert_eq!(
+        (&result["content"][0]["text"], &result["structuredContent"]["items"]),
+        (&json!(r#"{"items":2}"#), &json!(2))
+    );
 }
 
 #[tokio::test]

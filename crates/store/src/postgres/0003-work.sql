@@ -18,7 +18,7 @@ DECLARE
     due_id text;
     ids text[];
     candidates text[];
-    looked_at bigint := greatest(64, 2 * most);
+    looked_at bigint := greatest(64, 2 * least(most, 10000));
     is_all boolean;
 BEGIN
     -- Whose pause is over, and then whose worker was not heard of. A bound, so that nobody waits for long; what is left is

@@ -86,7 +86,9 @@ impl Call {
             | Self::Remove
             | Self::Mark => Manner::Writes,
             // These hold several rows, or take long.
-            Self::Claim | Self::Renew | Self::Status | Self::List | Self::Report | Self::Retry | Self::Sweep => Manner::Alone,
+            Self::Claim | Self::Renew | Self::Status | Self::List | Self::Report | Self::Retry | Self::Sweep => {
+                Manner::Alone
+            }
         }
     }
 

@@ -9,7 +9,9 @@ use crate::error::StoreError;
 
 /// What is said when the connection broke: nobody knows then whether the operation was done.
 pub(super) fn unknown() -> StoreError {
-    StoreError::Unavailable("the connection to the database broke, and whether the operation was done is unknown".into())
+    StoreError::Unavailable(
+        "the connection to the database broke, and whether the operation was done is unknown".into(),
+    )
 }
 
 pub(super) fn unavailable(why: &str) -> StoreError {
@@ -83,8 +85,10 @@ mod tests {
             "08000", "08003", "08006", "08P01", "0A000", "25006", "25P02", "26000", "28000", "28P01", "3D000", "40001",
             "40P01", "53000", "53200", "53300", "55006", "55P03", "57014", "57P01", "57P02", "57P03", "57P05", "58030",
         ];
-        let corrupt =
-            ["22003", "22021", "23505", "23514", "42501", "42703", "42883", "42P01", "54000", "P0001", "XX000", "XX001", ""];
+        let corrupt = [
+            "22003", "22021", "23505", "23514", "42501", "42703", "42883", "42P01", "54000", "P0001", "XX000", "XX001",
+            "",
+        ];
         for state in no_room {
             assert_eq!(by_state(state, "why"), StoreError::NoRoom(format!("why (SQLSTATE {state})")));
         }

@@ -76,9 +76,8 @@ impl Following {
                 return Ok(heard);
             }
             // The sender goes with the store, which the connections need not outlast; then there is the time.
-            match timeout(LOOK, self.woken.changed()).await {
-                Ok(Err(_)) => sleep_until(Instant::now() + LOOK).await,
-                Ok(Ok(())) | Err(_) => {}
+            if let Ok(Err(_)) = timeout(LOOK, self.woken.changed()).await {
+                sleep_until(Instant::now() + LOOK).await;
             }
         }
     }

@@ -46,16 +46,19 @@ pub(super) async fn prepare(connector: &Connector) -> Result<(), OpenError> {
     let setup = format!("{} SET statement_timeout = {};", connector.base(), PATIENCE.as_millis());
     let (client, mut wire) = connector.connect(&setup).await.map_err(unreachable)?;
     let mut failed = None;
-    let done = timeout(PATIENCE, with(&mut wire, async {
-        match bring_up(&client, &connector.address).await {
-            Ok(()) => Ok(()),
-            Err(Failure::Database(error)) => Err(error),
-            Err(other) => {
-                failed = Some(other);
-                Ok(())
+    let done = timeout(
+        PATIENCE,
+        with(&mut wire, async {
+            match bring_up(&client, &connector.address).await {
+                Ok(()) => Ok(()),
+                Err(Failure::Database(error)) => Err(error),
+                Err(other) => {
+                    failed = Some(other);
+                    Ok(())
+                }
             }
-        }
-    }));
+        }),
+    );
     match done.await {
         Err(_) => Err(unreachable("no answer in time".to_owned())),
         Ok(Err(error)) => Err(unreachable(failure::whole(&error))),
@@ -102,7 +105,10 @@ async fn check_server(client: &Client) -> Result<(), Failure> {
         .await?;
     let (version, encoding) = (row.try_get::<_, i32>(0)?, row.try_get::<_, String>(1)?);
     if version < 130_000 {
-        return Err(Failure::Unusable(format!("the server is PostgreSQL {}, and 13 or later is needed", version / 10_000)));
+        return Err(Failure::Unusable(format!(
+            "the server is PostgreSQL {}, and 13 or later is needed",
+            version / 10_000
+        )));
     }
     if encoding != "UTF8" {
         return Err(Failure::Unusable(format!("the encoding of the database is {encoding}, and UTF8 is needed")));
@@ -118,7 +124,9 @@ async fn form(client: &Client, address: &Address) -> Result<Option<i64>, Failure
     match (row.try_get::<_, i64>(0)?, row.try_get::<_, i64>(1)?) {
         (0, _) => return Ok(None),
         (_, 0) => {
-            return Err(Failure::Unusable("the schema has tables in it that are no store: choose another `schema`".into()));
+            return Err(Failure::Unusable(
+                "the schema has tables in it that are no store: choose another `schema`".into(),
+            ));
         }
         (_, _) => {}
     }

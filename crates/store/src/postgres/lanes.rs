@@ -56,7 +56,8 @@ impl Lanes {
             Manner::Reads => &self.reads,
             Manner::Writes | Manner::Alone => &self.writes,
         };
-        let mut awaited = queue.offer(request).ok_or_else(|| failure::unavailable("too much waits for the database"))?;
+        let mut awaited =
+            queue.offer(request).ok_or_else(|| failure::unavailable("too much waits for the database"))?;
         let reply = match timeout(self.waiting, &mut awaited.reply).await {
             Ok(reply) => reply,
             Err(_) if queue.withdraw(&awaited) => {
@@ -139,7 +140,9 @@ async fn execute_each(link: &mut Link, jobs: Vec<Job>, wakes: &Wakes) -> bool {
     let mut jobs = jobs.into_iter();
     while let Some(job) = jobs.next() {
         if !Box::pin(execute(link, vec![job], wakes, ATTEMPTS)).await {
-            jobs.for_each(|job| refuse(job, failure::unavailable("the connection to the database broke before this was done")));
+            jobs.for_each(|job| {
+                refuse(job, failure::unavailable("the connection to the database broke before this was done"))
+            });
             return false;
         }
     }

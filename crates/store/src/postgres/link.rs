@@ -71,15 +71,13 @@ impl Connector {
 /// Drives a connection for as long as something is done with it.
 pub(super) async fn with<T>(wire: &mut Wire, done: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
     let mut done = pin!(done);
-    loop {
-        tokio::select! {
-            biased;
-            result = &mut done => return result,
-            end = &mut *wire => {
-                end?;
-                // It has ended well, so what was asked for has been answered.
-                return done.await;
-            }
+    tokio::select! {
+        biased;
+        result = &mut done => result,
+        end = &mut *wire => {
+            end?;
+            // It has ended well, so what was asked for has been answered.
+            done.await
         }
     }
 }

@@ -100,8 +100,7 @@ impl Postgres {
         message: Option<String>,
     ) -> Result<Option<TaskStatus>, StoreError> {
         self.options.check("the message", message.as_deref().unwrap_or_default())?;
-        let parameters =
-            parameters![id.as_str().to_owned(), owner.as_ref().map(stored_owner), message.map(stored)];
+        let parameters = parameters![id.as_str().to_owned(), owner.as_ref().map(stored_owner), message.map(stored)];
         let rows = self.ask(on_task(Call::Cancel, &id, parameters)).await?;
         Columns::of_any(&rows).map(|columns| columns.status("before")).transpose()
     }

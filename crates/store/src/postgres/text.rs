@@ -14,13 +14,8 @@ use crate::time::{Millis, millis};
 const ESCAPE: char = '\u{1}';
 
 /// Statuses and phases by their numbers in the database.
-pub(super) const STATUSES: [TaskStatus; 5] = [
-    TaskStatus::Working,
-    TaskStatus::InputRequired,
-    TaskStatus::Completed,
-    TaskStatus::Failed,
-    TaskStatus::Cancelled,
-];
+pub(super) const STATUSES: [TaskStatus; 5] =
+    [TaskStatus::Working, TaskStatus::InputRequired, TaskStatus::Completed, TaskStatus::Failed, TaskStatus::Cancelled];
 
 pub(super) const PHASES: [Phase; 5] = [Phase::Queued, Phase::Leased, Phase::Parked, Phase::Ended, Phase::Delayed];
 

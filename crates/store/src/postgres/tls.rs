@@ -56,9 +56,11 @@ fn of_system() -> Result<RootCertStore, String> {
     // Stores do have a few that cannot be read; they are no reason to trust none.
     roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
     match roots.is_empty() {
-        true => Err("encryption needs authorities to trust, and this machine has none: install its ca-certificates, or write \
+        true => Err(
+            "encryption needs authorities to trust, and this machine has none: install its ca-certificates, or write \
                      `sslrootcert=FILE`"
-            .to_owned()),
+                .to_owned(),
+        ),
         false => Ok(roots),
     }
 }

@@ -58,8 +58,7 @@ impl Postgres {
         let most = self.options.journal_bytes;
         let (keys, requests): (Vec<_>, Vec<_>) =
             questions.into_iter().map(|question| (stored(question.key), stored(question.request))).unzip();
-        let parameters =
-            parameters![lease.id.as_str().to_owned(), number(lease.fence), keys, requests, number(most)];
+        let parameters = parameters![lease.id.as_str().to_owned(), number(lease.fence), keys, requests, number(most)];
         self.ask_journal(on_task(Call::Park, &lease.id, parameters)).await
     }
 

@@ -76,7 +76,10 @@ async fn outage(network: Network) {
                 match number % 4 {
                     0 => pod.now().await.map(drop),
                     1 => pod.publish(vec!["never".into()]).await,
-                    2 => pod.create(NewTask::new(TaskId::from_random([9; 16]), Owner::nobody(), "t", "{}")).await.map(drop),
+                    2 => pod
+                        .create(NewTask::new(TaskId::from_random([9; 16]), Owner::nobody(), "t", "{}"))
+                        .await
+                        .map(drop),
                     _ => pod.status().await.map(drop),
                 }
             });
@@ -182,7 +185,11 @@ async fn connections_that_are_ended_lose_nothing() {
     for round in 1..=4 {
         // So many as work goes on in between.
         let before = seen.told.load(Ordering::Relaxed);
-        let goes_on = async { while seen.told.load(Ordering::Relaxed) < before + 30 * round { tokio::task::yield_now().await } };
+        let goes_on = async {
+            while seen.told.load(Ordering::Relaxed) < before + 30 * round {
+                tokio::task::yield_now().await
+            }
+        };
         timeout(PATIENCE, goes_on).await.unwrap();
         client.execute(&end_all, &[]).await.unwrap();
     }

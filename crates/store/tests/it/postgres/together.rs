@@ -27,7 +27,9 @@ async fn bounds_hold_for_those_who_come_at_once() {
     let (mut created, mut put) = (JoinSet::new(), JoinSet::new());
     for number in 0..60 {
         let pod = pods[usize::from(number % 2)].clone();
-        created.spawn(async move { pod.create(new(number, ["ann", "bob", "cem"][usize::from(number % 3)])).await.unwrap() });
+        created.spawn(
+            async move { pod.create(new(number, ["ann", "bob", "cem"][usize::from(number % 3)])).await.unwrap() },
+        );
         let pod = pods[usize::from(number % 2)].clone();
         let value_id = ValueId { kind: "cart".into(), id: number.to_string(), owner: Owner::new("ann") };
         let value = NewValue { id: value_id, text: "{}".into(), ttl: None, sliding: false };
@@ -54,13 +56,39 @@ async fn one_task_is_created_once_and_claimed_once() {
     let mut claims = JoinSet::new();
     for number in 0..20 {
         let pod = pods[number % 2].clone();
-        let claim =
-            Claim { worker: number.to_string(), tools: vec!["resize".into()], most: 3, lease: Duration::from_secs(600) };
+        let claim = Claim {
+            worker: number.to_string(),
+            tools: vec!["resize".into()],
+            most: 3,
+            lease: Duration::from_secs(600),
+        };
         claims.spawn(async move { pod.claim(claim).await.unwrap().tasks });
     }
     let claimed: Vec<_> = claims.join_all().await.into_iter().flatten().map(|task| task.lease.id).collect();
     let different: HashSet<_> = claimed.iter().collect();
     assert_eq!((claimed.len(), different.len()), (40, 40));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_finds_its_tasks_behind_many_that_are_for_others() {
+    let Some(server) = Server::find() else { return };
+    let schema = server.schema();
+    let pod = schema.open(Options::default()).await;
+    let mut created = JoinSet::new();
+    for number in 0..200 {
+        let pod = pod.clone();
+        let mut task = new(number, "ann");
+        task.tool = if number < 150 { "another".into() } else { format!("mine {}", number % 2) };
+        created.spawn(async move { pod.create(task).await.unwrap() });
+    }
+    created.join_all().await;
+    let tools = ["mine 0", "mine 1", "mine 0", "nobody's"].map(str::to_owned).to_vec();
+    let claim = |most| Claim { worker: "w".into(), tools: tools.clone(), most, lease: Duration::from_secs(600) };
+    assert_eq!(pod.claim(claim(3)).await.unwrap().tasks.len(), 3);
+    let tasks = pod.claim(claim(usize::MAX)).await.unwrap().tasks;
+    let different: HashSet<_> = tasks.iter().map(|task| &task.lease.id).collect();
+    assert_eq!((tasks.len(), different.len()), (47, 47));
+    assert!(tasks.iter().all(|task| task.tool.starts_with("mine")));
 }
 
 #[tokio::test(flavor = "multi_thread")]
