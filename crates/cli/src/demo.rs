@@ -7,17 +7,20 @@ use std::future::Future;
 use std::io::{self, Read};
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context as _;
-use anypod_server::Server;
+use anypod_server::{Server, Tasks};
+use anypod_store::{Memory, Options, Store};
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
 use crate::signals::{Signals, Told};
 use crate::usage::Usage;
-use crate::{keys, log, output};
+use crate::{keys, log, output, real};
 
 /// The flags of `anypod demo`.
 #[derive(Debug, clap::Args)]
@@ -30,6 +33,11 @@ pub(crate) struct DemoArgs {
     /// Without it, the ring in ANYPOD_KEYS, and without that, one of its own.
     #[arg(long, value_name = "FILE")]
     key_file: Option<PathBuf>,
+    /// The store that all pods share, for tasks and changes: sqlite:FILE or postgres://USER@HOST/DATABASE.
+    ///
+    /// Without it, the pod remembers by itself, until it ends.
+    #[arg(long, value_name = "STORE")]
+    store: Option<String>,
     /// Serve on standard input and output instead of a port.
     #[arg(long, conflicts_with_all = ["port", "exit_with_parent"])]
     stdio: bool,
@@ -38,8 +46,11 @@ pub(crate) struct DemoArgs {
     exit_with_parent: bool,
 }
 
+/// How long a pod that died has kept its tasks from the others.
+const LEASE: Duration = Duration::from_secs(3);
+
 /// Which pod this is. State that handlers may hold: it says something about the pod, nothing about clients.
-#[derive(Debug, Clone, Copy, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Serialize, Deserialize, JsonSchema)]
 struct Pod {
     /// The process id.
     pid: u32,
@@ -55,12 +66,13 @@ struct Pod {
 pub(crate) async fn run(args: DemoArgs) -> anyhow::Result<()> {
     log::to_stderr("warn")?;
     if args.stdio {
-        return Ok(build(0, args.key_file.as_deref())?.serve_stdio().await?);
+        let store = open(args.store.as_deref()).await?;
+        return Ok(build(0, args.key_file.as_deref(), store)?.serve_stdio().await?);
     }
     let mut signals = Signals::new().context("cannot catch signals")?;
     let listener = bind(args.port).await?;
     let address = listener.local_addr()?;
-    let server = build(address.port(), args.key_file.as_deref())?;
+    let server = build(address.port(), args.key_file.as_deref(), open(args.store.as_deref()).await?)?;
     if !args.exit_with_parent {
         output::line(&format!("listening on http://{address}/mcp; Ctrl-C stops")).await;
     }
@@ -86,9 +98,19 @@ async fn bind(port: u16) -> anyhow::Result<TcpListener> {
     })
 }
 
-fn build(port: u16, key_file: Option<&Path>) -> anyhow::Result<Server> {
+/// The store at that address, or one of the pod's own.
+async fn open(url: Option<&str>) -> anyhow::Result<Arc<dyn Store>> {
+    match url {
+        None => Ok(Arc::new(Memory::default())),
+        Some(url) => Ok(anypod_store::open(url, Options::default(), real::now).await?),
+    }
+}
+
+fn build(port: u16, key_file: Option<&Path>, store: Arc<dyn Store>) -> anyhow::Result<Server> {
     let mut server = Server::new("anypod-demo", env!("CARGO_PKG_VERSION"))
-        .instructions("A demo: adds, echoes, counts down, says which pod answers, and books rooms in a few cities.")
+        .instructions("A demo: adds, echoes, counts down, says which pod answers, runs relay races, and books rooms in a few cities.")
+        .store(Arc::clone(&store))
+        .extension(Tasks::new(store).lease(LEASE))
         .state(Pod { pid: std::process::id(), port });
     if let Some(ring) = keys::given(key_file)? {
         server = server.keys(ring);

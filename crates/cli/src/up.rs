@@ -65,7 +65,7 @@ pub(crate) struct UpArgs {
     /// The command that starts one pod, such as 'my-server --port {port}'; the demo unless given.
     ///
     /// {port} becomes the loopback port that the pod is to listen on, at the path /mcp, {key-file} the file with the key
-    /// ring that all pods share. Standard input closes when the supervisor is gone: the pod should end then.
+    /// ring that all pods share, {store} their store. Standard input closes when the supervisor is gone: the pod should end then.
     #[arg(long, value_name = "COMMAND")]
     pod: Option<String>,
     /// The key ring that the pods share, and the gateway in front of them.
@@ -73,6 +73,11 @@ pub(crate) struct UpArgs {
     /// Without it, the ring in ANYPOD_KEYS, and without that, a fresh one for each run.
     #[arg(long, value_name = "FILE")]
     key_file: Option<PathBuf>,
+    /// The store that the pods share, for tasks and changes: sqlite:FILE or postgres://USER@HOST/DATABASE.
+    ///
+    /// Without it, a file of this run, which is deleted in the end.
+    #[arg(long, value_name = "STORE")]
+    store: Option<String>,
     /// How long calls and streams may take to finish after Ctrl-C or SIGTERM, such as 10s or 500ms.
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = duration)]
     drain: Duration,
@@ -131,13 +136,14 @@ async fn own(args: &UpArgs, signals: &mut Signals) -> anyhow::Result<()> {
         None => (Answers::Ready, curl::add),
     };
     let keys = KeyFile::of(args, &template)?;
+    let store = StoreOf::run(args, &template)?;
     let ports = Ports::default();
     let drawn = (0..args.pods).map(|_| ports.draw()).collect::<anyhow::Result<Vec<_>>>()?;
     let first: Places = (1..).zip(drawn.iter().map(Port::address)).collect();
     let front = Front::before_own(&first, args, keys.ring()?).await?;
     let greeting = Greeting { pods: drawn.len(), curl };
     let (moves, places) = watch::channel(first);
-    let plan = Plan { template, answers, key_file: keys.path(), places: moves, ports };
+    let plan = Plan { template, answers, key_file: keys.path(), store: store.url(), places: moves, ports };
     let mut own = Own { fleet: Fleet::start(plan, drawn), places };
     let served = serve(args, greeting, front, Some(&mut own), signals).await;
     // After an orderly end nobody is left; SIGKILL is for those that did not obey.
@@ -215,6 +221,51 @@ impl Greeting {
         output::line(&format!("{url} round robin over {pods} pod{s}; Ctrl-C stops\n\n{curl}\n")).await;
         for pod in running {
             output::line(&format!("pod {}: {pod}", pod.number())).await;
+        }
+    }
+}
+
+/// The store of the pods, if they want one.
+enum StoreOf {
+    None,
+    Given(String),
+    /// A file that ends with the run.
+    Fresh(PathBuf),
+}
+
+impl StoreOf {
+    fn run(args: &UpArgs, template: &Template) -> anyhow::Result<Self> {
+        match (&args.store, template.wants_store()) {
+            (Some(_), false) => Err(Usage::new(
+                "--pod has no {store}, so no pod would get --store: write {store} where the command takes it",
+            )
+            .into()),
+            (Some(url), true) => Ok(Self::Given(url.clone())),
+            (None, true) => {
+                let name = format!("anypod-{:08x}.db", getrandom::u32().context("the system gives no randomness")?);
+                Ok(Self::Fresh(std::env::temp_dir().join(name)))
+            }
+            (None, false) => Ok(Self::None),
+        }
+    }
+
+    fn url(&self) -> Option<String> {
+        match self {
+            Self::None => None,
+            Self::Given(url) => Some(url.clone()),
+            Self::Fresh(file) => Some(format!("sqlite:{}", file.display())),
+        }
+    }
+}
+
+impl Drop for StoreOf {
+    fn drop(&mut self) {
+        let Self::Fresh(file) = self else { return };
+        for end in ["", "-wal", "-shm"] {
+            let mut path = file.clone().into_os_string();
+            path.push(end);
+            // It may not be there.
+            let _ = std::fs::remove_file(path);
         }
     }
 }

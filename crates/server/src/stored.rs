@@ -21,7 +21,7 @@ const SPREAD: Duration = Duration::from_millis(100);
 const AWAY: Duration = Duration::from_secs(1);
 
 /// The bus of all pods that share a store. What is published is heard here as on every other pod: when it comes out of the
-/// store, which [`StoreBus::follow`] sees to.
+/// store, which a server that has the store sees to.
 pub struct StoreBus {
     store: Arc<dyn Store>,
     local: InProcess,

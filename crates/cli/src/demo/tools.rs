@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use anypod_server::{Args, Cx, Error, Json, Result, ServerBuilder, State, Tool};
+use anypod_server::{Args, AsTask, Cx, Error, Json, Result, ServerBuilder, State, Tool};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -14,6 +14,11 @@ pub(super) fn offer(server: ServerBuilder) -> ServerBuilder {
         .tool(Tool::new("echo", echo).description("Says the text back"))
         .tool(Tool::new("whoami", whoami).description("Says which pod answers"))
         .tool(Tool::new("countdown", countdown).description("Counts down, a second at a time, and reports progress"))
+        .tool(
+            Tool::new("relay_race", relay_race)
+                .description("Runs laps of a second each, and says which pod ran each: a task, if you know tasks")
+                .task(AsTask::when_declared()),
+        )
 }
 
 #[derive(Deserialize, JsonSchema)]
@@ -53,6 +58,33 @@ struct Countdown {
     /// Where to begin
     #[schemars(range(min = 0, max = 60))]
     from: u8,
+}
+
+#[derive(Deserialize, JsonSchema)]
+struct Laps {
+    /// How many laps to run
+    #[schemars(range(min = 1, max = 60))]
+    laps: u8,
+}
+
+#[derive(Serialize, JsonSchema)]
+struct Race {
+    /// Who ran each lap
+    laps: Vec<Pod>,
+}
+
+/// Whoever dies on the way has run what it has run: another pod goes on from there.
+async fn relay_race(Args(Laps { laps }): Args<Laps>, State(pod): State<Pod>, cx: Cx) -> Result<Json<Race>> {
+    let mut ran = Vec::with_capacity(laps.into());
+    for lap in 1..=laps {
+        cx.progress(f64::from(lap), Some(f64::from(laps)), Some("running"));
+        let run = async || {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            Ok::<_, Error>(pod)
+        };
+        ran.push(cx.step(&format!("lap {lap}"), run).await?);
+    }
+    Ok(Json(Race { laps: ran }))
 }
 
 async fn countdown(Args(Countdown { from }): Args<Countdown>, cx: Cx) -> &'static str {

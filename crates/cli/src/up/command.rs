@@ -1,4 +1,4 @@
-//! The command that starts a pod: words with places for the port and the key file.
+//! The command that starts a pod: words with places for the port, the key file and the store.
 
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
@@ -10,6 +10,7 @@ use crate::usage::Usage;
 
 const PORT: &str = "{port}";
 const KEY_FILE: &str = "{key-file}";
+const STORE: &str = "{store}";
 
 /// How to start a pod.
 #[derive(Debug, Clone)]
@@ -21,7 +22,7 @@ pub(super) struct Template {
 impl Template {
     /// The pod of the demo server that comes with this program.
     pub(super) fn demo(program: OsString) -> Self {
-        let arguments = ["demo", "--port", PORT, "--key-file", KEY_FILE, "--exit-with-parent"];
+        let arguments = ["demo", "--port", PORT, "--key-file", KEY_FILE, "--store", STORE, "--exit-with-parent"];
         Self { program, arguments: arguments.map(str::to_owned).to_vec() }
     }
 
@@ -55,12 +56,17 @@ impl Template {
         self.arguments.iter().any(|word| word.contains(KEY_FILE))
     }
 
+    /// Whether the command wants to know where the store is.
+    pub(super) fn wants_store(&self) -> bool {
+        self.arguments.iter().any(|word| word.contains(STORE))
+    }
+
     /// The command for a pod on that port. Its three standard streams are pipes; the pod is in a process
     /// group of its own, so that Ctrl-C at the terminal reaches it only by way of the supervisor.
-    pub(super) fn command(&self, port: u16, key_file: Option<&Path>) -> Command {
+    pub(super) fn command(&self, port: u16, key_file: Option<&Path>, store: Option<&str>) -> Command {
         let mut command = Command::new(&self.program);
         for word in &self.arguments {
-            command.arg(fill(word, port, key_file));
+            command.arg(fill(word, port, key_file, store));
         }
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0).kill_on_drop(true);
         command
@@ -68,8 +74,8 @@ impl Template {
 }
 
 /// A word with its places filled. A path need not be UTF-8.
-fn fill(word: &str, port: u16, key_file: Option<&Path>) -> OsString {
-    let word = word.replace(PORT, &port.to_string());
+fn fill(word: &str, port: u16, key_file: Option<&Path>, store: Option<&str>) -> OsString {
+    let word = word.replace(PORT, &port.to_string()).replace(STORE, store.unwrap_or(STORE));
     let Some(key_file) = key_file else {
         return word.into();
     };
@@ -89,7 +95,7 @@ mod tests {
 
     fn words(template: &str) -> Vec<OsString> {
         let template = Template::parse(template).unwrap();
-        let command = template.command(4000, Some(Path::new("/run/a b")));
+        let command = template.command(4000, Some(Path::new("/run/a b")), Some("sqlite:/run/c d"));
         let command = command.as_std();
         let program = std::iter::once(command.get_program());
         program.chain(command.get_args()).map(OsStr::to_owned).collect()
@@ -104,6 +110,11 @@ mod tests {
     #[test]
     fn keeps_a_key_file_with_a_space_in_one_word() {
         assert_eq!(words("serve {port} --keys={key-file}"), ["serve", "4000", "--keys=/run/a b"]);
+    }
+
+    #[test]
+    fn says_where_the_store_is() {
+        assert_eq!(words("serve {port} --store {store}"), ["serve", "4000", "--store", "sqlite:/run/c d"]);
     }
 
     #[test]

@@ -37,6 +37,8 @@ pub(super) struct Plan {
     pub(super) answers: Answers,
     /// The key ring that the pods share.
     pub(super) key_file: Option<PathBuf>,
+    /// The store that they share.
+    pub(super) store: Option<String>,
     /// Where the pods are.
     pub(super) places: watch::Sender<Places>,
     /// The ports that they have.
@@ -142,7 +144,7 @@ impl Keeper {
             Ok(port) => port,
             Err(error) => return End::CannotStart(error),
         };
-        let command = plan.template.command(port.number(), plan.key_file.as_deref());
+        let command = plan.template.command(port.number(), plan.key_file.as_deref(), plan.store.as_deref());
         let mut process = match Process::start(self.number, command) {
             Ok(process) => process,
             Err(error) => return End::CannotStart(cannot_run(&plan.template, error)),

@@ -4,6 +4,8 @@
 //! The environment variable `ANYPOD_TEST_POSTGRES` says where a server is, as `postgres://USER@HOST:PORT/DATABASE`; each
 //! test has a schema of its own there, and drops it.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::hash::{BuildHasher as _, RandomState};
 use std::pin::Pin;
 use std::sync::Arc;

@@ -8,6 +8,7 @@ use anypod_store::{
     Created, End, Event, Fenced, Follower, Heard, NewTask, Options, Owner, Postgres, Step, Store, StoreError, TaskId,
     TaskStatus,
 };
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 
@@ -118,7 +119,7 @@ async fn a_statement_that_waits_for_too_long_is_given_up() {
 /// What workers have seen.
 #[derive(Default)]
 struct Seen {
-    told: AtomicU64,
+    told: watch::Sender<u64>,
     failed: AtomicU64,
     is_over: AtomicBool,
 }
@@ -139,7 +140,7 @@ async fn work(pod: Arc<Postgres>, seen: Arc<Seen>, worker: u8) -> Vec<String> {
             }
         }
         if pod.publish(vec![text.clone()]).await.is_ok() {
-            seen.told.fetch_add(1, Ordering::Relaxed);
+            seen.told.send_modify(|count| *count += 1);
             told.push(text);
         }
     }
@@ -183,14 +184,10 @@ async fn connections_that_are_ended_lose_nothing() {
     let end_all = format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = '{name}'");
     let mut heard = Vec::new();
     for round in 1..=4 {
-        // So many as work goes on in between.
-        let before = seen.told.load(Ordering::Relaxed);
-        let goes_on = async {
-            while seen.told.load(Ordering::Relaxed) < before + 30 * round {
-                tokio::task::yield_now().await
-            }
-        };
-        timeout(PATIENCE, goes_on).await.unwrap();
+        // Work goes on in between.
+        let mut told = seen.told.subscribe();
+        let enough = *told.borrow_and_update() + 30 * round;
+        timeout(PATIENCE, told.wait_for(|count| *count >= enough)).await.unwrap().unwrap();
         client.execute(&end_all, &[]).await.unwrap();
     }
     seen.is_over.store(true, Ordering::Relaxed);
