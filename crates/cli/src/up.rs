@@ -30,7 +30,7 @@ use self::ready::Answers;
 use crate::keys::{self, Ephemeral};
 use crate::signals::Signals;
 use crate::usage::{Usage, duration};
-use crate::{log, output};
+use crate::{log, output, real};
 
 /// What a pod gets from SIGTERM to SIGKILL when calls have used up the budget.
 const LAST_GRACE: Duration = Duration::from_secs(1);
@@ -242,7 +242,7 @@ impl StoreOf {
             .into()),
             (Some(url), true) => Ok(Self::Given(url.clone())),
             (None, true) => {
-                let name = format!("anypod-{:08x}.db", getrandom::u32().context("the system gives no randomness")?);
+                let name = format!("anypod-{:016x}.db", u64::from_ne_bytes(real::random()?));
                 Ok(Self::Fresh(std::env::temp_dir().join(name)))
             }
             (None, false) => Ok(Self::None),

@@ -62,7 +62,7 @@ pub struct Limits {
     pub legacy_rounds: usize,
     /// Questions to legacy clients that wait for their answers at once. Default 4,096.
     pub open_questions: usize,
-    /// Resources that one listen stream may name, and tasks. Default 1,000.
+    /// Resources that one listen stream may name, and as many topics of each extension, such as tasks. Default 1,000.
     pub listen_resources: usize,
     /// Sessions whose log level or subscriptions a pod remembers. Default 10,000.
     pub remembered_sessions: usize,

@@ -225,21 +225,25 @@ impl Listening {
 
 /// What the request asks to hear of.
 fn wanted(server: &Server, request: &Request) -> Result<SubscriptionFilter, Rejection> {
-    let malformed = |found: String| Rejection::ParamMalformed {
-        field: "params.notifications",
-        expected: "a filter of notifications",
-        found,
-    };
     let params: Params = serde_json::from_str(request.params()).map_err(|error| malformed(error.to_string()))?;
     let wanted = params.notifications;
     let limit = server.inner.limits().listen_resources;
     for (what, named) in [("resources", &wanted.resource_subscriptions), ("tasks", &wanted.task_ids)] {
-        let named = named.as_ref().map_or(0, Vec::len);
-        if named > limit {
-            return Err(malformed(format!("{named} {what}, at most {limit} can be named")));
-        }
+        within(limit, what, named.as_ref().map_or(0, Vec::len))?;
     }
     Ok(wanted)
+}
+
+/// Whether a listener names no more than it may.
+fn within(limit: usize, what: &str, named: usize) -> Result<(), Rejection> {
+    match named > limit {
+        true => Err(malformed(format!("{named} {what}, at most {limit} can be named"))),
+        false => Ok(()),
+    }
+}
+
+fn malformed(found: String) -> Rejection {
+    Rejection::ParamMalformed { field: "params.notifications", expected: "a filter of notifications", found }
 }
 
 fn honour(server: &Server, wanted: SubscriptionFilter) -> SubscriptionFilter {
@@ -273,8 +277,10 @@ async fn topics(
         Ok(_) | Err(_) => Err(Rejection::Internal),
     };
     let (wanted, mut honoured) = (object(wanted)?, object(honoured)?);
+    let limit = server.inner.limits().listen_resources;
     for (id, topics) in extensions {
         let subscribed = topics.subscribe(listener, &wanted).await.map_err(failure)?;
+        within(limit, "topics", subscribed.topics.len())?;
         let own = |topic| Topic { extension: id.clone(), topic };
         mailbox.add_topics(subscribed.topics.into_iter().map(own).collect());
         honoured.extend(subscribed.honoured);

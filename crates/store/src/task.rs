@@ -4,14 +4,12 @@ use std::fmt;
 use std::time::Duration;
 
 use anypod_proto::tasks::TaskStatus;
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 
 use crate::time::Millis;
 use crate::work::{Claimed, Lease};
 
-/// Names a task: 128 random bits as 22 characters of base64url. Who knows it may be able to read the task, so it belongs in no
+/// Names a task: 128 random bits as 32 hexadecimal digits. Who knows it may be able to read the task, so it belongs in no
 /// log as a whole.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -20,13 +18,14 @@ pub struct TaskId(Box<str>);
 impl TaskId {
     /// An id of 16 random bytes.
     pub fn from_random(bytes: [u8; 16]) -> Self {
-        Self(URL_SAFE_NO_PAD.encode(bytes).into())
+        let digits = bytes.iter().fold(String::with_capacity(32), |digits, byte| format!("{digits}{byte:02x}"));
+        Self(digits.into())
     }
 
     /// The id that this is; `None` for what no store has ever given.
     pub fn parse(text: &str) -> Option<Self> {
-        let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
-        (bytes.len() == 16).then(|| Self(text.into()))
+        let is_digit = |byte: u8| byte.is_ascii_digit() || matches!(byte, b'a'..=b'f');
+        (text.len() == 32 && text.bytes().all(is_digit)).then(|| Self(text.into()))
     }
 
     /// The characters.

@@ -9,15 +9,21 @@ const HEIGHTS: [(&str, u8); 7] =
 
 /// What the tests of a crate may depend on besides what stands below it: the means of testing, and the other side of
 /// the wire. The server's tests do without the client, so that each has one that it is not tested with.
-const FOR_TESTS: [(&str, &str); 4] =
-    [("client", "server"), ("client", "testkit"), ("server", "testkit"), ("gateway", "testkit")];
+const FOR_TESTS: [(&str, &str); 5] = [
+    ("client", "server"),
+    ("client", "testkit"),
+    ("server", "testkit"),
+    ("gateway", "testkit"),
+    // With its contract, which is a feature.
+    ("store", "store"),
+];
 
 /// What has to do with the outside world, with time or with chance.
 const IMPURE: [&str; 10] =
     ["tokio", "hyper", "hyper-util", "axum", "tracing", "log", "rand", "getrandom", "time", "chrono"];
 
-/// The most packages in the lock file.
-const PACKAGES: usize = 250;
+/// The most packages in the lock file. Twelve of them are of other systems than ours, and never built here.
+const PACKAGES: usize = 256;
 
 #[derive(PartialEq)]
 enum Section {

@@ -139,7 +139,7 @@ async fn a_call_that_becomes_a_task_says_the_same() {
     let capable = json!({ "extensions": { "io.modelcontextprotocol/tasks": {} } });
     let created = call("bare", json!({})).capable(capable.clone()).send(&server).await;
     let task = created.result()["taskId"].as_str().expect("a task").to_owned();
-    let look = || modern("tasks/get", json!({ "taskId": task })).capable(capable.clone()).send(&server);
+    let look = async || modern("tasks/get", json!({ "taskId": task })).capable(capable.clone()).send(&server).await;
     let mut seen = look().await;
     while seen.result()["status"] == "working" {
         tokio::time::sleep(Duration::from_millis(10)).await;

@@ -77,6 +77,16 @@ async fn who_waits_hears_of_it_when_the_list_moves() {
         assert_eq!(&message["params"][member], value);
         call("clear_table", json!({})).send(&server).await;
     }
+    let mut limits = (*server.limits()).clone();
+    // Tickets are bounded like all that one stream may name.
+    limits.listen_resources = 0;
+    server.replace_limits(limits);
+    for _ in 0..2 {
+        declaring(call("seat", json!({})), json!({})).send(&server).await;
+    }
+    let more =
+        modern("subscriptions/listen", json!({ "notifications": { "waitingTickets": ["T1", "T2", "T3", "T4"] } }));
+    declaring(more, json!({})).send(&server).await.assert_refused(400, -32602);
     let mut without = listen.open(&server).await;
     let acknowledged = without.next().await.expect("the acknowledgement");
     assert_eq!(acknowledged["params"]["notifications"], json!({}));

@@ -172,7 +172,7 @@ async fn a_call_becomes_a_task_whose_result_any_pod_has() {
     let result = created.result();
     assert_eq!((&result["status"], &result["pollIntervalMs"]), (&json!("working"), &json!(1000)));
     assert_eq!(result["ttlMs"], 3_600_000);
-    assert_eq!(id_of(&created).len(), 22);
+    assert_eq!(id_of(&created).len(), 32);
     for member in ["task", "result", "error", "inputRequests", "requestState"] {
         assert!(result.get(member).is_none(), "{member}");
     }
@@ -219,7 +219,7 @@ async fn what_is_not_there_and_what_is_someone_elses_look_the_same() {
     let created = declared(call("slow", json!({}))).principal(alice()).send(&pod.server).await;
     let id = id_of(&created);
     let mut texts = Vec::new();
-    for id in [id.as_str(), "AAAAAAAAAAAAAAAAAAAAAA", "x"] {
+    for id in [id.as_str(), "00000000000000000000000000000000", "x"] {
         for method in ["tasks/get", "tasks/cancel", "tasks/update"] {
             let answer = about(method, id).param("inputResponses", json!({})).send(&pod.server).await;
             answer.assert_refused(200, -32602);

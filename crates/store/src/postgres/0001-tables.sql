@@ -71,17 +71,15 @@ CREATE TABLE journal (
 );
 CREATE INDEX journal_task ON journal (task, hashtextextended(key, 0));
 
--- What followers hear. Which of these are new to a follower its snapshot says: ids are given before the commit, and those
--- who come by them first may commit last.
+-- What followers hear. A transaction has its number before it gives an event an id, see `events_since`.
 CREATE TABLE event (
-    id bigint GENERATED ALWAYS AS IDENTITY,
     xid xid8 NOT NULL DEFAULT pg_current_xact_id(),
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     told_at bigint NOT NULL,
     task text COLLATE "C",
     told text COLLATE "C"
 );
 CREATE INDEX event_xid ON event (xid);
-CREATE INDEX event_told_at ON event (told_at);
 
 -- How many events were deleted.
 CREATE TABLE forgotten (count bigint NOT NULL);

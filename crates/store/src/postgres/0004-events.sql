@@ -5,40 +5,45 @@ CREATE FUNCTION publish_events(texts text[]) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
     moment bigint := now_ms();
 BEGIN
+    PERFORM pg_current_xact_id();
     INSERT INTO event (told_at, told)
         SELECT moment, given.text FROM unnest(texts) WITH ORDINALITY AS given (text, at) ORDER BY given.at;
 END $$;
 
--- What was committed between a snapshot and the one of this statement: a row of each, or one without an event. One statement
--- has one snapshot, so nothing is missed and nothing comes twice, whatever was under way. What says to be of a transaction
--- that has not begun comes from another server, by a restored dump.
+-- What was committed between a snapshot, which has ids up to `last`, and the one of this statement: a row of each, or one
+-- without an event. Ids are given before the commit, and who comes by one first may commit last; but whoever had not begun by
+-- the snapshot gets a higher id than all that it has, and whoever was under way is in it. So nothing is missed and nothing
+-- comes twice. After a crash a server may give transactions numbers that others had who have not committed, but not ids that
+-- anybody has seen.
 --
 -- Before `limit_ms`, nothing can have been deleted that was not heard. After it, that is counted: something is lost if more was
 -- deleted than is missing of the `total` that was heard; and `recount` is the total then. `is_back` says that the server is not
 -- as far as it was, such as after it was restored.
-CREATE FUNCTION events_since(heard text, total bigint, limit_ms bigint, most bigint) RETURNS TABLE (
+CREATE FUNCTION events_since(heard text, last bigint, total bigint, limit_ms bigint, most bigint) RETURNS TABLE (
     snapshot text, is_back boolean, is_lost boolean, recount bigint, moment bigint, id bigint, task text, told text
 ) LANGUAGE sql VOLATILE AS $$
     SELECT pg_current_snapshot()::text,
-        pg_snapshot_xmax(pg_current_snapshot()) < pg_snapshot_xmax(heard::pg_snapshot),
+        pg_snapshot_xmax(pg_current_snapshot()) < pg_snapshot_xmin(heard::pg_snapshot)
+            OR (SELECT last_value FROM event_id_seq) < last,
         CASE WHEN now_ms() <= limit_ms THEN false ELSE (SELECT count FROM forgotten)
             > total - (SELECT count(*) FROM event WHERE pg_visible_in_snapshot(xid, heard::pg_snapshot)) END,
         CASE WHEN now_ms() > limit_ms THEN (SELECT count FROM forgotten) + (SELECT count(*) FROM event) END,
         now_ms(), fresh.id, fresh.task, fresh.told
     FROM (SELECT) one LEFT JOIN (
-        SELECT e.id, e.task, e.told FROM event e
-            WHERE e.xid >= pg_snapshot_xmax(heard::pg_snapshot) AND e.xid < pg_snapshot_xmax(pg_current_snapshot())
+        SELECT e.id, e.task, e.told FROM event e WHERE e.id > last
         UNION ALL
         SELECT e.id, e.task, e.told FROM event e
-            WHERE e.xid = ANY (ARRAY(SELECT pg_snapshot_xip(heard::pg_snapshot)))
+            WHERE e.xid = ANY (ARRAY(SELECT pg_snapshot_xip(heard::pg_snapshot))) AND e.id <= last
         LIMIT most
     ) fresh ON true
     ORDER BY fresh.id
 $$;
 
 -- What a follower begins with: it need not hear what is there.
-CREATE FUNCTION heard_so_far() RETURNS TABLE (snapshot text, total bigint, moment bigint) LANGUAGE sql VOLATILE AS $$
-    SELECT pg_current_snapshot()::text, (SELECT count FROM forgotten) + (SELECT count(*) FROM event), now_ms()
+CREATE FUNCTION heard_so_far() RETURNS TABLE (snapshot text, last bigint, total bigint, moment bigint)
+LANGUAGE sql VOLATILE AS $$
+    SELECT pg_current_snapshot()::text, coalesce((SELECT id FROM event ORDER BY id DESC LIMIT 1), 0),
+        (SELECT count FROM forgotten) + (SELECT count(*) FROM event), now_ms()
 $$;
 
 -- How far events and queue have got, and whether something is due: for those who may have missed a notification.

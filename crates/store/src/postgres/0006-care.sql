@@ -65,8 +65,9 @@ BEGIN
         SELECT digest FROM mark WHERE until <= moment ORDER BY until LIMIT most FOR UPDATE SKIP LOCKED));
     GET DIAGNOSTICS deleted_marks = ROW_COUNT;
     DELETE FROM event WHERE ctid = ANY (ARRAY(
-        SELECT ctid FROM event WHERE told_at < moment - events_for ORDER BY told_at LIMIT most
-        FOR UPDATE SKIP LOCKED));
+        SELECT ctid FROM (
+            SELECT ctid, told_at FROM event ORDER BY id LIMIT most FOR UPDATE SKIP LOCKED
+        ) oldest WHERE told_at < moment - events_for));
     GET DIAGNOSTICS deleted_events = ROW_COUNT;
     UPDATE forgotten SET count = count + deleted_events WHERE deleted_events > 0;
     RETURN QUERY SELECT cardinality(ids)::bigint, deleted_values, deleted_marks, deleted_events;

@@ -53,7 +53,7 @@ impl Call {
             Self::HandBack => "SELECT hand_back_task($1, $2, $3, $4, $5) AS good",
             Self::Publish => "SELECT publish_events($1)",
             Self::HeardSoFar => "SELECT * FROM heard_so_far()",
-            Self::EventsSince => "SELECT * FROM events_since($1, $2, $3, $4)",
+            Self::EventsSince => "SELECT * FROM events_since($1, $2, $3, $4, $5)",
             Self::Put => "SELECT put_value($1, $2, $3, $4, $5, $6, $7) AS good",
             Self::Look => "SELECT * FROM look_at_value($1, $2, $3)",
             Self::Replace => "SELECT replace_value($1, $2, $3, $4, $5) AS version",

@@ -1,7 +1,7 @@
 //! Hearing what any pod has written.
 //!
-//! A follower remembers the snapshot that it has read with, and asks for what was committed after it. Snapshots know what was
-//! under way, so nothing is missed and nothing is heard twice, in whatever order transactions end.
+//! A follower remembers the snapshot that it has read with and the greatest id in it, and asks for what was committed after it.
+//! Snapshots know what was under way, so nothing is missed and nothing is heard twice, in whatever order transactions end.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -39,6 +39,8 @@ pub(super) struct Following {
 /// How far a follower has heard.
 struct Position {
     snapshot: String,
+    /// The greatest id that the snapshot has.
+    last: i64,
     /// How many events the snapshot has, deleted ones included.
     total: u64,
     read_at: Millis,
@@ -50,7 +52,7 @@ impl Position {
         let rows = lanes.ask(Request::new(Call::HeardSoFar, Vec::new())).await?;
         let columns = Columns::of_one(&rows)?;
         let (snapshot, total) = (columns.read("snapshot")?, columns.count("total")?);
-        Ok(Self { snapshot, total, read_at: columns.moment("moment")? })
+        Ok(Self { snapshot, last: columns.read("last")?, total, read_at: columns.moment("moment")? })
     }
 }
 
@@ -84,8 +86,8 @@ impl Following {
 
     /// What there is. How far it was heard changes only once it is given, so nothing is lost with a future.
     async fn look(&mut self) -> Result<Heard, StoreError> {
-        let Position { snapshot, total, .. } = &self.heard;
-        let parameters = parameters![snapshot.clone(), number(*total), self.limit(), number(MOST + 1)];
+        let Position { snapshot, last, total, .. } = &self.heard;
+        let parameters = parameters![snapshot.clone(), *last, number(*total), self.limit(), number(MOST + 1)];
         let rows = self.lanes.ask(Request::new(Call::EventsSince, parameters)).await?;
         self.looked = Some(Instant::now());
         let columns = Columns::of_one(&rows)?;
@@ -95,8 +97,10 @@ impl Following {
         }
         let events: Vec<Event> = rows.iter().filter_map(|row| event(row).transpose()).collect::<Result<_, _>>()?;
         let total = columns.count_if_any("recount")?.unwrap_or(self.heard.total + events.len() as u64);
+        let newest = rows.last().map(Columns).map(|columns| columns.read::<Option<i64>>("id")).transpose()?.flatten();
+        let last = newest.map_or(self.heard.last, |newest| newest.max(self.heard.last));
         let (gap, read_at) = (columns.read("is_lost")?, columns.moment("moment")?);
-        self.heard = Position { snapshot: columns.read("snapshot")?, total, read_at };
+        self.heard = Position { snapshot: columns.read("snapshot")?, last, total, read_at };
         Ok(Heard { events, gap })
     }
 
