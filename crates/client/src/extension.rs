@@ -34,7 +34,7 @@ use crate::error::{Broken, Error, Result};
 /// #[derive(Deserialize)]
 /// #[serde(tag = "resultType", rename_all = "camelCase")]
 /// enum Alarm {
-///     Complete(CallToolResult),
+///     Complete(Box<CallToolResult>),
 ///     Postponed { until: String },
 /// }
 ///

@@ -70,7 +70,7 @@ impl Client {
     async fn create(&mut self, number: usize, steps: usize) -> (i64, String) {
         for tried in 0.. {
             let task = i64::try_from(number).unwrap_or_default() * 1000 + tried;
-            let arguments = json!({ "task": task, "steps": steps, "asks": number % 5 == 0 });
+            let arguments = json!({ "task": task, "steps": steps, "asks": number.is_multiple_of(5) });
             let params = json!({ "name": "job", "arguments": arguments });
             match self.once("tools/call", "job", params).await {
                 Ok(answer) => match answer["result"]["taskId"].as_str() {

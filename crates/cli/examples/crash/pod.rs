@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anypod_server::proto::seal::Ring;
 use anypod_server::store::{self, Millis, Options, Store};
-use anypod_server::{AsTask, Cx, Error, Json, Result, Server, State, Tasks, Tool, form};
+use anypod_server::{Args as Arguments, AsTask, Cx, Error, Json, Result, Server, State, Tasks, Tool, form};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
@@ -51,7 +51,7 @@ struct Go {
     go: bool,
 }
 
-async fn job(anypod_server::Args(job): anypod_server::Args<Job>, State(ledger): State<Ledger>, cx: Cx) -> Result<Json<Receipts>> {
+async fn job(Arguments(job): Arguments<Job>, State(ledger): State<Ledger>, cx: Cx) -> Result<Json<Receipts>> {
     let mut receipts = Vec::with_capacity(job.steps);
     for number in 0..job.steps {
         if job.asks && number == job.steps / 2 {
@@ -73,18 +73,23 @@ pub(crate) fn step(number: usize) -> String {
 }
 
 async fn effect(ledger: &Ledger, key: String, task: i64, step: &str) -> Result<i64> {
-    let run = async |act: Box<dyn FnOnce(&Ledger) -> anyhow::Result<i64> + Send>| {
-        let ledger = ledger.clone();
-        let done = tokio::task::spawn_blocking(move || act(&ledger)).await.map_err(Error::internal)?;
-        done.map_err(Error::internal)
-    };
     let name = step.to_owned();
-    run(Box::new(move |ledger| ledger.try_it(task, &name).map(|()| 0))).await?;
+    apart(ledger, move |ledger| ledger.try_it(task, &name)).await?;
     sleep(EFFECT).await;
     let name = step.to_owned();
-    let receipt = run(Box::new(move |ledger| ledger.effect(&key, task, &name))).await?;
+    let receipt = apart(ledger, move |ledger| ledger.effect(&key, task, &name)).await?;
     sleep(EFFECT).await;
     Ok(receipt)
+}
+
+/// Does something with the ledger where it keeps nobody waiting.
+async fn apart<T: Send + 'static>(
+    ledger: &Ledger,
+    act: impl FnOnce(&Ledger) -> anyhow::Result<T> + Send + 'static,
+) -> Result<T> {
+    let ledger = ledger.clone();
+    let done = tokio::task::spawn_blocking(move || act(&ledger)).await.map_err(Error::internal)?;
+    done.map_err(Error::internal)
 }
 
 /// Serves until it is told to stop.

@@ -38,7 +38,7 @@ struct Place {
 #[derive(Debug, Deserialize)]
 #[serde(tag = "resultType", rename_all = "camelCase")]
 enum Seating {
-    Complete(CallToolResult),
+    Complete(Box<CallToolResult>),
     Waiting(Place),
 }
 

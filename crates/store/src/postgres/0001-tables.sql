@@ -71,7 +71,7 @@ CREATE TABLE journal (
 );
 CREATE INDEX journal_task ON journal (task, hashtextextended(key, 0));
 
--- What followers hear. A transaction has its number before it gives an event an id, see `events_since`.
+-- What followers hear, see `events_since`.
 CREATE TABLE event (
     xid xid8 NOT NULL DEFAULT pg_current_xact_id(),
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,

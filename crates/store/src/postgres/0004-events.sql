@@ -5,16 +5,15 @@ CREATE FUNCTION publish_events(texts text[]) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
     moment bigint := now_ms();
 BEGIN
-    PERFORM pg_current_xact_id();
     INSERT INTO event (told_at, told)
         SELECT moment, given.text FROM unnest(texts) WITH ORDINALITY AS given (text, at) ORDER BY given.at;
 END $$;
 
 -- What was committed between a snapshot, which has ids up to `last`, and the one of this statement: a row of each, or one
--- without an event. Ids are given before the commit, and who comes by one first may commit last; but whoever had not begun by
--- the snapshot gets a higher id than all that it has, and whoever was under way is in it. So nothing is missed and nothing
--- comes twice. After a crash a server may give transactions numbers that others had who have not committed, but not ids that
--- anybody has seen.
+-- without an event. Ids are given before the commit, and who comes by one first may commit last: so of ids up to the last, those
+-- are new whose transactions were under way. A snapshot names these, or they are as great as its end or greater; whatever else
+-- is that great and seems to be from the future comes from another server by a restored dump. Higher ids are all new: that
+-- does not depend on the numbers of transactions, of which a server that has crashed gives some a second time.
 --
 -- Before `limit_ms`, nothing can have been deleted that was not heard. After it, that is counted: something is lost if more was
 -- deleted than is missing of the `total` that was heard; and `recount` is the total then. `is_back` says that the server is not
@@ -34,6 +33,10 @@ CREATE FUNCTION events_since(heard text, last bigint, total bigint, limit_ms big
         UNION ALL
         SELECT e.id, e.task, e.told FROM event e
             WHERE e.xid = ANY (ARRAY(SELECT pg_snapshot_xip(heard::pg_snapshot))) AND e.id <= last
+        UNION ALL
+        SELECT e.id, e.task, e.told FROM event e
+            WHERE e.xid >= pg_snapshot_xmax(heard::pg_snapshot) AND e.xid < pg_snapshot_xmax(pg_current_snapshot())
+                AND e.id <= last
         LIMIT most
     ) fresh ON true
     ORDER BY fresh.id
