@@ -76,7 +76,7 @@ pub(crate) struct UpArgs {
     /// The store that the pods share, for tasks and changes: sqlite:FILE or postgres://USER@HOST/DATABASE.
     ///
     /// Without it, a file of this run, which is deleted in the end.
-    #[arg(long, value_name = "STORE")]
+    #[arg(id = "pods-store", long = "store", value_name = "STORE")]
     store: Option<String>,
     /// How long calls and streams may take to finish after Ctrl-C or SIGTERM, such as 10s or 500ms.
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = duration)]

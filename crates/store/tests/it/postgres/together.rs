@@ -4,9 +4,10 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use anypod_store::{
-    Claim, Created, Full, NewTask, NewValue, Options, Owner, Store, StoreError, TaskId, TaskStatus, ValueId,
+    Claim, Created, Event, Full, NewTask, NewValue, Options, Owner, Store, StoreError, TaskId, TaskStatus, ValueId,
 };
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 
 use super::Server;
 
@@ -40,6 +41,33 @@ async fn bounds_hold_for_those_who_come_at_once() {
     assert_eq!(count(|created| matches!(created, Created::Made(_))), 20);
     assert_eq!(count(|created| matches!(created, Created::Full(Full::Queue | Full::Owner))), 40);
     assert_eq!(put.join_all().await.into_iter().filter(|is_put| *is_put).count(), 5);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_follower_that_keeps_up_hears_each_event_once() {
+    let Some(server) = Server::find() else { return };
+    let schema = server.schema();
+    let pods = [schema.open(Options::default()).await, schema.open(Options::default()).await];
+    let mut follower = pods[0].follow().await.unwrap();
+    let mut publishers = JoinSet::new();
+    for publisher in 0..32 {
+        let pod = pods[publisher % 2].clone();
+        publishers.spawn(async move {
+            for number in 0..150 {
+                pod.publish(vec![format!("{publisher} {number}"), format!("{publisher} {number} too")]).await.unwrap();
+            }
+        });
+    }
+    let mut heard = HashSet::new();
+    while heard.len() < 32 * 150 * 2 {
+        let next = timeout(Duration::from_secs(30), follower.next()).await.unwrap().unwrap();
+        assert!(!next.gap);
+        for event in next.events {
+            let Event::Told(text) = event else { panic!("there are no tasks") };
+            assert!(heard.insert(text), "nothing comes twice");
+        }
+    }
+    publishers.join_all().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
