@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# The stores, with a PostgreSQL server: all tests of the crate `store`, none of which is skipped here.
+# The store in PostgreSQL, with a server: the tests that say in the stage `rust` that they were skipped.
 
 stage_store() {
     if ! need_rust || ! need_postgres; then
@@ -14,7 +14,8 @@ stage_store() {
 # store_tests: counts every single test.
 store_tests() {
     local log=$logs/store.log before=$failed start=$SECONDS line status=0
-    timeout --kill-after=10 1200 cargo test --package anypod-store --no-fail-fast --locked -- --show-output \
+    # Of the whole workspace, so that nothing is built again with other features.
+    timeout --kill-after=10 1200 cargo test --workspace --no-fail-fast --locked --test it -- --show-output postgres:: \
         >"$log" 2>&1 || status=$?
     while read -ra line; do
         passed=$((passed + line[3])) failed=$((failed + line[5])) skipped=$((skipped + line[7]))

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use anypod_store::{NewValue, Replaced, Store, ValueId};
+use anypod_store::{NewValue, Replaced, Store, TaskId, ValueId};
 
 use super::Found;
 use super::kind::Kind;
@@ -11,8 +11,8 @@ use crate::cx::Cx;
 use crate::error::Result;
 use crate::principal::owner;
 
-/// 128 bits in base64url.
-pub(super) const ID_LEN: usize = 22;
+/// 128 bits in hexadecimal, as the ids of tasks.
+pub(super) const ID_LEN: usize = 32;
 /// One creation in so many deletes what is over.
 const SWEEPS: u8 = 32;
 /// How much of it at most. More than the creations in between, so that nothing piles up.
@@ -28,7 +28,7 @@ pub(super) struct Stored<'a> {
 impl Stored<'_> {
     /// Stores a text for the caller, and gives its id.
     pub(super) async fn create(&self, cx: &Cx, text: String) -> Result<String> {
-        let id = id_of(cx.server().outside().random());
+        let id = TaskId::from_random(cx.server().outside().random()).as_str().to_owned();
         let value = NewValue { id: self.value_id(cx, &id), text, ttl: self.ttl.lasts, sliding: self.ttl.slides };
         match self.store.put(value).await {
             Ok(true) => {}
@@ -74,33 +74,6 @@ impl Stored<'_> {
             && let Err(error) = self.store.sweep(SWEEP).await
         {
             tracing::warn!(%error, "what is over cannot be deleted");
-        }
-    }
-}
-
-/// Six bits in each character; the last has the two that are left.
-fn id_of(random: [u8; 16]) -> String {
-    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-    let bits = u128::from_be_bytes(random);
-    let six = |at: usize| match at < ID_LEN - 1 {
-        true => bits >> (122 - 6 * at),
-        false => bits << 4,
-    };
-    (0..ID_LEN).map(|at| char::from(ALPHABET[(six(at) & 63) as usize])).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn ids_are_base64url() {
-        assert_eq!(id_of([0; 16]), "AAAAAAAAAAAAAAAAAAAAAA");
-        assert_eq!(id_of([255; 16]), "_____________________w");
-        for seed in 0..=255_u8 {
-            let bytes: [u8; 16] =
-                std::array::from_fn(|at| seed.wrapping_mul(31).wrapping_add((at as u8).wrapping_mul(57)));
-            assert_eq!(id_of(bytes), anypod_store::TaskId::from_random(bytes).as_str());
         }
     }
 }

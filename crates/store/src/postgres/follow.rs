@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, sleep_until, timeout_at};
 use tokio_postgres::Row;
 
 use super::call::{Call, Request, parameters};
@@ -34,6 +34,8 @@ pub(super) struct Following {
     events_for: Duration,
     heard: Position,
     looked: Option<Instant>,
+    /// Whether there may be something, which is so until a look has come to its end.
+    is_due: bool,
 }
 
 /// How far a follower has heard.
@@ -64,23 +66,33 @@ impl Following {
         events_for: Duration,
     ) -> Result<Self, StoreError> {
         let heard = Position::present(&lanes).await?;
-        Ok(Self { lanes, woken, events_for, heard, looked: None })
+        Ok(Self { lanes, woken, events_for, heard, looked: None, is_due: true })
     }
 
     async fn wait_and_hear(&mut self) -> Result<Heard, StoreError> {
         loop {
+            if !self.is_due {
+                self.wait().await;
+                self.is_due = true;
+            }
             if let Some(looked) = self.looked {
                 sleep_until(looked + PACE).await;
             }
             self.woken.mark_unchanged();
             let heard = self.look().await?;
+            self.is_due = false;
             if heard.gap || !heard.events.is_empty() {
                 return Ok(heard);
             }
-            // The sender goes with the store, which the connections need not outlast; then there is the time.
-            if let Ok(Err(_)) = timeout(LOOK, self.woken.changed()).await {
-                sleep_until(Instant::now() + LOOK).await;
-            }
+        }
+    }
+
+    /// Waits for something to be written, or for the time to look anyway.
+    async fn wait(&mut self) {
+        let until = self.looked.unwrap_or_else(Instant::now) + LOOK;
+        // The sender goes with the store, which the connections need not outlast; then there is the time.
+        if let Ok(Err(_)) = timeout_at(until, self.woken.changed()).await {
+            sleep_until(until).await;
         }
     }
 
