@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use anypod_proto::tasks::{CreateTaskResult, EXTENSION, is_declared};
 use anypod_store::{Claimed, Created, Made, NewTask, TaskId};
-
+use tokio::runtime::Handle;
 use tokio::time::Instant;
 
 use super::engine::{Begun, Engine, full, unavailable};
@@ -109,8 +109,9 @@ impl Drop for Gone<'_> {
     fn drop(&mut self) {
         let Some(id) = self.id.take() else { return };
         let engine = Arc::clone(self.engine);
+        let Ok(runtime) = Handle::try_current() else { return };
         // It may not be there yet. Then it runs, and nobody asks for its result.
-        tokio::spawn(async move {
+        runtime.spawn(async move {
             if let Err(error) = engine.store.cancel(id, None, Some("its client went away".to_owned())).await {
                 tracing::debug!(%error, "a task that nobody waits for was not cancelled");
             }

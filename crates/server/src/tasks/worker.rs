@@ -4,12 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anypod_proto::tasks::EXTENSION;
-use anypod_store::{Claim, Event, Heard, TaskId};
+use anypod_store::{Claim, Event, HandBack, Heard, Lease, Reason, TaskId};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, sleep_until};
 
 use super::AsTask;
 use super::engine::{Begun, Engine};
+use super::keeper::until_written;
 use super::run::run;
 use crate::backend::BoxFuture;
 use crate::server::Server;
@@ -81,9 +82,11 @@ async fn claim(engine: &Arc<Engine>, server: &Server, tools: &[String], runs: &m
     match engine.store.claim(claim).await {
         Ok(claims) => {
             for claimed in claims.tasks {
-                // Nobody else takes places but creators, who may have been quicker: then it waits for one, under its lease.
-                let Ok(slot) = Arc::clone(&engine.slots).acquire_owned().await else { continue };
-                start(runs, engine, server, Begun { claimed: Box::new(claimed), good_until, slot });
+                match Arc::clone(&engine.slots).try_acquire_owned() {
+                    Ok(slot) => start(runs, engine, server, Begun { claimed: Box::new(claimed), good_until, slot }),
+                    // Creators were quicker. What they have created holds the places, and waits for this loop.
+                    Err(_) => give_back(engine, runs, claimed.lease),
+                }
             }
             claims.next.unwrap_or(LONGEST)
         }
@@ -92,6 +95,17 @@ async fn claim(engine: &Arc<Engine>, server: &Server, tools: &[String], runs: &m
             AWAY
         }
     }
+}
+
+/// Gives away a task that there is no place for after all.
+fn give_back(engine: &Arc<Engine>, runs: &mut JoinSet<()>, lease: Lease) {
+    let engine = Arc::clone(engine);
+    runs.spawn(async move {
+        let back = HandBack { reason: Reason::Leaving, pause: Duration::ZERO, message: None };
+        if let Err(error) = until_written(|| engine.store.hand_back(lease.clone(), back.clone())).await {
+            tracing::warn!(task = ?lease.id, %error, "a task was not given back");
+        }
+    });
 }
 
 fn start(runs: &mut JoinSet<()>, engine: &Arc<Engine>, server: &Server, begun: Begun) {

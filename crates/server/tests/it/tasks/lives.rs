@@ -79,6 +79,19 @@ async fn no_more_tasks_run_at_once_than_there_are_places() {
     assert_eq!(fleet.effects(), 12);
 }
 
+#[tokio::test(start_paused = true)]
+async fn creators_and_workers_that_race_for_a_place_leave_nobody_waiting() {
+    let fleet = Fleet::new();
+    let pod = fleet.pod_with(tools(), |tasks| tasks.workers(1));
+    for _ in 0..40 {
+        let (one, two, three) = tokio::join!(begin(&pod, "cannot"), begin(&pod, "only"), begin(&pod, "cannot"));
+        let four = begin(&pod, "only").await;
+        for id in [one, two, three, four] {
+            until(&pod, &id, "completed").await;
+        }
+    }
+}
+
 /// Runs `old` until it asks, then has `new` take the task up.
 async fn upgraded(old: Tool, new: Tool) -> Value {
     let fleet = Fleet::new();
