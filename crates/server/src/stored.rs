@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -25,12 +26,14 @@ const AWAY: Duration = Duration::from_secs(1);
 pub struct StoreBus {
     store: Arc<dyn Store>,
     local: InProcess,
+    /// Whether what is published comes back out of the store.
+    follows: AtomicBool,
 }
 
 impl StoreBus {
     /// A bus over this store.
     pub fn new(store: Arc<dyn Store>) -> Arc<Self> {
-        Arc::new(Self { store, local: InProcess::default() })
+        Arc::new(Self { store, local: InProcess::default(), follows: AtomicBool::new(false) })
     }
 
     /// Tells the listeners on every pod whose bus this store is, also where no server runs.
@@ -50,6 +53,7 @@ impl StoreBus {
                 () = server.drained() => {}
                 () = self.hear() => {}
             }
+            self.follows.store(false, Ordering::Relaxed);
         })
     }
 
@@ -60,6 +64,7 @@ impl StoreBus {
                 Err(error) => away(&error).await,
             }
         };
+        self.follows.store(true, Ordering::Relaxed);
         // What was published before this pod was listening, its receivers may have missed.
         self.local.gap();
         loop {
@@ -92,7 +97,15 @@ async fn away(error: &anypod_store::StoreError) {
 
 impl Bus for StoreBus {
     fn publish(&self, event: Event) -> Pin<Box<dyn Future<Output = Result<(), BusError>> + Send + '_>> {
-        Box::pin(async move { Self::announce_in(&*self.store, &[event]).await })
+        Box::pin(async move {
+            let events = [event];
+            Self::announce_in(&*self.store, &events).await?;
+            // Whoever does not work, see `Server::work`, hears of its own changes all the same.
+            if !self.follows.load(Ordering::Relaxed) {
+                events.iter().for_each(|event| self.local.deliver(event));
+            }
+            Ok(())
+        })
     }
 
     fn attach(&self, receiver: Weak<dyn Receiver>) {
@@ -100,11 +113,11 @@ impl Bus for StoreBus {
     }
 
     fn is_shared(&self) -> bool {
-        true
+        self.store.is_shared()
     }
 
     fn spread(&self) -> Duration {
-        SPREAD
+        if self.is_shared() { SPREAD } else { Duration::ZERO }
     }
 }
 

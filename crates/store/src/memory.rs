@@ -144,6 +144,10 @@ impl Store for Memory {
         self.wake(move |state, now| state.hand_back(&lease, back, now))
     }
 
+    fn is_shared(&self) -> bool {
+        false
+    }
+
     fn woken(&self) -> watch::Receiver<u64> {
         self.shared.woken.subscribe()
     }

@@ -88,6 +88,11 @@ pub trait Store: Send + Sync + 'static {
     /// Changes its value whenever there may be something to claim that was not there before, and something for followers.
     fn woken(&self) -> watch::Receiver<u64>;
 
+    /// Whether other processes have the same store, or may have.
+    fn is_shared(&self) -> bool {
+        true
+    }
+
     // Events.
 
     /// Tells the followers on every pod.

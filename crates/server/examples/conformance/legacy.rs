@@ -22,6 +22,8 @@ pub(crate) async fn serve(
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {
     server.is_reached_at(&format!("http://{}/mcp", listener.local_addr()?));
+    let worker = server.clone();
+    tokio::spawn(async move { worker.work().await });
     let router = Router::new().route_service("/mcp", server.clone()).layer(from_fn(refuse_modern));
     let stopped = async move {
         stop.await;

@@ -52,3 +52,15 @@ async fn a_full_queue_is_said_before_anything_is_created() {
     let refused = declared(call("slow", json!({}))).send(&pod.server).await;
     assert_eq!((refused.status.as_u16(), refused.header("retry-after")), (503, Some("5")), "{}", refused.response());
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_does_not_work_hears_of_its_own_changes() {
+    let server = Server::new("idle", "1.0.0").store(Arc::new(Memory::default())).tool(Tool::new("t", async || "x"));
+    let server = server.build().expect("it builds");
+    let listen = modern("subscriptions/listen", json!({ "notifications": { "toolsListChanged": true } }));
+    let mut stream = listen.open(&server).await;
+    stream.next().await.expect("the acknowledgement");
+    server.announce(Event::ToolsChanged).await;
+    let message = stream.next().await.expect("a notification");
+    assert_eq!(message["method"], "notifications/tools/list_changed");
+}
