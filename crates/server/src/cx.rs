@@ -523,7 +523,8 @@ impl std::fmt::Debug for Cx {
     }
 }
 
-fn hex(bytes: &[u8]) -> String {
+/// Bytes in lower case hexadecimal.
+pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 

@@ -3,6 +3,8 @@
 use anypod_proto::seal::{PrincipalId, digest};
 use anypod_store::Owner;
 
+use crate::cx::hex;
+
 /// An authenticated caller. A layer in front of the server puts it into the request's extensions; without
 /// one, every caller is anonymous.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,5 +29,5 @@ pub(crate) fn owner(principal: Option<&Principal>) -> Owner {
     let Some(principal) = principal else { return Owner::nobody() };
     let id = principal.id();
     let digest = digest(&[b"owner", id.iss.as_bytes(), id.sub.as_bytes()]);
-    Owner::new(digest[..16].iter().fold(String::new(), |hex, byte| format!("{hex}{byte:02x}")))
+    Owner::new(hex(&digest[..16]))
 }

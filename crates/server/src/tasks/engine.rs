@@ -10,6 +10,7 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::time::Instant;
 
 use super::Settings;
+use crate::cx::hex;
 use crate::error::Error;
 use crate::outside::Outside;
 
@@ -76,7 +77,7 @@ impl Engine {
     pub(super) fn worker(&self, outside: &Outside) -> &str {
         self.worker.get_or_init(|| {
             let random: [u8; 6] = outside.random();
-            random.iter().fold("pod-".to_owned(), |name, byte| format!("{name}{byte:02x}"))
+            format!("pod-{}", hex(&random))
         })
     }
 

@@ -41,7 +41,7 @@ pub(super) async fn run(engine: Arc<Engine>, server: Server, begun: Begun) {
             // What has come to its end is not given away.
             biased;
             next = attempt(&engine, &server, *claimed, &place.lost) => next,
-            () = server.drained() => leaving(),
+            () = server.drained() => Next::GoesBack(leaving()),
         };
         write(&engine, &lease, next).await;
     };
@@ -72,7 +72,7 @@ async fn attempt(engine: &Arc<Engine>, server: &Server, claimed: Claimed, lost: 
     };
     let stop = tokio::select! {
         stop = timeout(as_task.attempt.unwrap_or(NEVER), run) => stop,
-        () = say(engine, &lease, said) => return leaving(),
+        () = say(engine, &lease, said) => return Next::GoesBack(leaving()),
     };
     match stop {
         Ok(Stop::Result(result)) => Next::Ends(End { message: None, ..End::new(TaskStatus::Completed, result) }),
@@ -112,8 +112,9 @@ async fn say(engine: &Arc<Engine>, lease: &Lease, mut said: watch::Receiver<Opti
     std::future::pending().await
 }
 
-fn leaving() -> Next {
-    Next::GoesBack(HandBack { reason: Reason::Leaving, pause: Duration::ZERO, message: None })
+/// How a task is given away with which nothing is wrong.
+pub(super) const fn leaving() -> HandBack {
+    HandBack { reason: Reason::Leaving, pause: Duration::ZERO, message: None }
 }
 
 fn failed(as_task: &AsTask, failures: u32, code: i32, message: String, data: Option<Value>, again: bool) -> Next {

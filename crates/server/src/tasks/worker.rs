@@ -4,14 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anypod_proto::tasks::EXTENSION;
-use anypod_store::{Claim, Event, HandBack, Heard, Lease, Reason, TaskId};
+use anypod_store::{Claim, Event, Heard, Lease, TaskId};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, sleep_until};
 
 use super::AsTask;
 use super::engine::{Begun, Engine};
 use super::keeper::until_written;
-use super::run::run;
+use super::run::{leaving, run};
 use crate::backend::BoxFuture;
 use crate::server::Server;
 
@@ -101,8 +101,7 @@ async fn claim(engine: &Arc<Engine>, server: &Server, tools: &[String], runs: &m
 fn give_back(engine: &Arc<Engine>, runs: &mut JoinSet<()>, lease: Lease) {
     let engine = Arc::clone(engine);
     runs.spawn(async move {
-        let back = HandBack { reason: Reason::Leaving, pause: Duration::ZERO, message: None };
-        if let Err(error) = until_written(|| engine.store.hand_back(lease.clone(), back.clone())).await {
+        if let Err(error) = until_written(|| engine.store.hand_back(lease.clone(), leaving())).await {
             tracing::warn!(task = ?lease.id, %error, "a task was not given back");
         }
     });
