@@ -77,6 +77,9 @@ impl Engine {
             Created::Made(made) => *made,
             Created::Full(reason) => return Err(full(reason)),
         };
+        if slot.is_some() {
+            self.is_crowded(lease.is_none());
+        }
         if let (Some(lease), Some(slot)) = (lease, slot) {
             let claimed = Claimed {
                 lease,

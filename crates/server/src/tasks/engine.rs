@@ -27,6 +27,8 @@ pub(super) struct Engine {
     pub(super) slots: Arc<Semaphore>,
     /// Whether somebody runs tasks here.
     working: AtomicBool,
+    /// Whether tasks wait that come before those created now.
+    crowded: AtomicBool,
     worker: OnceLock<String>,
     begun: mpsc::Sender<Begun>,
     to_begin: Mutex<Option<mpsc::Receiver<Begun>>>,
@@ -66,6 +68,7 @@ impl Engine {
             settings,
             slots: Arc::new(Semaphore::new(workers)),
             working: AtomicBool::new(false),
+            crowded: AtomicBool::new(false),
             worker: OnceLock::new(),
             begun,
             to_begin: Mutex::new(Some(to_begin)),
@@ -93,10 +96,15 @@ impl Engine {
         self.working.store(false, Ordering::Relaxed);
     }
 
-    /// A place for a task, if there is one that is free.
+    /// A place for a task that is about to be created, if there is one that is free and no other task waits for it.
     pub(super) fn slot(&self) -> Option<OwnedSemaphorePermit> {
-        let working = self.working.load(Ordering::Relaxed);
-        Arc::clone(&self.slots).try_acquire_owned().ok().filter(|_| working)
+        let may_run = self.working.load(Ordering::Relaxed) && !self.crowded.load(Ordering::Relaxed);
+        may_run.then(|| Arc::clone(&self.slots).try_acquire_owned().ok()).flatten()
+    }
+
+    /// Notes whether tasks wait that come before those created from now on: then these take no places from them.
+    pub(super) fn is_crowded(&self, crowded: bool) {
+        self.crowded.store(crowded, Ordering::Relaxed);
     }
 
     /// Has a task run that was created here. Gives it back if nobody runs tasks any more.

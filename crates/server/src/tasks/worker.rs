@@ -38,16 +38,17 @@ pub(super) fn work(engine: Arc<Engine>, server: Server) -> BoxFuture<'static, ()
         let mut woken = engine.store.woken();
         let mut look = Instant::now();
         loop {
-            let may_look = engine.slots.available_permits() > 0 && !tools.is_empty();
+            let has_place = engine.slots.available_permits() > 0;
+            let may_look = has_place && !tools.is_empty();
             tokio::select! {
                 biased;
                 () = server.drained() => break,
                 Some(task) = begun.recv() => start(&mut runs, &engine, &server, task),
-                // A place is free again, and what waits may wait because there was none.
-                Some(_) = runs.join_next(), if !runs.is_empty() => {
-                    if !may_look {
-                        look = Instant::now();
-                    }
+                Some(_) = runs.join_next(), if !runs.is_empty() => {}
+                // What waits may wait because there was no place, whoever had them.
+                Ok(place) = engine.slots.acquire(), if !has_place && !tools.is_empty() => {
+                    drop(place);
+                    look = look.min(Instant::now() + LEAST);
                 }
                 changed = woken.changed(), if may_look => {
                     if changed.is_err() {
@@ -72,15 +73,17 @@ pub(super) fn work(engine: Arc<Engine>, server: Server) -> BoxFuture<'static, ()
 
 /// Takes up as many tasks as there are places for. Gives how long it is until there may be more.
 async fn claim(engine: &Arc<Engine>, server: &Server, tools: &[String], runs: &mut JoinSet<()>) -> Duration {
+    let most = engine.slots.available_permits();
     let claim = Claim {
         worker: engine.worker(server.outside()).to_owned(),
         tools: tools.to_vec(),
-        most: engine.slots.available_permits(),
+        most,
         lease: engine.settings.lease,
     };
     let good_until = Instant::now() + engine.settings.lease;
     match engine.store.claim(claim).await {
         Ok(claims) => {
+            engine.is_crowded(claims.tasks.len() == most);
             for claimed in claims.tasks {
                 match Arc::clone(&engine.slots).try_acquire_owned() {
                     Ok(slot) => start(runs, engine, server, Begun { claimed: Box::new(claimed), good_until, slot }),

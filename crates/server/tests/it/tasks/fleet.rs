@@ -1,6 +1,7 @@
 //! What carries changes and used tokens between pods that share a store.
 
 use anypod_server::Event;
+use anypod_server::proto::tasks::TaskStatus;
 
 use super::*;
 
@@ -63,4 +64,25 @@ async fn a_server_that_does_not_work_hears_of_its_own_changes() {
     server.announce(Event::ToolsChanged).await;
     let message = stream.next().await.expect("a notification");
     assert_eq!(message["method"], "notifications/tools/list_changed");
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_creates_keeps_no_worker_from_what_waits() {
+    let fleet = Fleet::new();
+    let pods = [fleet.pod_with(tools(), |tasks| tasks.workers(1)), fleet.pod_with(tools(), |tasks| tasks.workers(1))];
+    let mut creators = JoinSet::new();
+    for number in 0..64 {
+        let server = pods[number % 2].server.clone();
+        creators.spawn(async move {
+            for _ in 0..8 {
+                let created = declared(call("only", json!({}))).send(&server).await;
+                assert_eq!(created.result()["resultType"], "task");
+            }
+        });
+    }
+    creators.join_all().await;
+    sleep(Duration::from_secs(60)).await;
+    let statuses = fleet.store.status().await.expect("it is there").statuses;
+    let left = |(status, tasks): (TaskStatus, u64)| (tasks > 0).then_some((status, tasks));
+    assert_eq!(statuses.into_iter().filter_map(left).collect::<Vec<_>>(), [(TaskStatus::Completed, 512)]);
 }
