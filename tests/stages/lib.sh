@@ -63,6 +63,25 @@ step() {
     fi
 }
 
+# cargo_tests NAME ARGUMENT...: runs tests of the workspace and counts every single one. Always of the whole workspace, so that
+# nothing is built again with other features.
+cargo_tests() {
+    local name=$1 log=$logs/$1.log before=$failed start=$SECONDS line status=0
+    shift
+    timeout --kill-after=10 1200 cargo test --workspace --no-fail-fast --locked "$@" >"$log" 2>&1 || status=$?
+    while read -ra line; do
+        passed=$((passed + line[3])) failed=$((failed + line[5])) skipped=$((skipped + line[7]))
+    done < <(grep '^test result:' "$log")
+    if [ "$status" -eq 0 ]; then
+        printf 'ok %s (%d s)\n' "$name" $((SECONDS - start))
+    elif [ "$failed" -eq "$before" ]; then
+        fail "$name" "cargo test ended with $status and blames no test" "$log"
+    else
+        grep --no-group-separator -A 3 '^thread .* panicked at' "$log" || true
+        printf 'FAIL %s, see %s\n' "$name" "$log"
+    fi
+}
+
 # tally WHERE FILE: counts the lines `ok NAME`, `FAIL NAME: reason` and `n/a NAME: why` that a peer printed.
 tally() {
     local where=$1 file=$2 line ok=0 start_failed=$failed absent=()

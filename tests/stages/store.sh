@@ -7,29 +7,11 @@ stage_store() {
         return
     fi
     start_postgres store-postgres || return 0
-    ANYPOD_TEST_POSTGRES=$REPLY store_tests
+    local before=$failed
+    ANYPOD_TEST_POSTGRES=$REPLY cargo_tests store --test it -- --show-output postgres::
+    if grep -q '^this test was skipped' "$logs/store.log"; then
+        fail store 'tests were skipped although there is a server' "$logs/store.log"
+    fi
+    [ "$failed" -eq "$before" ] || show "$logs/store-postgres.log"
     stop_postgres
-}
-
-# store_tests: counts every single test.
-store_tests() {
-    local log=$logs/store.log before=$failed start=$SECONDS line status=0
-    # Of the whole workspace, so that nothing is built again with other features.
-    timeout --kill-after=10 1200 cargo test --workspace --no-fail-fast --locked --test it -- --show-output postgres:: \
-        >"$log" 2>&1 || status=$?
-    while read -ra line; do
-        passed=$((passed + line[3])) failed=$((failed + line[5])) skipped=$((skipped + line[7]))
-    done < <(grep '^test result:' "$log")
-    if grep -q '^this test was skipped' "$log"; then
-        fail store 'tests were skipped although there is a server' "$log"
-    fi
-    if [ "$status" -eq 0 ]; then
-        printf 'ok store (%d s)\n' $((SECONDS - start))
-    elif [ "$failed" -eq "$before" ]; then
-        fail store "cargo test ended with $status and blames no test" "$log"
-    else
-        grep --no-group-separator -A 3 '^thread .* panicked at' "$log" || true
-        printf 'FAIL store, see %s\n' "$log"
-        show "$logs/store-postgres.log"
-    fi
 }
