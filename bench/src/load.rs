@@ -5,11 +5,14 @@
 
 mod calls;
 mod check;
+mod events;
 mod first;
 mod histogram;
 mod listen;
+mod pool;
 mod request;
 mod session;
+mod tasks;
 
 use std::{io, time::Duration};
 
@@ -18,10 +21,12 @@ use serde::{Deserialize, Serialize};
 
 pub use self::{
     calls::{Amount, Calls, Era, Work},
+    events::{EventReport, Events},
     first::first_answer,
     histogram::Histogram,
     listen::listen,
     request::{Dialect, Target},
+    tasks::{Enough, Kind, Looks, TaskReport, Tasks},
 };
 
 /// How long nothing may arrive before a run is given up.

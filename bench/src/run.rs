@@ -13,6 +13,7 @@ mod process;
 mod report;
 mod sample;
 mod server;
+mod tasks;
 
 use anyhow::Result;
 
@@ -20,6 +21,7 @@ pub use self::{
     client::client,
     gateway::{Piece, gateway},
     server::server,
+    tasks::{Kept, tasks},
 };
 
 /// How long to measure.

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::Result;
-use anypod_bench::run::{Effort, Piece, client, gateway, server};
+use anypod_bench::run::{Effort, Kept, Piece, client, gateway, server, tasks};
 use clap::{Parser, ValueEnum};
 
 #[derive(Debug, Parser)]
@@ -24,6 +24,9 @@ struct Options {
     /// Measure these pieces of the gateway's session, and leave RESULTS.md as it is.
     #[arg(long, value_enum, value_delimiter = ',')]
     only: Vec<Piece>,
+    /// Measure tasks in these stores, and leave RESULTS.md as it is.
+    #[arg(long, value_enum, value_delimiter = ',')]
+    stores: Vec<Kept>,
     /// Where to write RESULTS.md.
     #[arg(long, default_value = ".")]
     directory: PathBuf,
@@ -37,6 +40,8 @@ enum Session {
     Client,
     /// What stands before two such servers: anypod, nginx, HAProxy and mcp-proxy.
     Gateway,
+    /// Tasks of three pods that share a store.
+    Tasks,
 }
 
 fn main() -> Result<()> {
@@ -46,5 +51,6 @@ fn main() -> Result<()> {
         Session::Server => server(effort, &options.directory),
         Session::Client => client(effort, &options.directory),
         Session::Gateway => gateway(effort, options.sessions, &options.only, &options.directory),
+        Session::Tasks => tasks(effort, &options.stores, &options.directory),
     }
 }

@@ -6,7 +6,9 @@ use anyhow::{Context, Result};
 
 const MODERN: &str = "2026-07-28";
 const LEGACY: &str = "2025-11-25";
-const META: &str = r#"{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientInfo":{"name":"anypod-bench","version":"1.0.0"},"io.modelcontextprotocol/clientCapabilities":{}}"#;
+const META: &str = r#""io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientInfo":{"name":"anypod-bench","version":"1.0.0"},"io.modelcontextprotocol/clientCapabilities""#;
+/// What a client says that knows tasks and can be asked.
+const TASKS: &str = r#"{"elicitation":{"form":{}},"extensions":{"io.modelcontextprotocol/tasks":{}}}"#;
 
 /// Ids start here and so keep eight digits for the next ninety million calls.
 const FIRST_ID: u64 = 10_000_000;
@@ -41,11 +43,12 @@ impl Target {
     fn request(&self, dialect: &Dialect, method: &str, name: Option<&str>, params: &str) -> Request {
         let id = FIRST_ID;
         let (headers, params) = match dialect {
-            Dialect::Modern => {
+            Dialect::Modern | Dialect::Tasks => {
+                let capabilities = if *dialect == Dialect::Tasks { TASKS } else { "{}" };
                 let name = name.map(|name| format!("Mcp-Name: {name}\r\n")).unwrap_or_default();
                 let rest = if params.is_empty() { String::new() } else { format!(",{params}") };
                 let headers = format!("MCP-Protocol-Version: {MODERN}\r\nMcp-Method: {method}\r\n{name}");
-                (headers, format!("\"_meta\":{META}{rest}"))
+                (headers, format!("\"_meta\":{{{META}:{capabilities}}}{rest}"))
             }
             Dialect::Legacy { session } => (session_headers(session), params.to_owned()),
             Dialect::Unopened => (String::new(), params.to_owned()),
@@ -72,6 +75,17 @@ impl Target {
         self.request(dialect, "tools/call", Some(tool), &params)
     }
 
+    /// The same as the call that bears this number, of a client that knows tasks.
+    pub(super) fn create(&self, tool: &str, text: &str, number: u64) -> Request {
+        self.call(&Dialect::Tasks, tool, text).numbered(number)
+    }
+
+    /// A look at a task, as the request that bears this number.
+    pub(super) fn task(&self, id: &str, number: u64) -> Request {
+        let params = format!(r#""taskId":"{id}""#);
+        self.request(&Dialect::Tasks, "tasks/get", Some(id), &params).numbered(number)
+    }
+
     /// A question for the tools.
     pub fn list(&self, dialect: &Dialect) -> Request {
         self.request(dialect, "tools/list", None, "")
@@ -81,6 +95,12 @@ impl Target {
     pub fn listen(&self) -> Request {
         let params = r#""notifications":{"toolsListChanged":true}"#;
         self.request(&Dialect::Modern, "subscriptions/listen", None, params)
+    }
+
+    /// The same, and to those of a resource.
+    pub(super) fn listen_to(&self, uri: &str) -> Request {
+        let params = format!(r#""notifications":{{"toolsListChanged":true,"resourceSubscriptions":["{uri}"]}}"#);
+        self.request(&Dialect::Modern, "subscriptions/listen", None, &params)
     }
 
     /// The request that opens a legacy session.
@@ -107,6 +127,8 @@ fn session_headers(session: &str) -> String {
 pub enum Dialect {
     /// Revision 2026-07-28: each request says everything.
     Modern,
+    /// The same, of a client that declares tasks and can be asked.
+    Tasks,
     /// Revision 2025-11-25, within a session.
     Legacy {
         /// Its `Mcp-Session-Id`.
@@ -145,6 +167,17 @@ impl Request {
     /// Makes it the next request: the same but for the id.
     pub fn advance(&mut self) {
         self.id += 1;
+        self.write_id();
+    }
+
+    /// The same with another id.
+    fn numbered(mut self, number: u64) -> Self {
+        self.id = FIRST_ID + number;
+        self.write_id();
+        self
+    }
+
+    fn write_id(&mut self) {
         let mut rest = self.id;
         for digit in self.bytes[self.id_at..self.id_at + ID_DIGITS].iter_mut().rev() {
             *digit = b'0' + (rest % 10) as u8;

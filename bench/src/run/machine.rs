@@ -3,7 +3,7 @@
 use std::{fs, process::Command};
 
 /// Crates whose versions explain a peer's numbers.
-const CRATES: [&str; 6] = ["axum", "hyper", "rmcp", "serde_json", "tokio", "mio"];
+const CRATES: [&str; 8] = ["axum", "hyper", "rmcp", "rusqlite", "serde_json", "tokio", "tokio-postgres", "mio"];
 
 /// The lines that head a table of results. What cannot be found out is said to be unknown.
 pub(super) fn describe() -> Vec<String> {

@@ -125,12 +125,26 @@ impl Server {
         Ok(())
     }
 
+    /// Where it serves.
+    pub(super) fn url(&self) -> &str {
+        &self.url
+    }
+
     /// The resident set in KiB.
     pub(super) fn resident_kib(&self) -> Result<f64> {
+        self.status_kib("VmRSS:")
+    }
+
+    /// The largest that the resident set has been, in KiB.
+    pub(super) fn peak_kib(&self) -> Result<f64> {
+        self.status_kib("VmHWM:")
+    }
+
+    fn status_kib(&self, entry: &str) -> Result<f64> {
         let path = format!("/proc/{}/status", self.child.0.id());
         let status = fs::read_to_string(&path).with_context(|| path.clone())?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-        let line = line.with_context(|| format!("{path} has no VmRSS"))?;
+        let line = status.lines().find_map(|line| line.strip_prefix(entry));
+        let line = line.with_context(|| format!("{path} has no {entry}"))?;
         Ok(line.trim().trim_end_matches(" kB").parse()?)
     }
 
@@ -253,7 +267,7 @@ fn command(peer: Peer, tools: usize, wrapper: &[String]) -> Result<(u16, Vec<Str
     Ok((port, command))
 }
 
-fn pinned(core: &str, command: &[String]) -> Command {
+pub(super) fn pinned(core: &str, command: &[String]) -> Command {
     let mut pinned = Command::new("taskset");
     pinned.args(["-c", core]).args(command);
     pinned
