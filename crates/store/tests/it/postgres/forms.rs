@@ -20,7 +20,7 @@ async fn pods_that_begin_at_once_make_one_store() {
     pods[0].create(NewTask::new(id.clone(), Owner::nobody(), "resize", "{}")).await.unwrap();
     for pod in &pods {
         assert!(pod.task(id.clone(), None).await.unwrap().is_some());
-        assert_eq!(pod.status().await.unwrap().form, 6);
+        assert_eq!(pod.status().await.unwrap().form, 7);
     }
 }
 
@@ -31,7 +31,7 @@ async fn a_newer_form_is_refused() {
     drop(schema.open(Options::default()).await);
     schema.execute("UPDATE form SET version = 99").await;
     let error = Postgres::open(&schema.url(), Options::default()).await.unwrap_err();
-    assert!(matches!(error, OpenError::Newer { found: 99, known: 6, .. }), "{error}");
+    assert!(matches!(error, OpenError::Newer { found: 99, known: 7, .. }), "{error}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
