@@ -13,10 +13,12 @@ mod answers;
 mod create;
 mod engine;
 mod keeper;
+mod legacy;
 mod methods;
 mod run;
 mod spelled;
 mod topics;
+mod watch;
 mod worker;
 
 use std::sync::Arc;
@@ -142,6 +144,7 @@ impl From<Tasks> for Extension {
             .topics(TaskTopics(Arc::clone(&engine)))
             .work(move |server| worker::work(Arc::clone(&worker), server))
             .work(move |server| worker::follow(Arc::clone(&follower), server));
+        let extension = extension.legacy(legacy::part(&engine));
         let key = "taskId";
         let (get, update, cancel) = (Arc::clone(&engine), Arc::clone(&engine), engine);
         extension
@@ -258,7 +261,7 @@ impl Cx {
     /// If there is no room for another task, or a step or a question is under way.
     pub async fn become_task(&self) -> Result<()> {
         let Some(Deferred { engine, as_task }) = self.attached() else { return Ok(()) };
-        let result = engine.create(self, &as_task).await?;
-        match self.answer_with(result).await {}
+        let task = engine.create(self, &as_task, engine.ttl_of(&as_task)).await?;
+        match self.answer_with(create::created(&task)?).await {}
     }
 }

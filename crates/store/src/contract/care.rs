@@ -106,7 +106,8 @@ pub(super) async fn tasks_are_listed_by_owner_in_pages(fixtures: &dyn Fixtures) 
     }
     fleet.make(NewTask { tool: "other".to_owned(), ..new(6) }).await;
     let of = async |owner: Owner, tool: Option<&str>, before, most| {
-        let query = TaskQuery { owner: Some(owner), tool: tool.map(str::to_owned), before, most, ..TaskQuery::default() };
+        let query =
+            TaskQuery { owner: Some(owner), tool: tool.map(str::to_owned), before, most, ..TaskQuery::default() };
         listed(&fleet, query).await
     };
     let ids = |rows: &[TaskRow]| rows.iter().map(|row| row.id.clone()).collect::<Vec<_>>();
