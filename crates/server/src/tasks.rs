@@ -7,6 +7,8 @@
 //! Everything here stands on the public parts of the crate, as an extension of yours would: [`Extension`], [`Intercept`],
 //! [`Topics`](crate::Topics), [`Detached`](crate::Detached) and [`Keeper`](crate::Keeper).
 //!
+//! Clients of 2025-11-25, where tasks are a part of the protocol and otherwise spelled, are served from the same tasks ([`legacy`]).
+//!
 //! Spec: the extension `io.modelcontextprotocol/tasks`.
 
 mod answers;
@@ -184,30 +186,33 @@ impl AsTask {
         Self { when, deferred: false, ttl: None, poll: None, retries: 0, pause, attempt: None }
     }
 
-    /// A call of a client that has declared the extension becomes a task; others wait for the result.
+    /// A call of a client that has declared the extension becomes a task; others wait for the result. In sessions of 2025-11-25,
+    /// whose clients say so with each call, tasks are optional.
     pub const fn when_declared() -> Self {
         Self::when(When::Declared)
     }
 
-    /// Every call becomes a task; clients that have not declared the extension are refused (-32021).
+    /// Every call becomes a task; clients that have not declared the extension are refused (-32021). In sessions of 2025-11-25,
+    /// tasks are required, and a call that wants none is refused (-32601).
     pub const fn always() -> Self {
         Self::when(When::Always)
     }
 
-    /// No call becomes a task.
+    /// No call becomes a task. In sessions of 2025-11-25, tasks are forbidden, and a call that wants one is refused (-32601).
     pub const fn never() -> Self {
         Self::when(When::Never)
     }
 
     /// A call begins as a plain one, and becomes a task where its handler says so with [`Cx::become_task`]: what it asks before
-    /// that, it asks in rounds of the request.
+    /// that, it asks in rounds of the request. In sessions of 2025-11-25, a call that wants to become a task becomes one at once, and
+    /// one that wants none never does: there, the answer to a call cannot be either.
     #[must_use]
     pub const fn from_within(mut self) -> Self {
         self.deferred = true;
         self
     }
 
-    /// How long such a task may be there, from its creation; `None` is for ever.
+    /// How long such a task may be there, from its creation; `None` is for ever. A client of 2025-11-25 may want less.
     #[must_use]
     pub const fn ttl(mut self, ttl: Option<Duration>) -> Self {
         self.ttl = Some(ttl);

@@ -72,9 +72,9 @@ impl Cx {
 }
 
 impl CallState {
-    /// Whether its handler waits for what is no work.
+    /// Whether its handler waits for what is no work, as only those may that can ask while they work.
     pub(crate) fn is_idle(&self) -> bool {
-        self.idle.load(Ordering::Relaxed) > 0
+        self.line.is_some() && self.idle.load(Ordering::Relaxed) > 0
     }
 }
 

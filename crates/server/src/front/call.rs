@@ -65,14 +65,8 @@ impl LegacyCall {
     pub(crate) fn start<A: Asker + Clone + 'static>(&self, asker: &A) -> Result<Started, Failure> {
         match self.request.method() {
             Some(Method::Discover | Method::SubscriptionsListen) => Err(unknown_method(&self.request)),
-            Some(_) => self.start_round(Resume::default(), None),
-            // A method of an extension may ask while it works.
-            None => self.start_round(Resume::default(), self.line(asker)),
+            Some(_) | None => self.start_round(Resume::default(), asker),
         }
-    }
-
-    fn line<A: Asker + Clone + 'static>(&self, asker: &A) -> Option<Line> {
-        Some(Line { asker: Arc::new(asker.clone()), version: self.client.version })
     }
 
     /// Works until the answer is there: runs, asks, runs again.
@@ -114,14 +108,17 @@ impl LegacyCall {
         }
     }
 
-    fn start_round(&self, resume: Resume, line: Option<Line>) -> Result<Started, Failure> {
+    fn start_round<A: Asker + Clone + 'static>(&self, resume: Resume, asker: &A) -> Result<Started, Failure> {
+        // A method of an extension may ask while it works.
+        let is_extension = self.request.method().is_none();
+        let line = || Line { asker: Arc::new(asker.clone()), version: self.client.version };
         self.server.start(Call {
             request: Arc::clone(&self.request),
             client: Client::Legacy(Arc::clone(&self.client)),
             principal: self.principal.clone(),
             outbox: Arc::clone(&self.outbox),
             resume,
-            line,
+            line: is_extension.then(line),
             extensions: self.extensions.clone(),
         })
     }
@@ -147,9 +144,8 @@ impl LegacyCall {
             self.permit.iter_mut().for_each(Permit::resume);
             let responses = responses
                 .map_err(|_| unanswered(format_args!("{} s are over", limits.answer_deadline.as_secs())))??;
-            let line = self.request.method().map_or_else(|| self.line(asker), |_| None);
             let resume = Resume { state, responses: responses.into_iter().collect(), reported, ..Resume::default() };
-            run = match self.start_round(resume, line)? {
+            run = match self.start_round(resume, asker)? {
                 Started::Done(completed) => return Ok(completed),
                 Started::Running(run) => run,
             };

@@ -75,7 +75,7 @@ enum Happened {
     /// It may have changed.
     Changed,
     /// The client has answered a question, or will not.
-    Answered(Asked, Result<Value>),
+    Answered(Box<Asked>, Result<Value>),
     /// It takes longer than a request may wait.
     NotYet,
     /// The pod is about to end.
@@ -104,7 +104,7 @@ async fn next(watch: &mut Watch, open: &mut Open, left: Duration, cx: &Cx) -> Ha
 /// The questions that the client is asked on the stream of this request.
 #[derive(Default)]
 struct Open {
-    questions: Vec<(Asked, BoxFuture<'static, Result<Value>>)>,
+    questions: Vec<(Box<Asked>, BoxFuture<'static, Result<Value>>)>,
 }
 
 /// A question that the client is asked.
@@ -129,13 +129,13 @@ impl Open {
                 let (key, question) = asks;
                 cx.ask_on_stream(&key, question, related).await
             });
-            self.questions.push((Asked { key, question }, answer));
+            self.questions.push((Box::new(Asked { key, question }), answer));
         }
         Ok(())
     }
 
     /// The next answer.
-    async fn answered(&mut self) -> (Asked, Result<Value>) {
+    async fn answered(&mut self) -> (Box<Asked>, Result<Value>) {
         poll_fn(|context| {
             // All of them, as each goes out when it is first looked at.
             let mut answered = None;

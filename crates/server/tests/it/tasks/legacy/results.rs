@@ -40,6 +40,40 @@ async fn a_result_is_waited_for_on_any_pod_and_comes_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_result_is_that_of_the_call_and_names_its_task() {
+    #[derive(serde::Serialize, JsonSchema)]
+    struct Count {
+        count: u64,
+    }
+    let fleet = Fleet::new();
+    let listed = async || {
+        let blocks = vec![anypod_server::proto::content::ContentBlock::text("here")];
+        let mut result = anypod_server::proto::tools::CallToolResult::new(blocks);
+        result.structured_content = Some(json!([1, 2]));
+        result.meta = Some(serde_json::from_value(json!({ "of": "the tool" })).expect("it is an object"));
+        result
+    };
+    let offered = vec![
+        Tool::new("counts", async || anypod_server::Json(Count { count: 7 })).task(AsTask::when_declared()),
+        Tool::new("lists", listed).task(AsTask::when_declared()),
+    ];
+    let pod = fleet.pod_with(offered, |tasks| tasks);
+    let client = connect(&pod).await;
+    for tool in ["counts", "lists"] {
+        let plain = client.call(&pod.server, tool).await.response().await["result"].clone();
+        let id = started(&client, &pod, tool).await;
+        let mut result = ask(&client, &pod, "tasks/result", &id).await["result"].clone();
+        fits_legacy("CallToolResult", &result);
+        let related = result["_meta"].as_object_mut().expect("it is there").remove(RELATED);
+        assert_eq!(related, Some(json!({ "taskId": id })));
+        if plain.get("_meta").is_none() {
+            result.as_object_mut().expect("an object").remove("_meta");
+        }
+        assert_eq!(result, plain, "{tool}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_a_task_asks_is_asked_on_the_stream_of_who_waits() {
     let fleet = Fleet::new();
     let (one, other, client, id) = asking(&fleet).await;
