@@ -1,3 +1,5 @@
+//! The index against a list in which everybody is told of everything, and what it costs.
+
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Barrier, Mutex};
