@@ -8,15 +8,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anypod_server::store::Memory;
-use anypod_server::{Args, Cx, Error, Handle, Handles, Held, Json, Result, Server, State, Tool, Ttl, form};
+use anypod_server::{
+    Args, Cx, Error, Handle, Handles, Held, Json, Result, Server, ServerBuilder, State, Tool, Ttl, form,
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// What a handle stands for. It is stored as JSON, so that a later version of the program may add fields with defaults.
 #[derive(Default, Serialize, Deserialize, JsonSchema)]
-struct Cart {
+pub(crate) struct Cart {
     /// What is in it
-    items: Vec<String>,
+    pub(crate) items: Vec<String>,
 }
 
 impl Held for Cart {
@@ -24,15 +26,16 @@ impl Held for Cart {
     const CREATED_BY: &str = "create_cart";
 }
 
-type Carts = State<Handles<Cart>>;
+pub(crate) type Carts = State<Handles<Cart>>;
 
 #[derive(Deserialize, JsonSchema)]
-struct This {
-    cart: Handle<Cart>,
+pub(crate) struct This {
+    pub(crate) cart: Handle<Cart>,
 }
 
 #[derive(Deserialize, JsonSchema)]
 struct Item {
+    /// The cart to change
     cart: Handle<Cart>,
     /// What to put in or take out
     item: String,
@@ -40,10 +43,10 @@ struct Item {
 
 /// Every tool that changes a cart gives back the handle to go on with.
 #[derive(Serialize, JsonSchema)]
-struct Changed {
-    cart: Handle<Cart>,
+pub(crate) struct Changed {
+    pub(crate) cart: Handle<Cart>,
     /// How many things are in it
-    count: usize,
+    pub(crate) count: usize,
 }
 
 async fn create_cart(State(carts): Carts, cx: Cx) -> Result<Json<Changed>> {
@@ -94,17 +97,20 @@ async fn check_out(Args(This { cart }): Args<This>, State(carts): Carts, cx: Cx)
     Ok(format!("{} things are on their way to {address}", items.len()))
 }
 
-#[tokio::main]
-async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    // One process; a fleet shares a database.
-    let carts = Handles::<Cart>::stored(Arc::new(Memory::default())).ttl(Ttl::sliding(Duration::from_secs(3600)));
-    let shop = Server::new("shop", "1.0.0")
+/// The shop, whose carts are kept as that says.
+pub(crate) fn shop(carts: Handles<Cart>) -> ServerBuilder {
+    Server::new("shop", "1.0.0")
         .state(carts)
         .tool(Tool::new("create_cart", create_cart).description("Makes an empty cart"))
         .tool(Tool::new("add_item", add_item).description("Puts something into a cart"))
         .tool(Tool::new("remove_item", remove_item).description("Takes something out of a cart"))
         .tool(Tool::new("show_cart", show_cart).description("Shows what is in a cart"))
         .tool(Tool::new("check_out", check_out).description("Orders what is in a cart, which is gone then"))
-        .build()?;
-    Ok(shop.listen("127.0.0.1:8080").await?)
+}
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    // One process; a fleet shares a database.
+    let carts = Handles::stored(Arc::new(Memory::default())).ttl(Ttl::sliding(Duration::from_secs(3600)));
+    Ok(shop(carts).build()?.listen("127.0.0.1:8080").await?)
 }

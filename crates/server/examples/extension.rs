@@ -11,7 +11,8 @@
 //!    or a gateway sees it without reading the body;
 //! 4. a result type: a call that is not complete is answered with a `resultType` of the extension's;
 //! 5. what stands before tools and decides who gets such a result, and who the handler's;
-//! 6. a notification, and the field of the filter of `subscriptions/listen` that asks for it.
+//! 6. a notification, and the field of the filter of `subscriptions/listen` that asks for it;
+//! 7. another one, about a request, before its answer.
 //!
 //! `docs/extensions.md` goes through it step by step. `cargo run --example extension` serves it on port 8080.
 
@@ -110,6 +111,10 @@ struct Moves(Restaurant);
 const FIELD: &str = "waitingTickets";
 
 impl Topics for Moves {
+    fn fields(&self) -> &[&str] {
+        &[FIELD]
+    }
+
     fn subscribe<'a>(&'a self, listener: &'a Listener, filter: &'a JsonObject) -> BoxFuture<'a, Result<Subscribed>> {
         Box::pin(async move {
             let (Some(named), Some(_)) = (filter.get(FIELD), listener.extension::<Wants>(ID)?) else {
@@ -149,11 +154,15 @@ fn queued(tool: Tool) -> Tool {
     tool.needs_extension(ID).mark(Queues)
 }
 
-async fn seat(State(restaurant): State<Restaurant>) -> Result<String> {
-    match restaurant.take_table() {
-        true => Ok("This way, please.".to_owned()),
-        false => Err(Error::tool(format_args!("all tables are taken, try in {} minutes", restaurant.wait_minutes()))),
-    }
+async fn seat(State(restaurant): State<Restaurant>, cx: Cx) -> Result<String> {
+    let Some(left) = restaurant.take_table() else {
+        let minutes = restaurant.wait_minutes();
+        return Err(Error::tool(format_args!("all tables are taken, try in {minutes} minutes")));
+    };
+    // 7. Clients that have the extension read how many tables are left before they read the answer.
+    let params = JsonObject::from_iter([("left".to_owned(), json!(left))]);
+    cx.tell(ID, Told { method: "notifications/waiting-list/tables".to_owned(), params })?;
+    Ok("This way, please.".to_owned())
 }
 
 async fn clear_table(State(restaurant): State<Restaurant>, cx: Cx) -> &'static str {
@@ -198,13 +207,11 @@ impl Restaurant {
         self.with(|book| book.tables > 0)
     }
 
-    fn take_table(&self) -> bool {
-        self.with(|book| match book.tables.checked_sub(1) {
-            Some(left) => {
-                book.tables = left;
-                true
-            }
-            None => false,
+    /// Gives how many tables are left, if there was one.
+    fn take_table(&self) -> Option<usize> {
+        self.with(|book| {
+            book.tables = book.tables.checked_sub(1)?;
+            Some(book.tables)
         })
     }
 

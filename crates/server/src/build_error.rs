@@ -29,10 +29,16 @@ pub(crate) enum Problem {
     Settings(String),
     #[error("the specification has a method of this name")]
     Taken,
+    #[error("its topics claim `{field}` of the filter of `subscriptions/listen`, which {owner} has already")]
+    FieldTaken { field: String, owner: String },
     #[error("it needs the extension `{0}`; give it to the server with `.extension(…)`")]
     NoExtension(&'static str),
     #[error("{0}")]
     Offered(String),
+    #[error(
+        "it takes or gives handles of kind `{kind}`, which come from a tool `{created_by}` that the server does not have"
+    )]
+    NoCreator { kind: String, created_by: String },
     #[error("a server with a backend has no tools, prompts, resources and extensions of its own")]
     BackendAndOwn,
     #[error("a name has 1 to 128 of the characters A-Z a-z 0-9 _ - .")]

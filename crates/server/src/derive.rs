@@ -4,6 +4,8 @@ use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
 
+use crate::handle::take_origins;
+
 /// The schema of arguments: an object, also where the type allows more than objects. That of a type which is
 /// never one is left alone, for the check of schemas to refuse.
 pub(crate) fn input<T: JsonSchema>() -> Value {
@@ -32,7 +34,8 @@ pub(crate) fn form<T: JsonSchema>() -> Value {
         settings.inline_subschemas = true;
         settings.meta_schema = None;
     });
-    let schema = settings.into_generator().into_root_schema_for::<T>().to_value();
+    let mut schema = settings.into_generator().into_root_schema_for::<T>().to_value();
+    take_origins(&mut schema);
     let fields = schema["properties"].as_object().cloned().unwrap_or_default();
     let fields: Map<_, _> = fields.into_iter().map(|(name, field)| (name, form_field(field))).collect();
     let mut form = json!({ "type": "object", "properties": fields });

@@ -10,6 +10,7 @@ mod intercept;
 mod method;
 mod offered;
 mod sessions;
+mod tell;
 mod topics;
 
 use std::collections::HashMap;
@@ -18,8 +19,9 @@ use std::sync::Arc;
 
 use anypod_proto::capabilities::{ClientCapabilities, NamedSettings};
 use anypod_proto::jsonrpc::JsonObject;
-use anypod_proto::method::{LegacyMethod, Method};
+use anypod_proto::method::{ClientMethod, LegacyMethod, Method, Notification};
 use anypod_proto::reject::Rejection;
+use anypod_proto::subscriptions::SubscriptionFilter;
 use serde::Serialize;
 
 use crate::backend::BoxFuture;
@@ -164,7 +166,8 @@ impl Extension {
         self
     }
 
-    /// Tells listeners of topics of its own.
+    /// Tells listeners of topics of its own. What else it has to say goes with the answer to a request, see
+    /// [`Cx::tell`](crate::Cx::tell).
     #[must_use]
     pub fn topics(mut self, topics: impl Topics) -> Self {
         self.topics = Some(Arc::new(topics));
@@ -233,7 +236,8 @@ pub(crate) struct Extensions {
 }
 
 impl Extensions {
-    /// Checks extensions: identifiers and methods are unique and none of the specification's own, settings are objects.
+    /// Checks extensions: identifiers, methods and fields of filters are unique and none of the specification's own, settings are
+    /// objects.
     pub(crate) fn build(offered: Vec<Extension>, mut work: Vec<Work>, states: &States) -> Result<Self, BuildError> {
         let mut all = Self::default();
         let (mut intercepts, mut topics, mut checks) = (Vec::new(), Vec::new(), Vec::new());
@@ -265,7 +269,10 @@ impl Extensions {
                 all.sessions.add(part, &extension.id, states)?;
             }
             intercepts.extend(extension.intercepts);
-            topics.extend(extension.topics.map(|topics| (extension.id.clone(), topics)));
+            if let Some(own) = extension.topics {
+                claim_fields(&*own, &topics).map_err(wrong)?;
+                topics.push((extension.id, own));
+            }
             work.extend(extension.work);
             checks.extend(extension.checks.into_iter().map(|check| (item.clone(), check)));
         }
@@ -290,6 +297,33 @@ impl MethodEntry {
     }
 }
 
+/// Refuses topics that claim a field which the specification has, or one of the extensions before.
+fn claim_fields(topics: &dyn Topics, before: &[(String, Arc<dyn Topics>)]) -> Result<(), Problem> {
+    let taken = |field: &str, owner: String| Err(Problem::FieldTaken { field: field.to_owned(), owner });
+    for field in topics.fields() {
+        if is_field_of_the_specification(field) {
+            return taken(field, "the specification".to_owned());
+        }
+        if let Some((id, _)) = before.iter().find(|(_, topics)| topics.fields().contains(field)) {
+            return taken(field, format!("the extension `{id}`"));
+        }
+    }
+    Ok(())
+}
+
+/// Whether that is a field of the filter that is no extension's.
+fn is_field_of_the_specification(field: &str) -> bool {
+    let all = SubscriptionFilter {
+        tools_list_changed: Some(true),
+        prompts_list_changed: Some(true),
+        resources_list_changed: Some(true),
+        resource_subscriptions: Some(Vec::new()),
+        task_ids: None,
+        extra: JsonObject::new(),
+    };
+    serde_json::to_value(all).is_ok_and(|all| all.get(field).is_some())
+}
+
 /// What a client declares that has the extension of that identifier.
 pub(crate) fn declares(id: &str) -> ClientCapabilities {
     let extensions = NamedSettings::from([(id.to_owned(), JsonObject::new())]);
@@ -310,6 +344,11 @@ fn is_identifier(id: &str) -> bool {
 
 fn is_of_the_specification(method: &str) -> bool {
     Method::parse(method).is_some() || LegacyMethod::parse(method).is_some()
+}
+
+/// Whether that is a notification, or anything else that the specification has a method for.
+fn is_said_by_the_specification(method: &str) -> bool {
+    is_of_the_specification(method) || Notification::parse(method).is_some() || ClientMethod::parse(method).is_some()
 }
 
 impl std::fmt::Debug for Extension {

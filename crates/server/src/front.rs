@@ -27,7 +27,7 @@ pub(crate) mod stream;
 use std::any::Any;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use anypod_proto::admit::{LegacyKind, LegacyMessage, declared_version};
 use anypod_proto::code::Code;
@@ -57,7 +57,7 @@ use self::running::Running;
 use self::session::{Known, Session};
 use self::stream::{SessionStream, Streams};
 use crate::backend::{self, Backend, Listened};
-use crate::bus::{Event, Receiver, SessionChange};
+use crate::bus::{Event, Receiver, Seat, SessionChange, Subject};
 use crate::completed::{self, Failure};
 use crate::cx::LegacyClient;
 use crate::dispatch::Started;
@@ -94,6 +94,7 @@ pub(crate) struct Front {
     alone: AtomicBool,
     /// Whether what is announced here reaches every pod that opens a session's id.
     reaches_all: bool,
+    seats: Mutex<Vec<Seat>>,
 }
 
 impl Front {
@@ -118,6 +119,7 @@ impl Front {
             peers: Peers::new(peers),
             alone: AtomicBool::new(alone),
             reaches_all,
+            seats: Mutex::default(),
         })
     }
 
@@ -174,6 +176,11 @@ impl Receiver for Front {
 
     fn gap(&self) {
         // What is remembered may be old, as it may be on a pod that has never heard of it.
+    }
+
+    fn seated(&self, seat: Seat) {
+        seat.add([Subject::Sessions]);
+        self.seats.lock().unwrap_or_else(PoisonError::into_inner).push(seat);
     }
 }
 

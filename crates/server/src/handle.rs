@@ -11,6 +11,7 @@ mod stored;
 mod ttl;
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::marker::PhantomData;
@@ -18,12 +19,15 @@ use std::marker::PhantomData;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::Value;
 
 pub use handles::Handles;
 pub use ttl::Ttl;
 
 /// How many characters of a handle a log may show.
 const SHOWN: usize = 6;
+/// The keyword of schemas under which stands where a handle comes from, until the server is built: see [`take_origins`].
+const ORIGIN: &str = "x-anypod-handle";
 
 /// What handles can stand for. [`Handles`] keeps it as JSON.
 ///
@@ -60,7 +64,8 @@ pub trait Held: Serialize + DeserializeOwned + Send + 'static {
     /// What it is, in a word for models: every handle begins with it. Lower-case letters, digits and single `_`, 32 at
     /// most, a letter first. Handles of one kind do not stand for anything of another.
     const KIND: &str;
-    /// The tool that creates one. Models are sent there when a handle stands for nothing.
+    /// The tool that creates one. Models are sent there when a handle stands for nothing, so a server whose tools take or give
+    /// such handles, as the schemas that are derived for them say, is not built without it.
     const CREATED_BY: &str;
 }
 
@@ -160,6 +165,7 @@ impl<T: Held> JsonSchema for Handle<T> {
         let (kind, created_by) = (T::KIND, T::CREATED_BY);
         json_schema!({
             "type": "string",
+            ORIGIN: [kind, created_by],
             "title": format!("Handle `{kind}_…` from `{created_by}`"),
             "description": format!(
                 "A handle that begins with `{kind}_`. `{created_by}` gives one; when a later result gives another, that \
@@ -167,6 +173,33 @@ impl<T: Held> JsonSchema for Handle<T> {
             ),
         })
     }
+}
+
+/// Where handles come from.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Origin {
+    pub(crate) kind: String,
+    pub(crate) created_by: String,
+}
+
+/// Takes out of a schema where the handles in it come from: callers read it in titles and descriptions.
+pub(crate) fn take_origins(schema: &mut Value) -> BTreeSet<Origin> {
+    let mut origins = BTreeSet::new();
+    match schema {
+        Value::Object(members) => {
+            // A property of that name is a schema, and no array.
+            if let Some([Value::String(kind), Value::String(created_by)]) =
+                members.get(ORIGIN).and_then(Value::as_array).map(Vec::as_slice)
+            {
+                origins.insert(Origin { kind: kind.clone(), created_by: created_by.clone() });
+                members.shift_remove(ORIGIN);
+            }
+            members.values_mut().for_each(|member| origins.append(&mut take_origins(member)));
+        }
+        Value::Array(items) => items.iter_mut().for_each(|item| origins.append(&mut take_origins(item))),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+    origins
 }
 
 #[cfg(test)]

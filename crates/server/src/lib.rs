@@ -130,7 +130,7 @@ pub use ask::{roots, sample};
 pub use backend::{Answered, Asked, Backend, BoxFuture, Caller, Listened, Notices, Refusal};
 pub use build_error::BuildError;
 pub use builder::ServerBuilder;
-pub use bus::{Bus, BusError, Change, Event, InProcess, Interest, Mailbox, Receiver, SessionChange, Topic};
+pub use bus::{Bus, BusError, Change, Event, InProcess, Interest, Mailbox, Receiver, Seat, SessionChange, Topic};
 pub use completion::Partial;
 pub use cx::{Cx, Trace};
 pub use detached::{Answer, Detached, DetachedRun, Keeper, Stop};

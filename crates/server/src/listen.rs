@@ -283,7 +283,13 @@ async fn topics(
         within(limit, "topics", subscribed.topics.len())?;
         let own = |topic| Topic { extension: id.clone(), topic };
         mailbox.add_topics(subscribed.topics.into_iter().map(own).collect());
-        honoured.extend(subscribed.honoured);
+        for (field, value) in subscribed.honoured {
+            if topics.fields().contains(&field.as_str()) {
+                honoured.insert(field, value);
+            } else {
+                tracing::error!(extension = id, field, "an extension honours a field that it does not claim");
+            }
+        }
     }
     serde_json::from_value(honoured.into()).map_err(|_| Rejection::Internal.into())
 }

@@ -1,7 +1,7 @@
 //! What a server offers, checked and made ready when the server is built.
 
 use std::any::{Any, TypeId};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use anypod_proto::caching::Caching;
 use anypod_proto::jsonrpc::JsonObject;
@@ -16,6 +16,7 @@ use crate::build_error::{BuildError, Problem};
 use crate::completion::Completer;
 use crate::extension::{Extension, Extensions, Offered, Work};
 use crate::extract::Needs;
+use crate::handle::{Origin, take_origins};
 use crate::handler::Boxed;
 use crate::listing::Listing;
 use crate::prompt::Prompt;
@@ -99,6 +100,7 @@ impl Registry {
         let Offer { mut tools, prompts, mut resources, templates, mut extensions, work, states, caches } = offer;
         resources.extend(extensions.iter_mut().flat_map(Extension::take_resources));
         let extensions = Extensions::build(extensions, work, &states)?;
+        check_handles(&mut tools)?;
         let mut schemas = Vec::with_capacity(tools.len());
         for tool in &mut tools {
             schemas.push(compile_schemas(tool)?);
@@ -194,6 +196,21 @@ fn named<T, U>(
         }
     }
     Ok(entries)
+}
+
+/// Refuses handles in schemas that come from a tool which is not there.
+fn check_handles(tools: &mut [Tool]) -> Result<(), BuildError> {
+    let names: HashSet<String> = tools.iter().map(|tool| tool.definition.name.clone()).collect();
+    for tool in tools {
+        let origins = [Some(&mut tool.input), tool.output.as_mut()].into_iter().flatten().flat_map(take_origins);
+        if let Some(Origin { kind, created_by }) =
+            origins.into_iter().find(|origin| !names.contains(&origin.created_by))
+        {
+            let item = format!("tool `{}`", tool.definition.name);
+            return Err(BuildError::new(item, Problem::NoCreator { kind, created_by }));
+        }
+    }
+    Ok(())
 }
 
 /// Compiles a tool's schemas, and puts them into its definition.

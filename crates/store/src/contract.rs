@@ -185,6 +185,7 @@ suite! { $
         followers_hear_of_every_change_that_clients_see
         followers_are_not_told_of_what_nobody_sees
         a_follower_that_stops_waiting_loses_nothing
+        followers_of_one_pod_hear_each_what_came_after_it
         of_many_who_publish_at_once_all_are_heard
         a_follower_that_was_away_for_too_long_says_so
         every_pod_is_woken_when_there_may_be_something_to_claim

@@ -36,6 +36,8 @@
 
 mod error;
 mod event;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+mod follow;
 mod memory;
 mod open;
 mod options;

@@ -40,6 +40,7 @@ use self::text::{Columns, stored};
 use self::tls::Tls;
 use crate::error::{OpenError, StoreError};
 use crate::event::Follower;
+use crate::follow::Followers;
 use crate::options::Options;
 use crate::report::{StoreStatus, Swept, TaskQuery, TaskReport, TaskRow};
 use crate::store::{Later, Store};
@@ -64,6 +65,7 @@ pub struct Postgres {
     connector: Arc<Connector>,
     lanes: Arc<Lanes>,
     wakes: Arc<Wakes>,
+    followers: Followers<Following>,
     room: Room,
     /// Ends with this.
     _listener: JoinSet<()>,
@@ -100,7 +102,8 @@ impl Postgres {
         let lanes = Arc::new(Lanes::new(&connector, &wakes));
         let mut listener = JoinSet::new();
         listener.spawn(listen(Arc::clone(&connector), Arc::clone(&wakes)));
-        let store = Self { options, connector, lanes, wakes, room: Room::default(), _listener: listener };
+        let (followers, room) = (Followers::default(), Room::default());
+        let store = Self { options, connector, lanes, wakes, followers, room, _listener: listener };
         // It has just been there; if it goes away meanwhile, that is no other case than that it goes away later.
         let _ = timeout(SETTLING, store.wakes.listening()).await;
         Ok(store)
@@ -194,11 +197,8 @@ impl Store for Postgres {
     }
 
     fn follow(&self) -> Later<'_, Box<dyn Follower>> {
-        Box::pin(async {
-            let (lanes, woken) = (Arc::clone(&self.lanes), self.wakes.subscribe());
-            let following = Following::begin(lanes, woken, self.options.events_for).await?;
-            Ok(Box::new(following) as Box<dyn Follower>)
-        })
+        let begin = Following::begin(Arc::clone(&self.lanes), self.options.events_for);
+        Box::pin(self.followers.add(self.wakes.subscribe(), begin))
     }
 
     fn put(&self, value: NewValue) -> Later<'_, bool> {

@@ -12,6 +12,7 @@ use tokio::sync::watch;
 
 use crate::error::{OpenError, StoreError};
 use crate::event::Follower;
+use crate::follow::Followers;
 use crate::options::Options;
 use crate::report::{StoreStatus, Swept, TaskQuery, TaskReport, TaskRow};
 use crate::store::{Later, Store};
@@ -55,6 +56,7 @@ const BITES: usize = 256;
 /// a network do not do what processes need in order to share them.
 pub struct Sqlite {
     shared: Arc<Shared>,
+    followers: Followers<events::Listening>,
 }
 
 /// What followers have of the store, too. When the last of them is gone, the threads end, and close the file.
@@ -92,7 +94,7 @@ impl Sqlite {
         let ended = || OpenError::Unreachable { place: place.clone(), problem: "its thread has ended".to_owned() };
         opened.await.map_err(|_| ended())??;
         let readers = Readers::start(&context, &path).map_err(problem)?;
-        Ok(Self { shared: Arc::new(Shared { writer, readers, context }) })
+        Ok(Self { shared: Arc::new(Shared { writer, readers, context }), followers: Followers::default() })
     }
 
     fn write<T: Send + 'static>(&self, act: impl Fn(&Tx<'_, '_>) -> Result<T, Fault> + Send + 'static) -> Later<'_, T> {
@@ -181,7 +183,7 @@ impl Store for Sqlite {
     }
 
     fn follow(&self) -> Later<'_, Box<dyn Follower>> {
-        Box::pin(events::follow(&self.shared))
+        Box::pin(self.followers.add(self.shared.writer.listen(), events::listen(&self.shared)))
     }
 
     fn put(&self, value: NewValue) -> Later<'_, bool> {

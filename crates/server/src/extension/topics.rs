@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use anypod_proto::capabilities::ClientCapabilities;
 use anypod_proto::jsonrpc::JsonObject;
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::backend::BoxFuture;
@@ -15,6 +16,10 @@ use crate::principal::Principal;
 /// A listener learns *that* a topic has changed, and is told what it is then: between two messages a topic may have changed
 /// many times. What a topic is called is up to the extension; listeners never see it.
 pub trait Topics: Send + Sync + 'static {
+    /// The fields of the filter that are the extension's. No two extensions of a server have one of the same name, and none has one
+    /// of the specification's, so that a listener's wish has one meaning.
+    fn fields(&self) -> &[&str];
+
     /// Which topics a listener means. `filter` is the whole filter of the request.
     ///
     /// # Errors
@@ -58,18 +63,19 @@ impl Listener {
 /// What a listener will hear of.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Subscribed {
-    /// The fields of the extension that are honoured, with as much of their values as is.
+    /// Those of the extension's [fields](Topics::fields) that are honoured, with as much of their values as is. Others are left
+    /// out.
     pub honoured: JsonObject,
     /// The topics that they stand for. Each is told once at the beginning, as it may have changed just before.
     pub topics: Vec<String>,
 }
 
-/// A notification.
-#[derive(Debug, Clone, PartialEq)]
+/// A notification of an extension.
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Told {
     /// Its method.
     pub method: String,
-    /// Its parameters, without the id of the subscription.
+    /// Its parameters. On the stream of a listener, `_meta` gets the id of the subscription.
     pub params: JsonObject,
 }
 

@@ -22,6 +22,10 @@ const TASK_IDS: &str = "taskIds";
 pub(super) struct TaskTopics(pub(super) Arc<Engine>);
 
 impl Topics for TaskTopics {
+    fn fields(&self) -> &[&str] {
+        &[TASK_IDS]
+    }
+
     fn subscribe<'a>(&'a self, listener: &'a Listener, filter: &'a JsonObject) -> BoxFuture<'a, Result<Subscribed>> {
         Box::pin(async move {
             let Some(named) = filter.get(TASK_IDS) else { return Ok(Subscribed::default()) };

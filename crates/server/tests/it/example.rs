@@ -45,6 +45,16 @@ async fn a_full_restaurant_puts_those_on_a_list_who_have_the_extension() {
 }
 
 #[tokio::test]
+async fn who_gets_a_table_is_told_how_many_are_left() {
+    let server = server(2).expect("it builds");
+    let seated = declaring(call("seat", json!({})), json!({})).send(&server).await;
+    let said: Vec<_> = seated.notifications.iter().map(|message| (&message["method"], &message["params"])).collect();
+    assert_eq!(said, [(&json!("notifications/waiting-list/tables"), &json!({ "left": 1 }))]);
+    assert_eq!(seated.text(), "This way, please.");
+    assert!(call("seat", json!({})).send(&server).await.notifications.is_empty());
+}
+
+#[tokio::test]
 async fn a_place_on_the_list_is_asked_for_by_its_ticket() {
     let server = full();
     declaring(call("seat", json!({})), json!({})).send(&server).await;

@@ -77,6 +77,10 @@ impl Intercept for Before {
 struct Hours;
 
 impl Topics for Hours {
+    fn fields(&self) -> &[&str] {
+        &["hours"]
+    }
+
     fn subscribe<'a>(&'a self, listener: &'a Listener, filter: &'a JsonObject) -> BoxFuture<'a, Result<Subscribed>> {
         Box::pin(async move {
             let declared = listener.extension::<Wants>(ID)?.is_some();
@@ -189,6 +193,90 @@ fn mistakes_are_found_while_building() {
     assert!(problem(base().tool(misplaced)).contains("`Params`"));
     let needs = Tool::new("t", async || "x").needs_extension(ID);
     assert!(problem(base().tool(needs)).contains(ID));
+    // Both extensions and the field are named.
+    let other = || Extension::new("com.example/other").topics(Claims(&["minutes", "hours"]));
+    assert_eq!(
+        problem(base().extension(clock()).extension(other())),
+        "extension `com.example/other`: its topics claim `hours` of the filter of `subscriptions/listen`, which the extension \
+         `com.example/clock` has already"
+    );
+    assert!(base().extension(other()).build().is_ok());
+    for field in ["toolsListChanged", "promptsListChanged", "resourcesListChanged", "resourceSubscriptions"] {
+        let claims = Extension::new(ID).topics(Claims(Box::leak(Box::new([field]))));
+        let found = problem(base().extension(claims));
+        assert!(found.contains(field) && found.ends_with("which the specification has already"), "{found}");
+    }
+}
+
+/// Honours its first field, and one that it never claimed.
+struct Claims(&'static [&'static str]);
+
+impl Topics for Claims {
+    fn fields(&self) -> &[&str] {
+        self.0
+    }
+
+    fn subscribe<'a>(&'a self, _: &'a Listener, _: &'a JsonObject) -> BoxFuture<'a, Result<Subscribed>> {
+        let honoured = [self.0[0], "hours"].map(|field| (field.to_owned(), json!(true)));
+        let subscribed = Subscribed { honoured: JsonObject::from_iter(honoured), topics: Vec::new() };
+        Box::pin(async { Ok(subscribed) })
+    }
+
+    fn tell<'a>(&'a self, _: &'a Listener, _: &'a str) -> BoxFuture<'a, Result<Option<Told>>> {
+        Box::pin(async { Ok(None) })
+    }
+}
+
+#[tokio::test]
+async fn a_field_is_honoured_by_the_extension_that_claims_it_only() {
+    let claims = Extension::new("com.example/other").topics(Claims(&["minutes"]));
+    let server = Server::new("clocks", "1.0.0").extension(clock()).extension(claims).build().expect("it builds");
+    let filter = json!({ "notifications": { "hours": true, "seconds": true } });
+    let mut listening = modern("subscriptions/listen", filter).open(&server).await;
+    let acknowledged = listening.next().await.expect("the acknowledgement");
+    // What nobody claims is not honoured, either.
+    assert_eq!(acknowledged["params"]["notifications"], json!({ "minutes": true }));
+}
+
+/// What a handler sends on the stream of its request.
+async fn ring_bell(cx: Cx) -> Result<&'static str> {
+    let told =
+        |method: &str| Told { method: method.to_owned(), params: JsonObject::from_iter([("bell".into(), json!(1))]) };
+    for _ in 0..3 {
+        cx.tell(ID, told("notifications/test/bell"))?;
+    }
+    for (extension, method) in [
+        (ID, "notifications/progress"),
+        (ID, "notifications/tools/list_changed"),
+        (ID, "notifications/tasks"),
+        (ID, "tools/call"),
+        (ID, "elicitation/create"),
+        ("com.example/missing", "notifications/test/bell"),
+    ] {
+        assert!(cx.tell(extension, told(method)).is_err(), "{method}");
+    }
+    Ok("done")
+}
+
+#[tokio::test]
+async fn it_says_something_about_a_request_before_the_answer() {
+    let clock = clock().method("test/ring", async |cx: Cx| ring_bell(cx).await.map(|_| ()));
+    let server = Server::new("clocks", "1.0.0").extension(clock).tool(Tool::new("ring", ring_bell));
+    let server = server.build().expect("it builds");
+    let bell = json!({ "jsonrpc": "2.0", "method": "notifications/test/bell", "params": { "bell": 1 } });
+    for request in [call("ring", json!({})), modern("test/ring", json!({}))] {
+        let answer = request.capable(declared(json!({}))).send(&server).await;
+        answer.result();
+        assert_eq!(answer.notifications, [bell.clone(), bell.clone(), bell.clone()]);
+    }
+    // Who has not declared the extension cannot read what it says.
+    let answer = call("ring", json!({})).send(&server).await;
+    assert_eq!((answer.text(), answer.notifications.len()), ("done", 0));
+    let mut limits = (*server.limits()).clone();
+    limits.outbox_messages = 2;
+    server.replace_limits(limits);
+    let answer = call("ring", json!({})).capable(declared(json!({}))).send(&server).await;
+    assert_eq!((answer.text(), answer.notifications.len()), ("done", 2));
 }
 
 /// What sessions of 2025-06-18 have of it.

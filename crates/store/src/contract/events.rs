@@ -114,6 +114,25 @@ pub(super) async fn a_follower_that_stops_waiting_loses_nothing(fixtures: &dyn F
     publishing.await.expect("all was published");
 }
 
+pub(super) async fn followers_of_one_pod_hear_each_what_came_after_it(fixtures: &dyn Fixtures) {
+    let fleet = Fleet::new(fixtures).await;
+    let mut early = ok(fleet.other.follow()).await;
+    ok(fleet.one.publish(vec!["before".to_owned()])).await;
+    // Nobody has asked for what was before yet.
+    let mut late = ok(fleet.other.follow()).await;
+    ok(fleet.one.publish(vec!["after".to_owned()])).await;
+    assert_eq!(hear_until(&mut *late, &told("after")).await, [told("after")]);
+    assert_eq!(hear_until(&mut *early, &told("after")).await, [told("before"), told("after")]);
+    drop(early);
+    ok(fleet.one.publish(vec!["again".to_owned()])).await;
+    assert_eq!(hear_until(&mut *late, &told("again")).await, [told("again")]);
+    drop(late);
+    ok(fleet.one.publish(vec!["to nobody".to_owned()])).await;
+    let mut next = ok(fleet.other.follow()).await;
+    ok(fleet.one.publish(vec!["last".to_owned()])).await;
+    assert_eq!(hear_until(&mut *next, &told("last")).await, [told("last")]);
+}
+
 pub(super) async fn of_many_who_publish_at_once_all_are_heard(fixtures: &dyn Fixtures) {
     let fleet = Fleet::new(fixtures).await;
     let mut followers = [ok(fleet.one.follow()).await, ok(fleet.other.follow()).await];

@@ -1,28 +1,20 @@
 //! Hearing what any pod has written.
 //!
-//! A follower remembers the snapshot that it has read with and the greatest id in it, and asks for what was committed after it.
+//! Whoever listens remembers the snapshot that it has read with and the greatest id in it, and asks for what was committed after it.
 //! Snapshots know what was under way, so nothing is missed and nothing is heard twice, in whatever order transactions end.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::watch;
-use tokio::time::{Instant, sleep_until, timeout_at};
 use tokio_postgres::Row;
 
 use super::call::{Call, Request, parameters};
 use super::lanes::Lanes;
 use super::text::{Columns, number};
 use crate::error::StoreError;
-use crate::event::{Event, Follower, Heard};
-use crate::store::Later;
+use crate::event::{Event, Heard};
+use crate::follow::{Look, Source};
 use crate::time::Millis;
-
-/// How often a follower looks if nobody wakes it.
-const LOOK: Duration = Duration::from_secs(1);
-
-/// The shortest time between two looks that follow each other: under load, one hears of what many have written.
-const PACE: Duration = Duration::from_millis(5);
 
 /// How many events are heard at once. Who has missed more is better off to look at everything anew.
 const MOST: usize = 20_000;
@@ -30,12 +22,8 @@ const MOST: usize = 20_000;
 /// Hears of what was written after a snapshot.
 pub(super) struct Following {
     lanes: Arc<Lanes>,
-    woken: watch::Receiver<u64>,
     events_for: Duration,
     heard: Position,
-    looked: Option<Instant>,
-    /// Whether there may be something, which is so until a look has come to its end.
-    is_due: bool,
 }
 
 /// How far a follower has heard.
@@ -60,48 +48,16 @@ impl Position {
 
 impl Following {
     /// One that hears of what is committed from now on.
-    pub(super) async fn begin(
-        lanes: Arc<Lanes>,
-        woken: watch::Receiver<u64>,
-        events_for: Duration,
-    ) -> Result<Self, StoreError> {
+    pub(super) async fn begin(lanes: Arc<Lanes>, events_for: Duration) -> Result<Self, StoreError> {
         let heard = Position::present(&lanes).await?;
-        Ok(Self { lanes, woken, events_for, heard, looked: None, is_due: true })
-    }
-
-    async fn wait_and_hear(&mut self) -> Result<Heard, StoreError> {
-        loop {
-            if !self.is_due {
-                self.wait().await;
-                self.is_due = true;
-            }
-            if let Some(looked) = self.looked {
-                sleep_until(looked + PACE).await;
-            }
-            self.woken.mark_unchanged();
-            let heard = self.look().await?;
-            self.is_due = false;
-            if heard.gap || !heard.events.is_empty() {
-                return Ok(heard);
-            }
-        }
-    }
-
-    /// Waits for something to be written, or for the time to look anyway.
-    async fn wait(&mut self) {
-        let until = self.looked.unwrap_or_else(Instant::now) + LOOK;
-        // The sender goes with the store, which the connections need not outlast; then there is the time.
-        if let Ok(Err(_)) = timeout_at(until, self.woken.changed()).await {
-            sleep_until(until).await;
-        }
+        Ok(Self { lanes, events_for, heard })
     }
 
     /// What there is. How far it was heard changes only once it is given, so nothing is lost with a future.
-    async fn look(&mut self) -> Result<Heard, StoreError> {
+    async fn hear(&mut self) -> Result<Heard, StoreError> {
         let Position { snapshot, last, total, .. } = &self.heard;
         let parameters = parameters![snapshot.clone(), *last, number(*total), self.limit(), number(MOST + 1)];
         let rows = self.lanes.ask(Request::new(Call::EventsSince, parameters)).await?;
-        self.looked = Some(Instant::now());
         let columns = Columns::of_one(&rows)?;
         if rows.len() > MOST || columns.read("is_back")? {
             self.heard = Position::present(&self.lanes).await?;
@@ -132,8 +88,12 @@ fn event(row: &Row) -> Result<Option<Event>, StoreError> {
     }
 }
 
-impl Follower for Following {
-    fn next(&mut self) -> Later<'_, Heard> {
-        Box::pin(self.wait_and_hear())
+impl Source for Following {
+    const EVERY: Option<Duration> = Some(Duration::from_secs(1));
+    const PACE: Duration = Duration::from_millis(5);
+
+    async fn look(&mut self) -> Result<Look, StoreError> {
+        // What is too much to be heard at once is a gap.
+        Ok(Look { heard: self.hear().await?, more: false })
     }
 }

@@ -1,19 +1,19 @@
 //! What followers hear.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use rusqlite::Row;
-use tokio::sync::watch;
 
 use super::Shared;
 use super::db::Tx;
 use super::fault::Fault;
 use crate::error::StoreError;
-use crate::event::{Event, Follower, Heard};
-use crate::store::Later;
+use crate::event::{Event, Heard};
+use crate::follow::{Look, Source};
 use crate::task::TaskId;
 
-/// Events, and bytes of them, that a follower takes at once.
+/// Events, and bytes of them, that are read at once.
 const AT_ONCE: usize = 1_000;
 const BYTES_AT_ONCE: usize = 4 << 20;
 
@@ -34,17 +34,16 @@ pub(super) fn publish(tx: &Tx<'_, '_>, events: &[String]) -> Result<(), Fault> {
 }
 
 /// Numbers of events grow in the order in which they are committed, since one process writes at a time.
-struct Listening {
+pub(super) struct Listening {
     shared: Arc<Shared>,
-    woken: watch::Receiver<u64>,
     /// The number of the last event that was heard.
     last: i64,
 }
 
-pub(super) async fn follow(shared: &Arc<Shared>) -> Result<Box<dyn Follower>, StoreError> {
-    let woken = shared.writer.listen();
+/// Hears of what is committed from now on.
+pub(super) async fn listen(shared: &Arc<Shared>) -> Result<Listening, StoreError> {
     let last = shared.readers.run(last).await?;
-    Ok(Box::new(Listening { shared: Arc::clone(shared), woken, last }))
+    Ok(Listening { shared: Arc::clone(shared), last })
 }
 
 /// The number of the last event, deleted or not.
@@ -53,29 +52,23 @@ fn last(tx: &Tx<'_, '_>) -> Result<i64, Fault> {
     Ok(tx.row(sql, (), |row| row.get(0))?.unwrap_or(0))
 }
 
-impl Follower for Listening {
-    fn next(&mut self) -> Later<'_, Heard> {
-        Box::pin(async move {
-            loop {
-                self.woken.mark_unchanged();
-                let last = self.last;
-                let (heard, last) = self.shared.readers.run(move |tx| after(tx, last)).await?;
-                self.last = last;
-                if heard.gap || !heard.events.is_empty() {
-                    return Ok(heard);
-                }
-                // The sender is in `shared`, so it is there for as long as this is.
-                let _ = self.woken.changed().await;
-            }
-        })
+impl Source for Listening {
+    const EVERY: Option<Duration> = None;
+    const PACE: Duration = Duration::ZERO;
+
+    async fn look(&mut self) -> Result<Look, StoreError> {
+        let last = self.last;
+        let (look, last) = self.shared.readers.run(move |tx| after(tx, last)).await?;
+        self.last = last;
+        Ok(look)
     }
 }
 
 /// What comes after an event, and the number of the last one of it.
-fn after(tx: &Tx<'_, '_>, last: i64) -> Result<(Heard, i64), Fault> {
+fn after(tx: &Tx<'_, '_>, last: i64) -> Result<(Look, i64), Fault> {
     let swept = tx.number("SELECT value FROM meta WHERE key = 'swept'", ())?;
     let mut heard = Heard { events: Vec::new(), gap: swept > last };
-    let (mut end, mut bytes) = (last.max(swept), 0);
+    let (mut end, mut bytes, mut more) = (last.max(swept), 0, false);
     tx.each("SELECT n, task, told FROM events WHERE n > ?1 ORDER BY n", (end,), |row| {
         let (n, event) = event(row)?;
         if let Event::Told(text) = &event {
@@ -83,9 +76,10 @@ fn after(tx: &Tx<'_, '_>, last: i64) -> Result<(Heard, i64), Fault> {
         }
         heard.events.push(event);
         end = n;
-        Ok(heard.events.len() < AT_ONCE && bytes < BYTES_AT_ONCE)
+        more = heard.events.len() >= AT_ONCE || bytes >= BYTES_AT_ONCE;
+        Ok(!more)
     })?;
-    Ok((heard, end))
+    Ok((Look { heard, more }, end))
 }
 
 fn event(row: &Row<'_>) -> rusqlite::Result<(i64, Event)> {

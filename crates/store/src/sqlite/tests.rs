@@ -1,12 +1,16 @@
 //! The store in one file, with what only its inside can do.
 
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
+use tokio::task::JoinSet;
+
 use super::Sqlite;
+use super::events::{self, Listening};
 use crate::error::StoreError;
+use crate::follow::{Followers, Look, Source};
 use crate::options::Options;
 use crate::store::Store;
 use crate::task::{NewTask, Owner, TaskId};
@@ -201,4 +205,50 @@ async fn room_is_given_back_to_the_disk() {
     let after = store.status().await.unwrap().bytes;
     assert!(after < before / 10, "{before} before, {after} after");
     assert_eq!(std::fs::metadata(place.file()).unwrap().len(), after);
+}
+
+/// Counts how often the store is asked.
+struct Counted(Listening, Arc<AtomicUsize>);
+
+impl Source for Counted {
+    const EVERY: Option<Duration> = Listening::EVERY;
+    const PACE: Duration = Listening::PACE;
+
+    async fn look(&mut self) -> Result<Look, StoreError> {
+        self.1.fetch_add(1, Ordering::Relaxed);
+        self.0.look().await
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_store_is_asked_once_for_all_who_follow_in_a_process() {
+    const FOLLOWERS: usize = 16;
+    const EVENTS: usize = 20;
+    let place = Place::new();
+    let store = place.open().await;
+    let (followers, asked) = (Followers::default(), Arc::new(AtomicUsize::new(0)));
+    let begin = async || Ok(Counted(events::listen(&store.shared).await?, Arc::clone(&asked)));
+    let mut following = Vec::new();
+    for _ in 0..FOLLOWERS {
+        following.push(followers.add(store.shared.writer.listen(), begin()).await.unwrap());
+    }
+    let before = asked.load(Ordering::Relaxed);
+    for number in 0..EVENTS {
+        let mut hearing: JoinSet<_> = following
+            .drain(..)
+            .map(|mut follower| async move {
+                let heard = follower.next().await.unwrap();
+                (follower, heard)
+            })
+            .collect();
+        store.publish(vec![number.to_string()]).await.unwrap();
+        while let Some(heard) = hearing.join_next().await {
+            let (follower, heard) = heard.unwrap();
+            assert_eq!(heard.events, [crate::event::Event::Told(number.to_string())]);
+            following.push(follower);
+        }
+    }
+    // Once for what was published, and once at most to find that there is nothing yet.
+    let asked = asked.load(Ordering::Relaxed) - before;
+    assert!((EVENTS..=2 * EVENTS + 1).contains(&asked), "asked {asked} times");
 }
