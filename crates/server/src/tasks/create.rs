@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anypod_proto::tasks::{CreateTaskResult, EXTENSION, is_declared};
-use anypod_store::{Claimed, Created, Made, NewTask, Task, TaskId};
+use anypod_store::{Claimed, Created, Made, NewTask, StoreError, Task, TaskId};
 use tokio::runtime::Handle;
+use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::engine::{Begun, Engine, full, unavailable};
@@ -87,14 +88,10 @@ impl Engine {
                 call,
             )
         };
-        // Goes on when the client goes away meanwhile: whether there is a task must not be left open.
         let good_until = Instant::now() + settings.lease;
-        let (engine, id, call) = (Arc::clone(self), new.id.clone(), new.call.clone());
-        let creating = tokio::spawn(async move { engine.store.create(new).await });
-        let mut gone = Gone { engine: self, id: Some(id) };
-        let created = creating.await.map_err(Error::internal)?.map_err(unavailable);
-        gone.id = None;
-        let Made { task, lease } = match created? {
+        let call = new.call.clone();
+        let created = Creation::begin(self, new).done().await?;
+        let Made { task, lease } = match created {
             Created::Made(made) => *made,
             Created::Full(reason) => return Err(full(reason)),
         };
@@ -123,22 +120,87 @@ impl Engine {
     }
 }
 
-/// Cancels a task whose creator has gone before it learnt of it.
-struct Gone<'a> {
-    engine: &'a Arc<Engine>,
-    id: Option<TaskId>,
+/// A task on its way into the store. This goes on when the client goes away meanwhile, as whether there is a task must not be left
+/// open: one that its client never learns of is cancelled.
+struct Creation {
+    engine: Arc<Engine>,
+    created: oneshot::Receiver<Result<Created, StoreError>>,
 }
 
-impl Drop for Gone<'_> {
-    fn drop(&mut self) {
-        let Some(id) = self.id.take() else { return };
-        let engine = Arc::clone(self.engine);
-        let Ok(runtime) = Handle::try_current() else { return };
-        // It may not be there yet. Then it runs, and nobody asks for its result.
-        runtime.spawn(async move {
-            if let Err(error) = engine.store.cancel(id, None, Some("its client went away".to_owned())).await {
-                tracing::debug!(%error, "a task that nobody waits for was not cancelled");
+impl Creation {
+    fn begin(engine: &Arc<Engine>, new: NewTask) -> Self {
+        let (done, created) = oneshot::channel();
+        let creator = Arc::clone(engine);
+        tokio::spawn(async move {
+            let created = creator.store.create(new).await;
+            if let Err(Ok(Created::Made(made))) = done.send(created) {
+                creator.forget(made.task.id).await;
             }
         });
+        Self { engine: Arc::clone(engine), created }
+    }
+
+    async fn done(mut self) -> Result<Created> {
+        (&mut self.created).await.map_err(Error::internal)?.map_err(unavailable)
+    }
+}
+
+impl Drop for Creation {
+    fn drop(&mut self) {
+        self.created.close();
+        // What came and was not read: whatever comes later, its sender sees to.
+        let Ok(Ok(Created::Made(made))) = self.created.try_recv() else { return };
+        let engine = Arc::clone(&self.engine);
+        if let Ok(runtime) = Handle::try_current() {
+            runtime.spawn(async move { engine.forget(made.task.id).await });
+        }
+    }
+}
+
+impl Engine {
+    /// Cancels a task that its client has not learnt of.
+    async fn forget(&self, id: TaskId) {
+        if let Err(error) = self.store.cancel(id, None, Some("its client went away".to_owned())).await {
+            tracing::debug!(%error, "a task that nobody waits for was not cancelled");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use anypod_proto::tasks::TaskStatus;
+    use anypod_store::{Memory, Owner, Store};
+
+    use super::super::Tasks;
+    use super::*;
+
+    async fn settle() {
+        for _ in 0..10 {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    #[tokio::test]
+    async fn a_task_that_its_client_does_not_learn_of_is_cancelled_whenever_the_client_goes() {
+        let store = Arc::new(Memory::default());
+        let tasks = Tasks::new(Arc::clone(&store) as Arc<dyn Store>);
+        let engine = Engine::new(tasks.store, tasks.settings);
+        let new = |byte| NewTask::new(TaskId::from_random([byte; 16]), Owner::nobody(), "t", "{}");
+        let status = async |byte| {
+            let task = store.task(TaskId::from_random([byte; 16]), None).await.unwrap();
+            task.unwrap().status
+        };
+        drop(Creation::begin(&engine, new(1)));
+        settle().await;
+        assert_eq!(status(1).await, TaskStatus::Cancelled, "gone before it was there");
+        let creation = Creation::begin(&engine, new(2));
+        settle().await;
+        assert_eq!(status(2).await, TaskStatus::Working);
+        drop(creation);
+        settle().await;
+        assert_eq!(status(2).await, TaskStatus::Cancelled, "gone once it was there");
+        Creation::begin(&engine, new(3)).done().await.unwrap();
+        settle().await;
+        assert_eq!(status(3).await, TaskStatus::Working, "not gone");
     }
 }

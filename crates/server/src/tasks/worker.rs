@@ -25,6 +25,8 @@ const AWAY: Duration = Duration::from_secs(1);
 const SWEEP_EVERY: Duration = Duration::from_secs(30);
 /// How much of it at once.
 const SWEEP: usize = 500;
+/// How often a pod gives room back to the disk that was needed once, if something was deleted meanwhile.
+const COMPACT_EVERY: Duration = Duration::from_secs(3600);
 
 /// Runs tasks until the server drains, and what runs has been given away.
 pub(super) fn work(engine: Arc<Engine>, server: Server) -> BoxFuture<'static, ()> {
@@ -176,18 +178,30 @@ pub(super) fn follow(engine: Arc<Engine>, server: Server) -> BoxFuture<'static, 
 
 /// Deletes what is over, again and again.
 async fn sweep(engine: Arc<Engine>, server: Server) {
+    let (mut compacted, mut has_deleted) = (Instant::now(), false);
     loop {
         // Pods do not fall into step.
         let jitter = f64::from(u16::from_le_bytes(server.outside().random())) / f64::from(u16::MAX);
         sleep(SWEEP_EVERY.mul_f64(0.5 + jitter)).await;
         loop {
             match engine.store.sweep(SWEEP).await {
-                Ok(swept) if swept.more => tokio::task::yield_now().await,
-                Ok(_) => break,
+                Ok(swept) => {
+                    has_deleted |= swept.tasks > 0;
+                    if !swept.more {
+                        break;
+                    }
+                    tokio::task::yield_now().await;
+                }
                 Err(error) => {
                     tracing::debug!(%error, "what is over was not deleted");
                     break;
                 }
+            }
+        }
+        if has_deleted && compacted.elapsed() >= COMPACT_EVERY {
+            (compacted, has_deleted) = (Instant::now(), false);
+            if let Err(error) = engine.store.compact().await {
+                tracing::debug!(%error, "no room was given back");
             }
         }
     }
