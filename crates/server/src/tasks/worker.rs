@@ -172,9 +172,7 @@ pub(super) fn follow(engine: Arc<Engine>, server: Server) -> BoxFuture<'static, 
 /// Deletes what is over, again and again.
 async fn sweep(engine: Arc<Engine>, server: Server) {
     loop {
-        // Pods do not fall into step.
-        let jitter = f64::from(u16::from_le_bytes(server.outside().random())) / f64::from(u16::MAX);
-        sleep(SWEEP_EVERY.mul_f64(0.5 + jitter)).await;
+        sleep(server.outside().jitter(SWEEP_EVERY)).await;
         loop {
             match engine.store.sweep(SWEEP).await {
                 Ok(swept) if swept.more => tokio::task::yield_now().await,
