@@ -14,7 +14,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use super::{Bus, BusError, Event, Receiver, Topic};
 
-/// How many receivers there are at least before it is looked for those that are gone without a word.
+/// How many receivers there are at least before it is looked for those that are gone without a word, and for how many subjects
+/// there is always room.
 const FEW: usize = 16;
 
 /// The bus of one process: what is published here is heard here, and nowhere else.
@@ -172,7 +173,16 @@ impl Index {
             receivers.remove(&number);
             if receivers.is_empty() {
                 self.wanted.remove(subject);
+                self.give_room_back();
             }
+        }
+    }
+
+    /// So that a crowd that has gone leaves no room behind. Seldom enough for what it costs.
+    fn give_room_back(&mut self) {
+        let least = self.wanted.len().max(FEW);
+        if self.wanted.capacity() / 8 > least {
+            self.wanted.shrink_to(2 * least);
         }
     }
 

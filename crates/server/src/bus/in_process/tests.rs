@@ -142,6 +142,12 @@ fn who_comes_and_goes_leaves_nothing_behind() {
         drop(mailbox);
         assert!(is_empty(&bus));
     }
+    let interest = |n: usize| Interest { uris: [n.to_string()].into(), ..Interest::default() };
+    let crowd: Vec<_> = (0..MANY).map(|n| Mailbox::new(interest(n))).collect();
+    crowd.iter().for_each(|mailbox| attach(&bus, mailbox));
+    assert!(lock(&bus.index).wanted.capacity() >= MANY);
+    drop(crowd);
+    assert!(is_empty(&bus) && lock(&bus.index).wanted.capacity() <= 16 * FEW, "there is room for those who have gone");
 }
 
 #[test]
