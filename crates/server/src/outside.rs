@@ -4,6 +4,7 @@
 //! seeded randomness. Deadlines and keep-alives use the runtime's clock, which tests pause.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use anypod_proto::seal::{NONCE_LEN, UnixSeconds};
 
@@ -47,6 +48,11 @@ impl Outside {
         let mut bytes = [0; N];
         self.entropy.fill(&mut bytes);
         bytes
+    }
+
+    /// Between half of `pause` and one and a half times that, so that pods which began together do not stay in step.
+    pub fn jitter(&self, pause: Duration) -> Duration {
+        pause.mul_f64(0.5 + f64::from(u16::from_le_bytes(self.random())) / f64::from(u16::MAX))
     }
 
     /// A nonce for one sealed token.

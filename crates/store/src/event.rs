@@ -24,7 +24,8 @@ pub struct Heard {
 
 /// Hears of everything that any pod has written since the follower was made.
 pub trait Follower: Send {
-    /// Waits for something, and gives what there is. Dropping the future loses nothing.
+    /// Waits for something, and gives what there is. Dropping the future loses nothing; while it is neither polled nor dropped,
+    /// other followers of this process may have to wait for it.
     ///
     /// # Errors
     /// If the store cannot be asked. The next call goes on where this one began.

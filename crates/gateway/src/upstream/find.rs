@@ -11,7 +11,6 @@ use http::HeaderValue;
 use tokio::time::sleep;
 
 use super::pods::Pods;
-use super::probe::jitter;
 use super::target::{NoTarget, Target};
 
 /// How often a file of pods is looked at.
@@ -153,7 +152,7 @@ where
             }
         }
         let pause = if pods.all().is_empty() { every.min(FIRST_AGAIN) } else { every };
-        sleep(jitter(&outside, pause)).await;
+        sleep(outside.jitter(pause)).await;
     }
 }
 

@@ -80,13 +80,13 @@ impl Prober {
             let part = self.every / u32::try_from(pods.len()).unwrap_or(u32::MAX);
             for pod in pods.iter() {
                 if !first {
-                    sleep(jitter(&outside, part)).await;
+                    sleep(outside.jitter(part)).await;
                 }
                 asking.spawn(Arc::clone(&self).ask(Arc::clone(pod)));
                 while asking.try_join_next().is_some() {}
             }
             if std::mem::take(&mut first) {
-                sleep(jitter(&outside, self.every)).await;
+                sleep(outside.jitter(self.every)).await;
             }
         }
     }
@@ -161,11 +161,6 @@ fn settled(status: StatusCode, body: &[u8]) -> Option<Era> {
         Verdict::Legacy | Verdict::Unclear => Some(Era::Legacy),
         Verdict::NotNow => None,
     }
-}
-
-/// Between half of `pause` and one and a half times that, so that replicas do not fall into step.
-pub(super) fn jitter(outside: &Outside, pause: Duration) -> Duration {
-    pause.mul_f64(0.5 + f64::from(u16::from_le_bytes(outside.random())) / f64::from(u16::MAX))
 }
 
 fn headers(own: &[(HeaderName, HeaderValue)]) -> HeaderMap {

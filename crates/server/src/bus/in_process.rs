@@ -14,7 +14,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use super::{Bus, BusError, Event, Receiver, Topic};
 
-/// How many receivers there are at least before it is looked for those that are gone without a word.
+/// How many receivers there are at least before it is looked for those that are gone without a word, and for how many subjects
+/// there is always room.
 const FEW: usize = 16;
 
 /// The bus of one process: what is published here is heard here, and nowhere else.
@@ -60,7 +61,7 @@ struct Index {
     /// By their numbers, and so in the order in which they were attached.
     seats: BTreeMap<u64, Seated>,
     /// None is empty.
-    wanted: HashMap<Subject, BTreeSet<u64>>,
+    wanted: HashMap<Subject, BTreeMap<u64, Weak<dyn Receiver>>>,
     /// The number of the next one.
     next: u64,
     /// With how many receivers it is looked next for those that are gone without a word.
@@ -158,7 +159,7 @@ impl Index {
         let wanted = self.wanted.entry(subject);
         // One text for all who want the same.
         seated.wants.insert(wanted.key().clone());
-        wanted.or_default().insert(number);
+        wanted.or_default().insert(number, Weak::clone(&seated.receiver));
     }
 
     fn remove(&mut self, number: u64, subject: &Subject) {
@@ -168,11 +169,20 @@ impl Index {
     }
 
     fn unlist(&mut self, number: u64, subject: &Subject) {
-        if let Some(numbers) = self.wanted.get_mut(subject) {
-            numbers.remove(&number);
-            if numbers.is_empty() {
+        if let Some(receivers) = self.wanted.get_mut(subject) {
+            receivers.remove(&number);
+            if receivers.is_empty() {
                 self.wanted.remove(subject);
+                self.give_room_back();
             }
+        }
+    }
+
+    /// So that a crowd that has gone leaves no room behind. Seldom enough for what it costs.
+    fn give_room_back(&mut self) {
+        let least = self.wanted.len().max(FEW);
+        if self.wanted.capacity() / 8 > least {
+            self.wanted.shrink_to(2 * least);
         }
     }
 
@@ -181,26 +191,38 @@ impl Index {
         let subject = Subject::of(event);
         let sessions = matches!(subject, Subject::Session(_)).then_some(Subject::Sessions);
         let subjects = [Some(subject), sessions, Some(Subject::Everything)];
-        let lists = subjects.iter().flatten().filter_map(|subject| self.wanted.get(subject));
-        let numbers: BTreeSet<u64> = lists.flatten().copied().collect();
-        self.present(numbers)
+        let lists: Vec<_> = subjects.iter().flatten().filter_map(|subject| self.wanted.get(subject)).collect();
+        let (present, gone) = match lists.as_slice() {
+            [] => return Vec::new(),
+            [list] => present(list.iter()),
+            lists => {
+                let all: BTreeMap<_, _> = lists.iter().copied().flatten().collect();
+                present(all)
+            }
+        };
+        gone.into_iter().for_each(|number| self.leave(number));
+        present
     }
 
     fn all(&mut self) -> Vec<Arc<dyn Receiver>> {
-        self.present(self.seats.keys().copied().collect())
-    }
-
-    /// Those of them that are still there. Others are forgotten.
-    fn present(&mut self, numbers: BTreeSet<u64>) -> Vec<Arc<dyn Receiver>> {
-        let mut present = Vec::with_capacity(numbers.len());
-        for number in numbers {
-            match self.seats.get(&number).and_then(|seated| seated.receiver.upgrade()) {
-                Some(receiver) => present.push(receiver),
-                None => self.leave(number),
-            }
-        }
+        let (present, gone) = present(self.seats.iter().map(|(number, seated)| (number, &seated.receiver)));
+        gone.into_iter().for_each(|number| self.leave(number));
         present
     }
+}
+
+/// Those receivers that are still there, and the numbers of the others.
+fn present<'a>(
+    receivers: impl IntoIterator<Item = (&'a u64, &'a Weak<dyn Receiver>)>,
+) -> (Vec<Arc<dyn Receiver>>, Vec<u64>) {
+    let (mut present, mut gone) = (Vec::new(), Vec::new());
+    for (number, receiver) in receivers {
+        match receiver.upgrade() {
+            Some(receiver) => present.push(receiver),
+            None => gone.push(*number),
+        }
+    }
+    (present, gone)
 }
 
 impl Subject {

@@ -139,7 +139,7 @@ impl Engine {
         running.get(&lease.id).is_some_and(|running| running.lease == *lease && Instant::now() < running.good_until)
     }
 
-    /// Renews leases, and ends the runs of those that are over.
+    /// Renews leases, and ends the runs of those that are over. The store is not asked about a task that does not run here.
     ///
     /// # Errors
     /// If the store is away.

@@ -180,9 +180,7 @@ pub(super) fn follow(engine: Arc<Engine>, server: Server) -> BoxFuture<'static, 
 async fn sweep(engine: Arc<Engine>, server: Server) {
     let (mut compacted, mut has_deleted) = (Instant::now(), false);
     loop {
-        // Pods do not fall into step.
-        let jitter = f64::from(u16::from_le_bytes(server.outside().random())) / f64::from(u16::MAX);
-        sleep(SWEEP_EVERY.mul_f64(0.5 + jitter)).await;
+        sleep(server.outside().jitter(SWEEP_EVERY)).await;
         loop {
             match engine.store.sweep(SWEEP).await {
                 Ok(swept) => {

@@ -88,11 +88,11 @@ fn listed(bus: &InProcess) -> BTreeSet<(Subject, u64)> {
     let listed: BTreeSet<_> = index
         .wanted
         .iter()
-        .flat_map(|(subject, numbers)| numbers.iter().map(|number| (subject.clone(), *number)))
+        .flat_map(|(subject, receivers)| receivers.keys().map(|number| (subject.clone(), *number)))
         .collect();
     let wants = index.seats.iter().flat_map(|(number, seated)| seated.wants.iter().map(|it| (it.clone(), *number)));
     assert_eq!(listed, wants.collect::<BTreeSet<_>>(), "the two sides of the index differ");
-    assert!(index.wanted.values().all(|numbers| !numbers.is_empty()));
+    assert!(index.wanted.values().all(|receivers| !receivers.is_empty()));
     listed
 }
 
@@ -142,6 +142,12 @@ fn who_comes_and_goes_leaves_nothing_behind() {
         drop(mailbox);
         assert!(is_empty(&bus));
     }
+    let interest = |n: usize| Interest { uris: [n.to_string()].into(), ..Interest::default() };
+    let crowd: Vec<_> = (0..MANY).map(|n| Mailbox::new(interest(n))).collect();
+    crowd.iter().for_each(|mailbox| attach(&bus, mailbox));
+    assert!(lock(&bus.index).wanted.capacity() >= MANY);
+    drop(crowd);
+    assert!(is_empty(&bus) && lock(&bus.index).wanted.capacity() <= 16 * FEW, "there is room for those who have gone");
 }
 
 #[test]
@@ -239,23 +245,28 @@ fn who_is_called_may_use_the_bus() {
 
 #[test]
 fn the_index_never_differs_from_what_is_wanted_however_many_change_it_at_once() {
-    let (threads, rounds) = (4, 2_000_u64);
+    let (threads, rounds, acts) = (4, 200, 100);
     let bus = InProcess::default();
     let mailbox = Mailbox::for_session(Interest::default(), 1, 4);
     attach(&bus, &mailbox);
     let together = Barrier::new(threads);
     std::thread::scope(|scope| {
-        for thread in 0..threads as u64 {
+        for thread in 0..threads {
             let (bus, mailbox, together) = (&bus, &mailbox, &together);
             scope.spawn(move || {
                 for round in 0..rounds {
                     together.wait();
-                    let uri = (round % 3).to_string();
-                    match (round + thread) % 4 {
-                        0 => bus.deliver(&subscribe(1, &uri)),
-                        1 => bus.deliver(&unsubscribe(1, &uri)),
-                        2 => mailbox.narrow(Interest { uris: [uri].into(), ..Interest::default() }),
-                        _ => mailbox.add_topics([topic(&uri)].into()),
+                    for act in 0..acts {
+                        // Some numbers that have nothing to do with each other.
+                        let mixed = ((round * acts + act) * threads + thread) as u64;
+                        let mixed = mixed.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
+                        let uri = (mixed / 8 % 3).to_string();
+                        match mixed % 8 {
+                            0..=2 => bus.deliver(&subscribe(1, &uri)),
+                            3..=5 => bus.deliver(&unsubscribe(1, &uri)),
+                            6 => mailbox.narrow(Interest { uris: [uri].into(), ..Interest::default() }),
+                            _ => mailbox.add_topics([topic(&uri)].into()),
+                        }
                     }
                     together.wait();
                     let listed: BTreeSet<_> = listed(bus).into_iter().map(|(subject, _)| subject).collect();
