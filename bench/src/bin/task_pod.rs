@@ -23,9 +23,9 @@ struct Options {
     /// The store's address.
     #[arg(long)]
     store: String,
-    /// How many tasks may run here at once.
-    #[arg(long, default_value_t = 16)]
-    workers: usize,
+    /// How many tasks may run here at once, if not as many as by default.
+    #[arg(long)]
+    workers: Option<usize>,
     /// How long clients should wait between two looks, in ms.
     #[arg(long, default_value_t = 100)]
     poll: u64,
@@ -82,7 +82,8 @@ fn now() -> Millis {
 async fn main() -> Result<()> {
     let options = Options::parse();
     let store = open(&options.store, Bounds::default(), now).await?;
-    let tasks = Tasks::new(Arc::clone(&store)).workers(options.workers).poll(Duration::from_millis(options.poll));
+    let tasks = Tasks::new(Arc::clone(&store)).poll(Duration::from_millis(options.poll));
+    let tasks = options.workers.into_iter().fold(tasks, Tasks::workers);
     let server = Server::new("tasks", "1.0.0")
         .keys(Ring::from_keys([7; KEY_LEN], []))
         .replicas(3)

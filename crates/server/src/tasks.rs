@@ -81,7 +81,7 @@ impl Tasks {
     /// Tasks that are kept in this store, which all pods share.
     pub fn new(store: Arc<dyn Store>) -> Self {
         let settings = Settings {
-            workers: 16,
+            workers: 64,
             lease: Duration::from_secs(10),
             ttl: Some(Duration::from_secs(3600)),
             keep: Duration::from_secs(300),
@@ -91,7 +91,8 @@ impl Tasks {
         Self { store, settings }
     }
 
-    /// How many tasks run on this pod at once. Default 16; with 0 it creates tasks, and others run them.
+    /// How many tasks run on this pod at once. Default 64, as most of a run is waiting, if only for the disk to have a step; with 0
+    /// the pod creates tasks, and others run them.
     #[must_use]
     pub const fn workers(mut self, workers: usize) -> Self {
         self.settings.workers = workers;
