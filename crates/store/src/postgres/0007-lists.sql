@@ -1,6 +1,4 @@
--- Lists of the tasks of one owner.
-
-DROP FUNCTION list_tasks(smallint, text, bigint, text, bigint);
+-- Lists of the tasks of one owner. The function without an owner stays for programs that know no other.
 
 -- The youngest first, of those that were created before this moment, or at it with a smaller id. Those of an owner are found by
 -- the index of owners, which has none for nobody, and put in order afterwards: they are few.

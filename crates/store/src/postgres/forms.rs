@@ -10,7 +10,8 @@ use super::failure;
 use super::link::{Connector, with};
 use crate::error::OpenError;
 
-/// What makes a form of the one before. Each is applied once, and never changed after it was released.
+/// What makes a form of the one before. Each is applied once, never changed after it was released, and leaves alone what programs
+/// of the release before call: pods are replaced one by one.
 const STEPS: [&str; 7] = [
     include_str!("0001-tables.sql"),
     include_str!("0002-tasks.sql"),

@@ -5,7 +5,8 @@ use rusqlite::{Connection, Result, TransactionBehavior};
 /// Says in the header that a file is a store.
 pub(super) const APPLICATION: i64 = 0x616e_7064;
 
-/// The form that this program writes, which is the newest that it knows.
+/// The form that this program writes, which is the newest that it knows. What makes one of the form before leaves alone what
+/// programs of the release before use: pods are replaced one by one.
 pub(super) const FORM: i64 = 1;
 
 /// What has to be there in a file of this form.
