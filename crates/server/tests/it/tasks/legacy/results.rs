@@ -94,6 +94,20 @@ async fn what_a_task_asks_is_asked_on_the_stream_of_who_waits() {
     assert_eq!(fleet.effects(), 2);
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_answer_that_reaches_another_pod_reaches_the_task() {
+    let fleet = Fleet::new();
+    let (one, other) = (fleet.reachable().await, fleet.reachable().await);
+    let client = connect(&one).await;
+    let id = started(&client, &one, "asks").await;
+    let mut reply = request(&client, &other, "tasks/result", &id).await;
+    for name in ["Ann", "Bob"] {
+        let asked = question(&mut reply).await;
+        assert_eq!(client.answer(&one.server, &asked, named(name)).await.status, StatusCode::ACCEPTED);
+    }
+    assert_eq!(reply.text().await, "Ann and Bob");
+}
+
 #[tokio::test(start_paused = true)]
 async fn who_waits_already_is_asked_when_the_task_asks() {
     let fleet = Fleet::new();
