@@ -9,10 +9,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use anypod_server::store::{Memory, Store};
-use anypod_server::{AsTask, Cx, Error, Outside, Result, Server, State, Tasks, Tool, form};
+use anypod_server::{AsTask, Cx, Error, Outside, Result, Server, ServerBuilder, State, Tasks, Tool, form};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
+use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
@@ -53,15 +54,28 @@ impl Fleet {
     }
 
     fn pod_with(&self, tools: Vec<Tool>, change: impl FnOnce(Tasks) -> Tasks) -> Pod {
+        let server = self.builder(tools, change).build().expect("it builds");
+        let (mut work, worker) = (JoinSet::new(), server.clone());
+        work.spawn(async move { worker.work().await });
+        Pod { server, _work: work }
+    }
+
+    fn builder(&self, tools: Vec<Tool>, change: impl FnOnce(Tasks) -> Tasks) -> ServerBuilder {
         let store: Arc<dyn Store> = Arc::clone(&self.store) as Arc<dyn Store>;
         let tasks = change(Tasks::new(Arc::clone(&store)).lease(Duration::from_secs(9)));
         let outside = Outside::new(self.world.clone(), self.world.clone());
         let server = Server::new("tasks", "1.0.0").outside(outside).keys(ring()).store(store).extension(tasks);
         let server = server.state(Arc::clone(&self.effects));
-        let server = tools.into_iter().fold(server, |server, tool| server.tool(tool));
-        let server = server.build().expect("it builds");
-        let (mut work, worker) = (JoinSet::new(), server.clone());
-        work.spawn(async move { worker.work().await });
+        tools.into_iter().fold(server, |server, tool| server.tool(tool))
+    }
+
+    /// A pod that others reach over the network.
+    async fn reachable(&self) -> Pod {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let url = format!("http://{}/mcp", listener.local_addr().expect("an address"));
+        let server = self.builder(tools(), |tasks| tasks).advertise(url).build().expect("it builds");
+        let (mut work, serves) = (JoinSet::new(), server.clone());
+        work.spawn(async move { serves.serve(listener, std::future::pending()).await.expect("it serves") });
         Pod { server, _work: work }
     }
 

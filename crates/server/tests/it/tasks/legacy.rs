@@ -376,7 +376,10 @@ async fn callers_list_what_is_theirs_page_by_page_on_any_pod() {
 #[tokio::test(start_paused = true)]
 async fn a_cursor_is_good_for_its_caller_and_its_list() {
     let fleet = Fleet::new();
-    let pod = fleet.pod();
+    // What a cursor of its list says would also be a place in a list of tasks.
+    let mut offered = vec![Tool::new(format!("when0000{}", "0".repeat(32)), async || "done")];
+    offered.extend(tools());
+    let pod = fleet.pod_with(offered, |tasks| tasks);
     let mut limits = anypod_server::Limits::default();
     limits.page_items = 1;
     pod.server.replace_limits(limits);

@@ -94,6 +94,20 @@ async fn what_a_task_asks_is_asked_on_the_stream_of_who_waits() {
     assert_eq!(fleet.effects(), 2);
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_answer_that_reaches_another_pod_reaches_the_task() {
+    let fleet = Fleet::new();
+    let (one, other) = (fleet.reachable().await, fleet.reachable().await);
+    let client = connect(&one).await;
+    let id = started(&client, &one, "asks").await;
+    let mut reply = request(&client, &other, "tasks/result", &id).await;
+    for name in ["Ann", "Bob"] {
+        let asked = question(&mut reply).await;
+        assert_eq!(client.answer(&one.server, &asked, named(name)).await.status, StatusCode::ACCEPTED);
+    }
+    assert_eq!(reply.text().await, "Ann and Bob");
+}
+
 #[tokio::test(start_paused = true)]
 async fn who_waits_already_is_asked_when_the_task_asks() {
     let fleet = Fleet::new();
@@ -301,13 +315,21 @@ async fn a_client_that_cannot_answer_is_told_so_and_another_can() {
 #[tokio::test(start_paused = true)]
 async fn who_waits_for_too_long_may_ask_again() {
     let fleet = Fleet::new();
-    let pod = fleet.pod();
-    limited(&pod, |limits| limits.request_deadline = Duration::from_secs(2));
+    let mut offered = tools();
+    let long = async || {
+        sleep(Duration::from_secs(20)).await;
+        "done"
+    };
+    offered.push(Tool::new("long", long).task(AsTask::when_declared()));
+    let pod = fleet.pod_with(offered, |tasks| tasks);
+    limited(&pod, |limits| limits.request_deadline = Duration::from_secs(12));
     let client = connect(&pod).await;
-    let id = started(&client, &pod, "slow").await;
+    let id = started(&client, &pod, "long").await;
+    let begun = tokio::time::Instant::now();
     assert_error(&ask(&client, &pod, "tasks/result", &id).await, -32603, "ask for its result again");
+    let waited = begun.elapsed();
+    assert!((Duration::from_secs(12)..Duration::from_secs(13)).contains(&waited), "{waited:?}");
     assert_eq!(task(&client, &pod, &id).await["status"], "working");
-    assert_error(&ask(&client, &pod, "tasks/result", &id).await, -32603, "not ended within 2 s");
     assert_eq!(ask(&client, &pod, "tasks/result", &id).await["result"]["content"][0]["text"], "done");
 }
 
@@ -374,6 +396,18 @@ async fn who_goes_away_from_a_result_has_lost_nothing() {
         // The place is free again.
         sleep(Duration::from_millis(1)).await;
     }
+    // The same where there is nothing to ask, as the task works.
+    let working = started(&client, &one, "slow").await;
+    limited(&other, |limits| {
+        (limits.open_streams, limits.keep_alive) = (1, Duration::from_millis(10));
+    });
+    for _ in 0..3 {
+        let reply = request(&client, &other, "tasks/result", &working).await;
+        assert!(reply.streams(), "it was silent for a while");
+        drop(reply);
+        sleep(Duration::from_millis(1)).await;
+    }
+    assert_eq!(task(&client, &one, &working).await["status"], "working");
     assert_eq!(task(&client, &one, &id).await["status"], "input_required");
     update_both(&one, &id).await;
     assert_eq!(ask(&client, &other, "tasks/result", &id).await["result"]["content"][0]["text"], "Ann and Bob");
