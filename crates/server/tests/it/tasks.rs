@@ -3,6 +3,7 @@
 mod fleet;
 mod legacy;
 mod lives;
+mod mortal;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -54,14 +55,18 @@ impl Fleet {
     }
 
     fn pod_with(&self, tools: Vec<Tool>, change: impl FnOnce(Tasks) -> Tasks) -> Pod {
-        let server = self.builder(tools, change).build().expect("it builds");
+        self.pod_on(Arc::clone(&self.store) as Arc<dyn Store>, tools, change)
+    }
+
+    /// A pod that has the store in a way of its own.
+    fn pod_on(&self, store: Arc<dyn Store>, tools: Vec<Tool>, change: impl FnOnce(Tasks) -> Tasks) -> Pod {
+        let server = self.builder(store, tools, change).build().expect("it builds");
         let (mut work, worker) = (JoinSet::new(), server.clone());
         work.spawn(async move { worker.work().await });
         Pod { server, _work: work }
     }
 
-    fn builder(&self, tools: Vec<Tool>, change: impl FnOnce(Tasks) -> Tasks) -> ServerBuilder {
-        let store: Arc<dyn Store> = Arc::clone(&self.store) as Arc<dyn Store>;
+    fn builder(&self, store: Arc<dyn Store>, tools: Vec<Tool>, change: impl FnOnce(Tasks) -> Tasks) -> ServerBuilder {
         let tasks = change(Tasks::new(Arc::clone(&store)).lease(Duration::from_secs(9)));
         let outside = Outside::new(self.world.clone(), self.world.clone());
         let server = Server::new("tasks", "1.0.0").outside(outside).keys(ring()).store(store).extension(tasks);
@@ -73,7 +78,8 @@ impl Fleet {
     async fn reachable(&self) -> Pod {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let url = format!("http://{}/mcp", listener.local_addr().expect("an address"));
-        let server = self.builder(tools(), |tasks| tasks).advertise(url).build().expect("it builds");
+        let store = Arc::clone(&self.store) as Arc<dyn Store>;
+        let server = self.builder(store, tools(), |tasks| tasks).advertise(url).build().expect("it builds");
         let (mut work, serves) = (JoinSet::new(), server.clone());
         work.spawn(async move { serves.serve(listener, std::future::pending()).await.expect("it serves") });
         Pod { server, _work: work }

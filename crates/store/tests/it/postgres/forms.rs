@@ -34,9 +34,7 @@ async fn an_older_form_is_brought_up_with_what_is_in_it() {
     drop(store);
     // As it was before lists of owners.
     schema
-        .execute(
-            "DROP FUNCTION list_tasks(smallint, text, bigint, text, bigint, text); UPDATE form SET version = 6",
-        )
+        .execute("DROP FUNCTION list_tasks(smallint, text, bigint, text, bigint, text); UPDATE form SET version = 6")
         .await;
     let store = schema.open(Options::default()).await;
     let of = async |owner: &str| {
