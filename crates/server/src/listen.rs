@@ -26,7 +26,7 @@ use serde_json::value::RawValue;
 use tokio::time::{Instant, Sleep, sleep};
 
 use crate::backend::{self, BoxFuture, Caller};
-use crate::bus::{Bus as _, Change, Interest, Mailbox, Topic};
+use crate::bus::{Bus as _, Change, Event, Interest, Mailbox, Receiver as _, Topic};
 use crate::completed::Failure;
 use crate::cx::{Client, notification};
 use crate::extension::{Listener, Told};
@@ -155,12 +155,19 @@ impl Listening {
         let topics = &self.extensions.inner.registry.extensions.topics;
         let (_, topics) = topics.iter().find(|(id, _)| *id == extension)?;
         let (topics, listener) = (Arc::clone(topics), Arc::clone(&self.listener));
+        let mailbox = Arc::clone(&self.mailbox);
         Some(Box::pin(async move {
-            let told = topics.tell(&listener, &topic).await;
-            told.unwrap_or_else(|error| {
-                tracing::warn!(%error, %extension, "nothing could be said of a topic");
-                None
-            })
+            let error = match topics.tell(&listener, &topic).await {
+                Ok(told) => return told,
+                Err(error) => error,
+            };
+            tracing::warn!(%error, %extension, "nothing could be said of a topic");
+            if let Some(pause) = error.passes_after() {
+                // What it waits for is away from all topics alike, so that none of them is kept from being told.
+                sleep(pause).await;
+                mailbox.deliver(&Event::Topic(Topic { extension, topic }));
+            }
+            None
         }))
     }
 
