@@ -371,7 +371,7 @@ impl Caller {
     async fn listen(&self, backend: Arc<dyn Backend>, uri: &str) -> Result<Box<dyn Any + Send>, Failure> {
         let deadline = self.server.inner.limits().backend_deadline;
         // That it listens is noted here; what it hears is for the session's stream.
-        let Listened { honoured, own: _, keep } =
+        let Listened { honoured, own: _, aside: _, keep } =
             backend::listen(backend, self.described(), feed::resource(uri.to_owned()), deadline).await?;
         match honoured.resource_subscriptions.iter().flatten().any(|honoured| honoured == uri) {
             true => Ok(keep),
