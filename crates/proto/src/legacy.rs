@@ -6,6 +6,7 @@
 mod downgrade;
 mod initialize;
 mod input;
+pub mod tasks;
 pub mod upgrade;
 
 use serde::{Deserialize, Serialize};

@@ -40,6 +40,8 @@ pub const TRACEPARENT: &str = "traceparent";
 pub const TRACESTATE: &str = "tracestate";
 /// W3C baggage.
 pub const BAGGAGE: &str = "baggage";
+/// Of 2025-11-25: the task that a message belongs to.
+pub const RELATED_TASK: &str = "io.modelcontextprotocol/related-task";
 
 /// No key of `_meta`, though named like one: the tasks extension, among the `extensions` of capabilities.
 pub const TASKS_EXTENSION: &str = "io.modelcontextprotocol/tasks";

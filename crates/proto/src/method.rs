@@ -142,6 +142,21 @@ methods! {
 }
 
 methods! {
+    /// A request about tasks in a session of 2025-11-25, see [`crate::legacy::tasks`]. Some have the names of those of
+    /// [`TaskMethod`], and other shapes.
+    LegacyTaskMethod {
+        /// How far a task is.
+        Get = "tasks/get",
+        /// Waits until a task has ended, and gives its result.
+        Result = "tasks/result",
+        /// The tasks of the caller, page by page.
+        List = "tasks/list",
+        /// Ends a task.
+        Cancel = "tasks/cancel",
+    }
+}
+
+methods! {
     /// A one-way message.
     Notification {
         /// The sender no longer wants the answer to a request.

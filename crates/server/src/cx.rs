@@ -1,9 +1,12 @@
 //! The context of one call: what a handler can ask, report and know.
 
+mod line;
+
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::future::{Future, poll_fn};
 use std::ops::RangeInclusive;
+use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
 use std::time::Duration;
@@ -28,6 +31,7 @@ use crate::backend::Kept;
 use crate::detached::Keeper;
 use crate::error::{Error, Result};
 use crate::extension::{MethodResult, declared};
+use crate::front::asked::Line;
 use crate::journal::{FAILED, Journal};
 use crate::outbox::{Kind, Outbox};
 use crate::principal::Principal;
@@ -65,6 +69,10 @@ pub(crate) struct CallState {
     pub(crate) outbox: Arc<Outbox>,
     pub(crate) journal: Mutex<Journal>,
     pub(crate) variables: BTreeMap<String, String>,
+    /// The way to the client, where it can be asked while the call works.
+    pub(crate) line: Option<Line>,
+    /// How many parts of the handler wait for what is no work.
+    idle: AtomicUsize,
     /// Who writes steps down as they are done; nobody where the journal travels with the client.
     keeper: Option<Arc<dyn Keeper>>,
     attached: Mutex<http::Extensions>,
@@ -99,6 +107,14 @@ pub(crate) struct LegacyClient {
 }
 
 impl Client {
+    /// The revision that the client speaks.
+    pub(crate) fn revision(&self, request: &Request) -> Version {
+        match self {
+            Self::Modern => request.version(),
+            Self::Legacy(client) => client.version,
+        }
+    }
+
     /// The client's name and version, as it says.
     pub(crate) fn info(&self, request: &Request) -> Option<Arc<Implementation>> {
         match self {
@@ -145,6 +161,8 @@ impl CallState {
             outbox,
             journal: Mutex::new(journal),
             variables: BTreeMap::new(),
+            line: None,
+            idle: AtomicUsize::new(0),
             keeper: None,
             attached: Mutex::default(),
             ending: Mutex::default(),

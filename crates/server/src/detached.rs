@@ -12,6 +12,7 @@ use std::task::{Context, Poll};
 use anypod_proto::admit::{Admitted, Carrier, LegacyKind, admit};
 use anypod_proto::capabilities::ClientCapabilities;
 use anypod_proto::implementation::Implementation;
+use anypod_proto::jsonrpc::ErrorObject;
 use anypod_proto::reject::Rejection;
 use anypod_proto::request::Request;
 use anypod_proto::version::Version;
@@ -22,6 +23,7 @@ use crate::backend::{BoxFuture, Kept};
 use crate::completed::{self, Completed, Failure};
 use crate::cx::{CallState, Client, Cx, LegacyClient};
 use crate::error::{Error, Result};
+use crate::front::call::worded;
 use crate::journal::{Journal, Record};
 use crate::outbox::Outbox;
 use crate::principal::Principal;
@@ -202,8 +204,8 @@ impl Future for DetachedRun {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Stop> {
         let stopped = std::task::ready!(self.run.poll_stop(cx));
         Poll::Ready(match stopped {
-            Stopped::Complete(completed) => result(&self.server, completed),
-            Stopped::Failed(failure) => failed(&failure),
+            Stopped::Complete(completed) => result(&self.server, self.run.call(), completed),
+            Stopped::Failed(failure) => failed(&failure, self.run.call()),
             Stopped::Asks(pending, _) => {
                 let asked = pending.into_iter().map(|pending| {
                     let request = serde_json::to_string(&pending.request);
@@ -212,7 +214,7 @@ impl Future for DetachedRun {
                 asked.collect::<std::result::Result<_, _>>().map_or_else(
                     |error| {
                         tracing::error!(%error, "a question is not JSON");
-                        failed(&Rejection::Internal.into())
+                        failed(&Rejection::Internal.into(), self.run.call())
                     },
                     Stop::Asks,
                 )
@@ -221,24 +223,30 @@ impl Future for DetachedRun {
     }
 }
 
-fn result(server: &Server, completed: Completed) -> Stop {
+fn result(server: &Server, call: &CallState, completed: Completed) -> Stop {
     match completed::kept(server, completed) {
         Ok(result) => Stop::Result(result),
         Err(error) => {
             tracing::error!(%error, "a result is not JSON");
-            failed(&Rejection::Internal.into())
+            failed(&Rejection::Internal.into(), call)
         }
     }
 }
 
-fn failed(failure: &Failure) -> Stop {
-    let (code, again) = (failure.code(), matches!(failure, Failure::Rejected(Rejection::Internal)));
-    let (message, data) = match failure {
-        Failure::Rejected(rejection) => (rejection.to_string(), rejection.data()),
-        Failure::Protocol { message, data, .. } | Failure::Passed { message, data, .. } => {
-            (message.clone(), data.clone())
+/// The error that the call would have ended with, had its client waited.
+fn failed(failure: &Failure, call: &CallState) -> Stop {
+    let again = matches!(failure, Failure::Rejected(Rejection::Internal));
+    let ErrorObject { code, message, data } = match (failure, &call.client) {
+        (Failure::Rejected(rejection), Client::Legacy(_)) => worded(rejection),
+        (Failure::Rejected(rejection), Client::Modern) => {
+            ErrorObject { code: failure.code(), message: rejection.to_string(), data: rejection.data() }
         }
-        Failure::Unauthorized { .. } => (completed::UNAUTHORIZED.to_owned(), None),
+        (Failure::Protocol { code, message, data } | Failure::Passed { code, message, data, .. }, _) => {
+            ErrorObject { code: *code, message: message.clone(), data: data.clone() }
+        }
+        (Failure::Unauthorized { .. }, _) => {
+            ErrorObject { code: failure.code(), message: completed::UNAUTHORIZED.to_owned(), data: None }
+        }
     };
     Stop::Failed { code, message, data, again }
 }

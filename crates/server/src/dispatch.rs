@@ -10,6 +10,7 @@ use anypod_proto::request::Request;
 use anypod_proto::rounds::InputRequiredResult;
 use anypod_proto::seal::{Purpose, digest};
 use anypod_proto::tools::CallToolResult;
+use anypod_proto::version::Version;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
@@ -17,6 +18,7 @@ use crate::completed::{Completed, Failure};
 use crate::completion::Params;
 use crate::cx::{CallState, Client, Cx};
 use crate::extension::{ToolCall, Verdict};
+use crate::front::asked::Line;
 use crate::journal::{Journal, Pending, Record, Volunteers};
 use crate::listing::Listing;
 use crate::outbox::Outbox;
@@ -35,11 +37,18 @@ pub(crate) struct Call {
     pub(crate) outbox: Arc<Outbox>,
     /// What the caller brings back from the round before.
     pub(crate) resume: Resume,
+    /// The way to the client, where it can be asked while the call works.
+    pub(crate) line: Option<Line>,
     /// What came with the HTTP request, for a backend; none where there is no backend to see it.
     pub(crate) extensions: Option<Arc<http::Extensions>>,
 }
 
 impl Call {
+    /// The revision that its client speaks.
+    fn revision(&self) -> Version {
+        self.client.revision(&self.request)
+    }
+
     /// Whether this is a further round of a call that was let in. Only the front can say so, which keeps the
     /// state to itself: a modern client could send one state for ever.
     fn goes_on(&self) -> bool {
@@ -107,7 +116,7 @@ impl Server {
         self.limit(starts_work(method), &call)?;
         match method {
             Method::Discover => Ok(Started::Done(Completed::Ready(Arc::clone(&self.inner.discover)))),
-            Method::ToolsList => self.list(&call, method, &self.inner.registry.lists.tools),
+            Method::ToolsList => self.list(&call, method, self.inner.registry.lists.tools(call.revision())),
             Method::PromptsList => self.list(&call, method, &self.inner.registry.lists.prompts),
             Method::ResourcesList => self.list(&call, method, &self.inner.registry.lists.resources),
             Method::ResourceTemplatesList => self.list(&call, method, &self.inner.registry.lists.templates),
@@ -185,6 +194,8 @@ impl Server {
         if let Err(violations) = tool.input.validate_raw(call.request.arguments().unwrap_or("{}")) {
             // For the model to read and to correct itself. Spec: server/tools, "Error Handling".
             let text = format!("invalid arguments:\n{violations}");
+            drop(name);
+            self.unfit(call, &tool.marks, &text)?;
             return Ok(Started::Done(Completed::Tool(CallToolResult::error(text))));
         }
         drop(name);
@@ -234,11 +245,30 @@ impl Server {
         (Some(first), Some(last))
     }
 
+    /// Lets extensions refuse a call whose arguments are not in order.
+    fn unfit(&self, call: Call, marks: &http::Extensions, problem: &str) -> Result<(), Failure> {
+        let intercepts = &self.inner.registry.extensions.intercepts;
+        if intercepts.is_empty() {
+            return Ok(());
+        }
+        let name = call.request.name().unwrap_or_default().into_owned();
+        let call = ToolCall::new(Cx::new(self.call_state(call)?), name, marks.clone());
+        intercepts.iter().try_for_each(|intercept| intercept.unfit(&call, problem)).map_err(failure)
+    }
+
     /// Calls a method of an extension.
     fn call_extension(&self, call: Call) -> Result<Started, Failure> {
-        let method = self.inner.registry.extensions.methods.get(&*call.request.method_name());
+        let (extensions, name) = (&self.inner.registry.extensions, call.request.method_name());
+        // Legacy clients cannot declare extensions, and know the methods only that are there for them.
+        let method = match &call.client {
+            Client::Modern => extensions.methods.get(&*name),
+            Client::Legacy(client) => extensions.sessions.method(&name, client.version),
+        };
         let method = method.ok_or_else(|| unknown_method(&call.request))?;
-        method.check(&call.client.capabilities(&call.request))?;
+        drop(name);
+        if matches!(call.client, Client::Modern) {
+            method.check(&call.client.capabilities(&call.request))?;
+        }
         self.limit(true, &call)?;
         let state = self.call_state(call)?;
         let running = (method.handler)(Cx::new(Arc::clone(&state)));
@@ -343,7 +373,7 @@ impl Server {
     }
 
     fn call_state_with(&self, call: Call, variables: BTreeMap<String, String>) -> Result<Arc<CallState>, Failure> {
-        let Call { request, client, principal, outbox, resume, extensions: _ } = call;
+        let Call { request, client, principal, outbox, resume, line, extensions: _ } = call;
         let reported = resume.reported;
         let journal = match resume.state {
             None if resume.responses.is_empty() => Journal::default(),
@@ -356,6 +386,7 @@ impl Server {
         };
         let mut state = CallState::new(self.clone(), request, client, principal, outbox, journal, reported);
         state.variables = variables;
+        state.line = line;
         Ok(Arc::new(state))
     }
 

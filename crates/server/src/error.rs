@@ -122,6 +122,17 @@ impl Error {
         Self { kind: Kind::Rejected(rejection) }
     }
 
+    /// Why there is no answer, for a handler to pass on.
+    pub(crate) fn of(failure: Failure) -> Self {
+        match failure {
+            Failure::Rejected(rejection) => Self::rejected(rejection),
+            Failure::Protocol { code, message, data } | Failure::Passed { code, message, data, status: _ } => {
+                Self { kind: Kind::Protocol { code, message, data } }
+            }
+            Failure::Unauthorized { .. } => Self::internal("somebody behind wants credentials"),
+        }
+    }
+
     /// As the end of a call of a tool: a tool error is a result.
     pub(crate) fn into_tool_failure(self) -> std::result::Result<Option<Completed>, Failure> {
         match self.kind {

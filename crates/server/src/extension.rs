@@ -9,6 +9,7 @@
 mod intercept;
 mod method;
 mod offered;
+mod sessions;
 mod topics;
 
 use std::collections::HashMap;
@@ -31,6 +32,8 @@ use crate::server::Server;
 pub use intercept::{Intercept, ToolCall, Verdict};
 pub use method::{MethodResult, Params};
 pub use offered::Offered;
+pub(crate) use sessions::Sessions;
+pub use sessions::{LegacyPart, MarkedTool};
 pub(crate) use topics::declared;
 pub use topics::{Listener, Subscribed, Told, Topics};
 
@@ -68,6 +71,7 @@ pub struct Extension {
     resources: Vec<Resource>,
     checks: Vec<Check>,
     legacy: Legacy,
+    parts: Vec<LegacyPart>,
 }
 
 /// Whether legacy clients are told of an extension.
@@ -107,6 +111,7 @@ impl Extension {
             resources: Vec::new(),
             checks: Vec::new(),
             legacy: Legacy::Silent,
+            parts: Vec::new(),
         }
     }
 
@@ -194,10 +199,17 @@ impl Extension {
 
     /// Tells legacy clients of the extension, too, in the answer to `initialize`: for extensions that work with what they can
     /// do. What such a client says of an extension does not outlast `initialize`: [`Cx::extension`](crate::Cx::extension)
-    /// knows nothing of it, and the extension's methods are refused to it.
+    /// knows nothing of it, and the extension's methods are unknown to it, but those of a [`LegacyPart`].
     #[must_use]
     pub const fn in_legacy_sessions(mut self) -> Self {
         self.legacy = Legacy::Told;
+        self
+    }
+
+    /// Serves legacy clients of some revisions with what is theirs.
+    #[must_use]
+    pub fn legacy(mut self, part: LegacyPart) -> Self {
+        self.parts.push(part);
         self
     }
 
@@ -213,6 +225,7 @@ pub(crate) struct Extensions {
     /// The settings of those that legacy clients are told of.
     pub(crate) legacy: NamedSettings,
     pub(crate) methods: HashMap<String, MethodEntry>,
+    pub(crate) sessions: Sessions,
     pub(crate) intercepts: Box<[Arc<dyn Intercept>]>,
     pub(crate) topics: Box<[(String, Arc<dyn Topics>)]>,
     pub(crate) work: Box<[Work]>,
@@ -247,6 +260,9 @@ impl Extensions {
                 if all.methods.insert(name, entry).is_some() {
                     return Err(wrong(Problem::Twice));
                 }
+            }
+            for part in extension.parts {
+                all.sessions.add(part, &extension.id, states)?;
             }
             intercepts.extend(extension.intercepts);
             topics.extend(extension.topics.map(|topics| (extension.id.clone(), topics)));

@@ -7,6 +7,7 @@
 //!
 //! Spec: 2025-11-25, basic/lifecycle, basic/transports.
 
+pub(crate) mod asked;
 mod batch;
 pub(crate) mod call;
 mod deliver;
@@ -320,7 +321,7 @@ impl Caller {
         let limits = self.server.inner.limits();
         let outbox = Arc::new(Outbox::new(limits.outbox_messages));
         let mut call = self.call(request, Arc::clone(&outbox), Some(permit));
-        let run = match span.in_scope(|| call.start()) {
+        let run = match span.in_scope(|| call.start(&self)) {
             Ok(Started::Running(run)) => run,
             Ok(Started::Done(completed)) => return json(span.in_scope(|| call.respond(Ok(completed)))),
             Err(failure) => return json(span.in_scope(|| call.respond(Err(failure)))),

@@ -226,6 +226,7 @@ async fn modern(
             principal,
             outbox: Arc::clone(&outbox),
             resume,
+            line: None,
             extensions,
         })
     });

@@ -136,7 +136,8 @@ pub use cx::{Cx, Trace};
 pub use detached::{Answer, Detached, DetachedRun, Keeper, Stop};
 pub use error::{Error, Result};
 pub use extension::{
-    Extension, Intercept, Listener, MethodResult, Offered, Params, Subscribed, Told, ToolCall, Topics, Verdict,
+    Extension, Intercept, LegacyPart, Listener, MarkedTool, MethodResult, Offered, Params, Subscribed, Told, ToolCall,
+    Topics, Verdict,
 };
 pub use extract::{Args, Extract, Needs, RawArgs, State, Uri, Vars};
 pub use front::is_hop;

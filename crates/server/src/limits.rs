@@ -26,9 +26,11 @@ pub struct Limits {
     pub line_bytes: usize,
     /// Requests worked on at once; one more is answered 503. Default 1,024.
     pub concurrent_requests: usize,
-    /// Open streams (listen, legacy GET) at once; one more is answered 503. Default 16,384.
+    /// Open streams at once: of listeners, of legacy GETs, of legacy requests that wait for their client or for a task. One more is
+    /// answered 503. Default 16,384.
     pub open_streams: usize,
-    /// The longest that one request may take, questions to the user not counted. Default 5 minutes.
+    /// The longest that one request may take, questions to the user not counted. So long a legacy request waits for a task, too.
+    /// Default 5 minutes.
     pub request_deadline: Duration,
     /// The longest that a body may take to arrive. Default 30 s.
     pub body_deadline: Duration,

@@ -4,11 +4,13 @@ use std::any::{Any, TypeId};
 use std::collections::{BTreeMap, HashMap};
 
 use anypod_proto::caching::Caching;
+use anypod_proto::jsonrpc::JsonObject;
 use anypod_proto::method::Method;
 use anypod_proto::schema::{self, Role, Schema};
 use anypod_proto::tools::CallToolResult;
 use anypod_proto::uri::is_uri;
 use anypod_proto::uri_template::UriTemplate;
+use anypod_proto::version::Version;
 
 use crate::build_error::{BuildError, Problem};
 use crate::completion::Completer;
@@ -51,7 +53,9 @@ pub(crate) struct TemplateEntry {
 
 /// The four lists.
 pub(crate) struct Lists {
-    pub(crate) tools: Listing,
+    tools: Listing,
+    /// The tools, where sessions of a revision are told more of them.
+    tools_in: Vec<(Version, Listing)>,
     pub(crate) prompts: Listing,
     pub(crate) resources: Listing,
     pub(crate) templates: Listing,
@@ -82,6 +86,13 @@ impl Offer {
     }
 }
 
+impl Lists {
+    /// The tools, as clients of a revision are told of them.
+    pub(crate) fn tools(&self, revision: Version) -> &Listing {
+        self.tools_in.iter().find(|(of, _)| *of == revision).map_or(&self.tools, |(_, listing)| listing)
+    }
+}
+
 impl Registry {
     /// Checks an offer: names are unique, schemas sound, templates well-formed, state is there.
     pub(crate) fn build(offer: Offer) -> Result<(Self, States), BuildError> {
@@ -102,6 +113,7 @@ impl Registry {
                 cache(Method::ToolsList),
             )
             .map_err(not_json("tools"))?,
+            tools_in: tools_in_sessions(&tools, &extensions, cache(Method::ToolsList)).map_err(not_json("tools"))?,
             prompts: Listing::new(
                 "prompts",
                 prompts.iter().map(|p| (p.definition.name.as_str(), &p.definition)),
@@ -139,6 +151,34 @@ impl Registry {
         self.prompts.values().any(|prompt| !prompt.completers.is_empty())
             || self.templates.iter().any(|entry| !entry.resource.completers.is_empty())
     }
+}
+
+/// The list of tools for legacy revisions whose sessions are told more of them.
+fn tools_in_sessions(
+    tools: &[Tool],
+    extensions: &Extensions,
+    cache: Caching,
+) -> serde_json::Result<Vec<(Version, Listing)>> {
+    let mut listings = Vec::new();
+    for revision in Version::LEGACY {
+        let added: Vec<JsonObject> = tools.iter().map(|tool| extensions.sessions.members(revision, tool)).collect();
+        if added.iter().all(JsonObject::is_empty) {
+            continue;
+        }
+        let mut told = Vec::with_capacity(tools.len());
+        for (tool, added) in tools.iter().zip(added) {
+            let mut definition = serde_json::to_value(&tool.definition)?;
+            if let Value::Object(members) = &mut definition {
+                for (name, value) in added {
+                    members.entry(name).or_insert(value);
+                }
+            }
+            told.push((tool.definition.name.as_str(), definition));
+        }
+        let items = told.iter().map(|(name, definition)| (*name, definition));
+        listings.push((revision, Listing::new("tools", items, cache)?));
+    }
+    Ok(listings)
 }
 
 fn named<T, U>(

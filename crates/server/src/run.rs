@@ -42,6 +42,14 @@ impl Run {
         }
     }
 
+    /// Whether what it waits for is no work, as its handler says.
+    pub(crate) fn is_idle(&self) -> bool {
+        match self {
+            Self::Handler(run) => run.call().is_idle(),
+            Self::Backend(_) => false,
+        }
+    }
+
     /// The progress that was reported last, where the next round must not report less.
     pub(crate) fn reported(&self) -> Option<f64> {
         match self {

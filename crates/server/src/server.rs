@@ -159,6 +159,11 @@ impl Server {
         &self.inner.outside
     }
 
+    /// The tokens of the server, for an extension that hands out its own: what it seals, such as a cursor, opens on every pod.
+    pub fn tokens(&self) -> &Tokens {
+        &self.inner.tokens
+    }
+
     /// What the author of a tool has said to an extension, see [`Tool::mark`](crate::Tool::mark).
     pub fn mark_of<T: Clone + Send + Sync + 'static>(&self, tool: &str) -> Option<T> {
         self.inner.registry.tools.get(tool)?.marks.get().cloned()

@@ -7,16 +7,20 @@
 //! Everything here stands on the public parts of the crate, as an extension of yours would: [`Extension`], [`Intercept`],
 //! [`Topics`](crate::Topics), [`Detached`](crate::Detached) and [`Keeper`](crate::Keeper).
 //!
+//! Clients of 2025-11-25, where tasks are a part of the protocol and otherwise spelled, are served from the same tasks ([`legacy`]).
+//!
 //! Spec: the extension `io.modelcontextprotocol/tasks`.
 
 mod answers;
 mod create;
 mod engine;
 mod keeper;
+mod legacy;
 mod methods;
 mod run;
 mod spelled;
 mod topics;
+mod watch;
 mod worker;
 
 use std::sync::Arc;
@@ -142,6 +146,7 @@ impl From<Tasks> for Extension {
             .topics(TaskTopics(Arc::clone(&engine)))
             .work(move |server| worker::work(Arc::clone(&worker), server))
             .work(move |server| worker::follow(Arc::clone(&follower), server));
+        let extension = extension.legacy(legacy::part(&engine));
         let key = "taskId";
         let (get, update, cancel) = (Arc::clone(&engine), Arc::clone(&engine), engine);
         extension
@@ -181,30 +186,33 @@ impl AsTask {
         Self { when, deferred: false, ttl: None, poll: None, retries: 0, pause, attempt: None }
     }
 
-    /// A call of a client that has declared the extension becomes a task; others wait for the result.
+    /// A call of a client that has declared the extension becomes a task; others wait for the result. In sessions of 2025-11-25,
+    /// whose clients say so with each call, tasks are optional.
     pub const fn when_declared() -> Self {
         Self::when(When::Declared)
     }
 
-    /// Every call becomes a task; clients that have not declared the extension are refused (-32021).
+    /// Every call becomes a task; clients that have not declared the extension are refused (-32021). In sessions of 2025-11-25,
+    /// tasks are required, and a call that wants none is refused (-32601).
     pub const fn always() -> Self {
         Self::when(When::Always)
     }
 
-    /// No call becomes a task.
+    /// No call becomes a task. In sessions of 2025-11-25, tasks are forbidden, and a call that wants one is refused (-32601).
     pub const fn never() -> Self {
         Self::when(When::Never)
     }
 
     /// A call begins as a plain one, and becomes a task where its handler says so with [`Cx::become_task`]: what it asks before
-    /// that, it asks in rounds of the request.
+    /// that, it asks in rounds of the request. In sessions of 2025-11-25, a call that wants to become a task becomes one at once, and
+    /// one that wants none never does: there, the answer to a call cannot be either.
     #[must_use]
     pub const fn from_within(mut self) -> Self {
         self.deferred = true;
         self
     }
 
-    /// How long such a task may be there, from its creation; `None` is for ever.
+    /// How long such a task may be there, from its creation; `None` is for ever. A client of 2025-11-25 may want less.
     #[must_use]
     pub const fn ttl(mut self, ttl: Option<Duration>) -> Self {
         self.ttl = Some(ttl);
@@ -258,7 +266,7 @@ impl Cx {
     /// If there is no room for another task, or a step or a question is under way.
     pub async fn become_task(&self) -> Result<()> {
         let Some(Deferred { engine, as_task }) = self.attached() else { return Ok(()) };
-        let result = engine.create(self, &as_task).await?;
-        match self.answer_with(result).await {}
+        let task = engine.create(self, &as_task, engine.ttl_of(&as_task)).await?;
+        match self.answer_with(create::created(&task)?).await {}
     }
 }

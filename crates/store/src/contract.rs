@@ -208,6 +208,7 @@ suite! { $
         a_status_counts_what_there_is
         tasks_are_listed_the_youngest_first_in_pages
         tasks_are_listed_by_status_and_tool
+        tasks_are_listed_by_owner_in_pages
         a_report_tells_a_journal_in_its_order_but_not_what_it_says
         a_task_that_is_tried_again_has_no_pause_any_more
         a_task_that_is_tried_again_is_taken_from_its_worker

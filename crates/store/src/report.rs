@@ -40,6 +40,9 @@ pub struct TaskQuery {
     pub status: Option<TaskStatus>,
     /// Of this tool only.
     pub tool: Option<String>,
+    /// Of this owner only. Those of [nobody](Owner::nobody) are looked for among all; those of anybody else are found at once,
+    /// however many others there are.
+    pub owner: Option<Owner>,
     /// Those created before this one, which was the last of the page before.
     pub before: Option<(Millis, TaskId)>,
     /// How many at most.

@@ -80,7 +80,8 @@ pub(super) async fn run(store: &dyn Store, args: TasksArgs, format: Format) -> a
     let limit = usize::from(args.limit);
     let before = args.before.map(|Page(at, id)| (at, id));
     // One more than is shown says whether there is more.
-    let query = TaskQuery { status: args.status.map(Into::into), tool: args.tool, before, most: limit + 1 };
+    let query =
+        TaskQuery { status: args.status.map(Into::into), tool: args.tool, owner: None, before, most: limit + 1 };
     let mut rows = store.tasks(query).await?;
     let is_last = rows.len() <= limit;
     rows.truncate(limit);

@@ -6,7 +6,10 @@ use anypod_proto::{
         ElicitRequestFormParams, ElicitRequestUrlParams, RequestedSchema, StringSchema, UntitledMultiSelectEnumSchema,
     },
     jsonrpc::ResultType,
-    legacy::{self, ClientCapabilities, downgrade, downgrade_any, supports},
+    legacy::{
+        self, ClientCapabilities, downgrade, downgrade_any, supports,
+        tasks::{CreateTaskResult, Task, TaskMetadata, ToolExecution},
+    },
     method::Method,
     rounds::InputRequest,
     sampling::{CreateMessageRequestParams, SamplingContent, SamplingMessage, ToolChoiceMode},
@@ -209,4 +212,45 @@ fn before_it_could_be_declared_who_samples_adds_context() {
         assert_eq!(meant.sampling.expect("as declared").context.is_some(), context, "{version:?}");
     }
     assert_eq!(ClientCapabilities::default().in_revision(Version::V2025_06_18), ClientCapabilities::default());
+}
+
+#[test]
+fn what_a_request_wants_of_its_task_is_a_time_that_is_not_negative() {
+    let read = |text: &str| serde_json::from_str::<TaskMetadata>(text).map(|wanted| wanted.ttl);
+    for (text, ttl) in [
+        ("{}", None),
+        (r#"{"ttl":null,"pollInterval":7}"#, None),
+        (r#"{"ttl":0}"#, Some(0)),
+        (r#"{"ttl":60000}"#, Some(60_000)),
+        (r#"{"ttl":0.5}"#, Some(1)),
+        (r#"{"ttl":1e300}"#, Some(u64::MAX)),
+    ] {
+        assert_eq!(read(text).expect(text), ttl, "{text}");
+    }
+    for text in [r#"{"ttl":-1}"#, r#"{"ttl":-0.5}"#, r#"{"ttl":"1"}"#, r#"{"ttl":{}}"#, "null", "[]", "true", "1"] {
+        assert!(read(text).is_err(), "{text}");
+    }
+}
+
+#[test]
+fn a_task_of_a_session_is_spelled_as_its_revision_has_it() {
+    let task = json!({
+        "taskId": "786512e2",
+        "status": "input_required",
+        "statusMessage": "halfway",
+        "createdAt": "2025-11-25T10:30:00Z",
+        "lastUpdatedAt": "2025-11-25T10:40:00Z",
+        "ttl": null,
+        "pollInterval": 5000,
+    });
+    let read: Task = serde_json::from_value(task.clone()).expect("a task");
+    assert_eq!(serde_json::to_value(&read).expect("it encodes"), task);
+    let created = serde_json::to_value(CreateTaskResult::new(read)).expect("it encodes");
+    let related = json!({ "io.modelcontextprotocol/related-task": { "taskId": "786512e2" } });
+    assert_eq!(created, json!({ "task": task, "_meta": related }));
+    for support in ["forbidden", "optional", "required"] {
+        let execution = json!({ "taskSupport": support });
+        let read: ToolExecution = serde_json::from_value(execution.clone()).expect(support);
+        assert_eq!(serde_json::to_value(read).expect("it encodes"), execution);
+    }
 }

@@ -17,6 +17,16 @@ pub trait Intercept: Send + Sync + 'static {
     /// What the caller gets instead of an answer, such as [`Error::missing_extension`](crate::Error::missing_extension).
     fn before<'a>(&'a self, call: &'a ToolCall) -> BoxFuture<'a, Result<Verdict>>;
 
+    /// The arguments of a call do not fit its tool, in the way that the text says. Neither [`Intercept::before`] nor the handler
+    /// sees such a call: its caller gets a result of the tool that says what is wrong, for its model to read.
+    ///
+    /// # Errors
+    /// What the caller gets instead, where it cannot read such a result.
+    fn unfit(&self, call: &ToolCall, problem: &str) -> Result<()> {
+        let _ = (call, problem);
+        Ok(())
+    }
+
     /// Once the handler has answered: adds to the result what the extension has to say of it.
     fn after(&self, call: &ToolCall, result: &mut CallToolResult) {
         let _ = (call, result);

@@ -11,7 +11,7 @@ use http::{Response, StatusCode};
 use serde_json::value::RawValue;
 
 use super::Caller;
-use super::call::{Asker, CannotAsk, Expected};
+use super::asked::{Asker, CannotAsk, Expected};
 use super::hop::{self, Holder};
 use super::questions::{CannotOpen, read_outcome};
 use crate::completed;

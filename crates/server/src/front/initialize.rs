@@ -44,6 +44,7 @@ pub(crate) async fn open(
             found: error.to_string(),
         })?;
     let session = Session::new(server, negotiate(&params.protocol_version), &params);
+    let of_sessions = server.inner.registry.extensions.sessions.capabilities(session.version, principal.as_ref());
     let (info, capabilities, instructions) = match &server.inner.backend {
         None => {
             let inner = &server.inner;
@@ -64,6 +65,7 @@ pub(crate) async fn open(
     let mut result =
         InitializeResult::new(session.version, legacy::ServerCapabilities::from(capabilities.clone()), info);
     result.instructions = instructions;
+    result.capabilities.extra.extend(of_sessions);
     let extensions = &server.inner.registry.extensions.legacy;
     if !extensions.is_empty() {
         // Spec: SEP-2133, "Server Capabilities", which adds the member to revisions that do not have it.

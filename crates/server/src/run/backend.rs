@@ -25,7 +25,7 @@ pub(crate) struct BackendRun {
 impl BackendRun {
     /// Hands a call to the backend.
     pub(crate) fn start(backend: &Arc<dyn Backend>, call: Call) -> Self {
-        let Call { request, client, principal, outbox, resume, extensions } = call;
+        let Call { request, client, principal, outbox, resume, line: _, extensions } = call;
         // Volunteered answers and progress are the backend's affair, as the state is.
         let Resume { state, responses, volunteers: _, reported: _ } = resume;
         let caller = Caller::of(&client, &request, principal, extensions.unwrap_or_default());

@@ -81,7 +81,7 @@ impl HandlerRun {
         self
     }
 
-    pub(super) fn call(&self) -> &CallState {
+    pub(crate) fn call(&self) -> &CallState {
         &self.call
     }
 

@@ -180,6 +180,7 @@ impl Connection {
             principal: None,
             outbox: Arc::clone(&outbox),
             resume: Resume::of(request)?,
+            line: None,
             extensions: None,
         };
         match span.in_scope(|| self.server.start(call))? {

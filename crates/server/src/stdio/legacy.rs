@@ -113,12 +113,12 @@ impl Connection {
             permit: Some(permit),
             extensions: None,
         };
-        match span.in_scope(|| call.start())? {
+        let questioner = Arc::clone(&self.questioner);
+        match span.in_scope(|| call.start(&questioner))? {
             Started::Done(done) => Ok(Some(span.in_scope(|| call.respond(Ok(done))).body)),
             Started::Running(run) => {
-                let questioner = Arc::clone(&self.questioner);
                 let work = async move {
-                    let response = call.finish(run, &*questioner).await.body;
+                    let response = call.finish(run, &questioner).await.body;
                     Answered { response, permit: call.permit.take() }
                 };
                 let (lines, answers) = (self.lines.clone(), answers.clone());

@@ -26,7 +26,7 @@ use crate::backend::Caller;
 use crate::bus::{Event, Mailbox, Receiver as _, SessionChange};
 use crate::completed::Failure;
 use crate::cx::LegacyClient;
-use crate::front::call::{Asker, CannotAsk, Expected};
+use crate::front::asked::{Asker, CannotAsk, Expected};
 use crate::front::feed::Feed;
 use crate::front::initialize::Opened;
 use crate::front::questions::{CannotOpen, Outcome, Questions};

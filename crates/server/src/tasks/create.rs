@@ -1,14 +1,15 @@
 //! Calls that become tasks.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use anypod_proto::tasks::{CreateTaskResult, EXTENSION, is_declared};
-use anypod_store::{Claimed, Created, Made, NewTask, TaskId};
+use anypod_store::{Claimed, Created, Made, NewTask, Task, TaskId};
 use tokio::runtime::Handle;
 use tokio::time::Instant;
 
 use super::engine::{Begun, Engine, full, unavailable};
-use super::{AsTask, When, spelled};
+use super::{AsTask, When, legacy, spelled};
 use crate::backend::BoxFuture;
 use crate::cx::Cx;
 use crate::detached::Detached;
@@ -29,6 +30,9 @@ pub(super) struct Deferred {
 impl Intercept for Before {
     fn before<'a>(&'a self, call: &'a ToolCall) -> BoxFuture<'a, Result<Verdict>> {
         Box::pin(async move {
+            if legacy::serves(call.cx()) {
+                return legacy::before(&self.0, call).await;
+            }
             let Some(as_task) = call.mark::<AsTask>() else { return Ok(Verdict::GoOn) };
             let declared = is_declared(call.cx().client_capabilities().extensions.as_ref());
             match (as_task.when, declared) {
@@ -38,25 +42,42 @@ impl Intercept for Before {
                     call.cx().attach(Deferred { engine: Arc::clone(&self.0), as_task: as_task.clone() });
                     Ok(Verdict::GoOn)
                 }
-                (When::Declared | When::Always, true) => self.0.create(call.cx(), as_task).await.map(Verdict::Answer),
+                (When::Declared | When::Always, true) => {
+                    let task = self.0.create(call.cx(), as_task, self.0.ttl_of(as_task)).await?;
+                    created(&task).map(Verdict::Answer)
+                }
             }
         })
     }
+
+    fn unfit(&self, call: &ToolCall, problem: &str) -> Result<()> {
+        legacy::unfit(call, problem)
+    }
+}
+
+/// What tells the client of a task that was created.
+pub(super) fn created(task: &Task) -> Result<MethodResult> {
+    MethodResult::of(&CreateTaskResult::new(spelled::task(task)))
 }
 
 impl Engine {
-    /// Creates a task of a call. When this is done, every pod knows it.
+    /// How long a task of such a tool may be there.
+    pub(super) fn ttl_of(&self, as_task: &AsTask) -> Option<Duration> {
+        as_task.ttl.unwrap_or(self.settings.ttl)
+    }
+
+    /// Creates a task of a call, which may be there for so long. When this is done, every pod knows it.
     ///
     /// # Errors
     /// If there is no room, or the store cannot be reached. Then there is no task.
-    pub(super) async fn create(self: &Arc<Self>, cx: &Cx, as_task: &AsTask) -> Result<MethodResult> {
+    pub(super) async fn create(self: &Arc<Self>, cx: &Cx, as_task: &AsTask, ttl: Option<Duration>) -> Result<Task> {
         let outside = cx.server().outside();
         let call = serde_json::to_string(&Detached::of(cx)?).map_err(Error::internal)?;
         let slot = self.slot();
         let settings = &self.settings;
         let lease = slot.as_ref().map(|_| (self.worker(outside).to_owned(), settings.lease));
         let new = NewTask {
-            ttl: as_task.ttl.unwrap_or(settings.ttl),
+            ttl,
             poll: Some(as_task.poll.unwrap_or(settings.poll)),
             lease,
             ..NewTask::new(
@@ -95,7 +116,7 @@ impl Engine {
                 tracing::debug!("a task that was created here waits for another pod");
             }
         }
-        MethodResult::of(&CreateTaskResult::new(spelled::task(&task)))
+        Ok(task)
     }
 }
 

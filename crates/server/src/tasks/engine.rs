@@ -10,6 +10,7 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::time::Instant;
 
 use super::Settings;
+use super::watch::Watched;
 use crate::cx::hex;
 use crate::error::Error;
 use crate::outside::Outside;
@@ -31,6 +32,8 @@ pub(super) struct Engine {
     begun: mpsc::Sender<Begun>,
     to_begin: Mutex<Option<mpsc::Receiver<Begun>>>,
     running: Mutex<HashMap<TaskId, Running>>,
+    /// Who waits here for what becomes of tasks.
+    pub(super) watched: Arc<Watched>,
 }
 
 /// A task that was created here and is run here at once.
@@ -70,6 +73,7 @@ impl Engine {
             begun,
             to_begin: Mutex::new(Some(to_begin)),
             running: Mutex::default(),
+            watched: Arc::default(),
         })
     }
 

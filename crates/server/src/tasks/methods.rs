@@ -22,7 +22,7 @@ use crate::principal::owner;
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Named {
-    task_id: String,
+    pub(super) task_id: String,
 }
 
 /// What `tasks/update` carries.
@@ -47,11 +47,7 @@ pub(super) async fn update(engine: Arc<Engine>, Params(update): Params<Update>, 
         // What nobody asks, or was answered before, is passed over.
         let Some(question) = task.questions.iter().find(|question| question.key == key) else { continue };
         let question: InputRequest = serde_json::from_str(&question.request).map_err(Error::internal)?;
-        if let Err(reason) = answers::check(&question, &answer) {
-            let reason = reason.chars().take(400).collect();
-            return Err(Error::rejected(Rejection::InputResponse { key, reason }));
-        }
-        answered.push((key, answer.to_string()));
+        answered.push(fitting(key, &question, &answer)?);
     }
     if answered.is_empty() {
         return Ok(acknowledged());
@@ -63,6 +59,20 @@ pub(super) async fn update(engine: Arc<Engine>, Params(update): Params<Update>, 
     }
 }
 
+/// An answer as it is stored.
+///
+/// # Errors
+/// If it does not fit its question.
+pub(super) fn fitting(key: String, question: &InputRequest, answer: &Value) -> Result<(String, String)> {
+    match answers::check(question, answer) {
+        Ok(()) => Ok((key, answer.to_string())),
+        Err(reason) => {
+            let reason = reason.chars().take(400).collect();
+            Err(Error::rejected(Rejection::InputResponse { key, reason }))
+        }
+    }
+}
+
 /// Cancels a task, unless it has ended.
 pub(super) async fn cancel(engine: Arc<Engine>, Params(named): Params<Named>, cx: Cx) -> Result<MethodResult> {
     let id = TaskId::parse(&named.task_id).ok_or_else(unknown)?;
@@ -71,7 +81,11 @@ pub(super) async fn cancel(engine: Arc<Engine>, Params(named): Params<Named>, cx
     cancelled.map(|_| acknowledged()).ok_or_else(unknown)
 }
 
-async fn find(engine: &Engine, id: &str, cx: &Cx) -> Result<Task> {
+/// A task of the caller.
+///
+/// # Errors
+/// If there is none of that id, or the store cannot be reached.
+pub(super) async fn find(engine: &Engine, id: &str, cx: &Cx) -> Result<Task> {
     let id = TaskId::parse(id).ok_or_else(unknown)?;
     let task = engine.store.task(id, Some(owner(cx.principal()))).await.map_err(unavailable)?;
     task.ok_or_else(unknown)
@@ -82,7 +96,7 @@ fn acknowledged() -> MethodResult {
 }
 
 /// The same for what is not there, has expired, and is someone else's.
-fn unknown() -> Error {
+pub(super) fn unknown() -> Error {
     let error = not_found();
     Error::protocol(error.code, error.message)
 }

@@ -1,5 +1,6 @@
 //! One run of a task, from taking it up to giving it away.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,6 +8,7 @@ use anypod_proto::code::Code;
 use anypod_proto::jsonrpc::ErrorObject;
 use anypod_proto::tasks::TaskStatus;
 use anypod_store::{Claimed, End, Fenced, HandBack, Lease, Question, Reason};
+use serde::Deserialize;
 use serde_json::Value;
 use tokio::sync::{Notify, watch};
 use tokio::time::{sleep, timeout};
@@ -23,6 +25,9 @@ use crate::server::Server;
 const SAYS_EVERY: Duration = Duration::from_secs(1);
 /// The longest that a task is left alone after it failed.
 const LONGEST_PAUSE: Duration = Duration::from_secs(300);
+
+/// How many characters of what a tool says that failed are a message.
+const COMPLAINT: usize = 400;
 
 /// What becomes of a task after a run.
 enum Next {
@@ -75,7 +80,10 @@ async fn attempt(engine: &Arc<Engine>, server: &Server, claimed: Claimed, lost: 
         () = say(engine, &lease, said) => return Next::GoesBack(leaving()),
     };
     match stop {
-        Ok(Stop::Result(result)) => Next::Ends(End { message: None, ..End::new(TaskStatus::Completed, result) }),
+        Ok(Stop::Result(result)) => {
+            let message = complaint(&result);
+            Next::Ends(End { message, ..End::new(TaskStatus::Completed, result) })
+        }
         Ok(Stop::Asks(asked)) => {
             Next::Asks(asked.into_iter().map(|(key, request)| Question { key, request }).collect())
         }
@@ -95,6 +103,28 @@ fn begin(server: &Server, claimed: Claimed, keeper: TaskKeeper) -> Result<crate:
         Ok(Answer { key: question.key, request: question.request, response: read(&answer)? })
     });
     detached.run(server, steps, answers.collect::<Result<_>>()?, Arc::new(keeper))
+}
+
+/// What a result says whose tool has failed. A task that is completed has a message in this case only, which tells the two apart
+/// for those who do not read the result.
+fn complaint(result: &str) -> Option<String> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Failed<'a> {
+        #[serde(default)]
+        is_error: bool,
+        #[serde(borrow, default)]
+        content: Vec<Block<'a>>,
+    }
+    #[derive(Deserialize)]
+    struct Block<'a> {
+        #[serde(borrow, default)]
+        text: Option<Cow<'a, str>>,
+    }
+    let failed = serde_json::from_str::<Failed<'_>>(result).ok().filter(|result| result.is_error)?;
+    let text = failed.content.into_iter().find_map(|block| block.text).filter(|text| !text.is_empty());
+    let text = text.unwrap_or(Cow::Borrowed("the tool failed and does not say why"));
+    Some(text.chars().take(COMPLAINT).collect())
 }
 
 /// Writes down what the task is doing, whenever it says something else. Never done.

@@ -153,10 +153,12 @@ pub(super) fn follow(engine: Arc<Engine>, server: Server) -> BoxFuture<'static, 
                     for event in events {
                         let Event::Task(id) = event else { continue };
                         server.tell(EXTENSION, id.as_str());
+                        engine.watched.tell(&id);
                         renew_now(&engine, Some(&id)).await;
                     }
                     if gap {
                         server.tell_all();
+                        engine.watched.tell_all();
                         renew_now(&engine, None).await;
                     }
                 }

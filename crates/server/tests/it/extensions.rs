@@ -4,17 +4,21 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use anypod_server::proto::elicitation::{ElicitRequestFormParams, RequestedSchema};
 use anypod_server::proto::jsonrpc::{JsonObject, ResultType};
 use anypod_server::proto::tools::CallToolResult;
+use anypod_server::proto::version::Version;
 use anypod_server::{
-    BoxFuture, Cx, Error, Event, Extension, Intercept, Json, Listener, MethodResult, Params, Result, Server,
-    Subscribed, Told, Tool, ToolCall, Topic, Topics, Verdict,
+    Args, BoxFuture, Cx, Error, Event, Extension, Intercept, Json, LegacyPart, Limits, Listener, MethodResult, Params,
+    Result, Server, Subscribed, Told, Tool, ToolCall, Topic, Topics, Verdict,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::support::{call, modern};
+use crate::front::client::Client;
+use crate::front::{accept, assert_error, question};
+use crate::support::{alice, call, modern};
 
 const ID: &str = "com.example/clock";
 
@@ -224,4 +228,158 @@ fn mistakes_are_found_while_building() {
     assert!(problem(base().tool(misplaced)).contains("`Params`"));
     let needs = Tool::new("t", async || "x").needs_extension(ID);
     assert!(problem(base().tool(needs)).contains(ID));
+}
+
+/// What sessions of 2025-06-18 have of it.
+fn sessions() -> LegacyPart {
+    LegacyPart::of([Version::V2025_06_18])
+        .capability("clock", |principal| Some(json!({ "caller": principal.map(|who| who.id().sub.as_str()) })))
+        .capability("hidden", |_| None)
+        .tool_members(|tool| match tool.mark::<Postponed>() {
+            Some(_) => JsonObject::from_iter([("clock".to_owned(), json!("late")), ("name".to_owned(), json!("x"))]),
+            None => JsonObject::new(),
+        })
+        .method("test/now", async |cx: Cx| Json(Time { text: format!("some time in {}", cx.revision()) }))
+        .method("test/ask", async |cx: Cx| -> Result<Json<Time>> {
+            let form = ElicitRequestFormParams::new("Which hour?", RequestedSchema::new());
+            let meta = JsonObject::from_iter([("of".to_owned(), json!("clock"))]);
+            let answer = cx.ask_on_stream("hour", form.into(), meta).await?;
+            Ok(Json(Time { text: answer["action"].to_string() }))
+        })
+        .method("test/wait", async |cx: Cx| -> Json<Time> {
+            cx.idle(cx.gone()).await;
+            Json(Time { text: "nobody reads this".to_owned() })
+        })
+}
+
+fn with_sessions() -> Server {
+    let server = Server::new("clocks", "1.0.0").extension(clock().legacy(sessions()).intercept(Strict));
+    let numbered = async |Args(_): Args<Numbered>| "done";
+    let server = server.tool(Tool::new("numbered", numbered));
+    server.tool(Tool::new("later", async || "done").needs_extension(ID).mark(Postponed)).build().expect("it builds")
+}
+
+#[derive(Deserialize, JsonSchema)]
+struct Numbered {
+    #[expect(dead_code, reason = "that it is there is what counts")]
+    number: u8,
+}
+
+/// Refuses calls whose arguments are not in order, in sessions.
+struct Strict;
+
+impl Intercept for Strict {
+    fn before<'a>(&'a self, _: &'a ToolCall) -> BoxFuture<'a, Result<Verdict>> {
+        Box::pin(async { Ok(Verdict::GoOn) })
+    }
+
+    fn unfit(&self, call: &ToolCall, problem: &str) -> Result<()> {
+        match call.cx().revision() {
+            Version::V2025_06_18 => Err(Error::invalid_params(format_args!("{}: {problem}", call.name()))),
+            _ => Ok(()),
+        }
+    }
+}
+
+async fn session(server: &Server, version: &'static str) -> (Client, Value) {
+    let mut client = Client { principal: Some(alice()), ..Client::new(version) };
+    let opened = client.initialize(server, json!({ "elicitation": {} })).await;
+    (client, opened)
+}
+
+#[tokio::test]
+async fn sessions_of_some_revisions_have_a_part_of_their_own() {
+    let server = with_sessions();
+    let (client, opened) = session(&server, "2025-06-18").await;
+    assert_eq!(opened["capabilities"]["clock"], json!({ "caller": "alice" }));
+    assert!(opened["capabilities"].get("hidden").is_none(), "{opened}");
+    let listed = client.request(&server, 1, "tools/list", json!({})).await.json().await;
+    let tools = &listed["result"]["tools"];
+    assert_eq!((&tools[1]["clock"], &tools[1]["name"]), (&json!("late"), &json!("later")), "{listed}");
+    assert!(tools[0].get("clock").is_none(), "{listed}");
+    let told = client.request(&server, 1, "test/now", json!({})).await.json().await;
+    assert_eq!(told["result"], json!({ "text": "some time in 2025-06-18" }));
+    // What only modern requests have is unknown, as is everything to other revisions.
+    assert_error(&client.request(&server, 1, "test/reset", json!({})).await.json().await, -32601, "test/reset");
+    for version in ["2025-03-26", "2025-11-25"] {
+        let (client, opened) = session(&server, version).await;
+        assert!(opened["capabilities"].get("clock").is_none(), "{opened}");
+        assert_error(&client.request(&server, 1, "test/now", json!({})).await.json().await, -32601, "test/now");
+        let listed = client.request(&server, 1, "tools/list", json!({})).await.json().await;
+        assert!(listed["result"]["tools"][1].get("clock").is_none(), "{listed}");
+    }
+    let now = modern("test/now", json!({ "zone": "UTC" })).header("mcp-name", "UTC").capable(declared(json!({})));
+    assert_eq!(now.send(&server).await.result()["text"], "noon");
+    modern("test/ask", json!({})).capable(declared(json!({}))).send(&server).await.assert_refused(404, -32601);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_method_of_sessions_asks_while_it_works() {
+    let server = with_sessions();
+    let (client, _) = session(&server, "2025-06-18").await;
+    let mut reply = client.request(&server, 1, "test/ask", json!({})).await;
+    let asked = question(&mut reply).await;
+    assert_eq!(
+        (&asked["params"]["message"], &asked["params"]["_meta"]),
+        (&json!("Which hour?"), &json!({ "of": "clock" }))
+    );
+    tokio::time::sleep(Limits::default().request_deadline * 3 / 2).await;
+    client.answer(&server, &asked, accept("noon")).await;
+    assert_eq!(reply.response().await["result"]["text"], r#""accept""#);
+    let mut silent = Client::new("2025-06-18");
+    silent.initialize(&server, json!({})).await;
+    let refused = silent.request(&server, 1, "test/ask", json!({})).await.json().await;
+    assert_error(&refused, -32021, "did not declare");
+    let mut reply = client.request(&server, 1, "test/ask", json!({})).await;
+    question(&mut reply).await;
+    assert_eq!(reply.next().await.expect("a notification")["params"]["_meta"], json!({ "of": "clock" }));
+    assert_error(&reply.response().await, -32603, "600 s are over");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_method_of_sessions_that_waits_ends_when_its_client_goes_away() {
+    let mut limits = Limits::default();
+    (limits.concurrent_requests, limits.open_streams) = (1, 1);
+    let server = with_sessions();
+    server.replace_limits(limits.clone());
+    let (client, _) = session(&server, "2025-06-18").await;
+    for _ in 0..2 {
+        let reply = client.request(&server, 1, "test/wait", json!({})).await;
+        assert!(reply.streams(), "it was silent for a while");
+        let told = client.request(&server, 1, "test/now", json!({})).await.json().await;
+        assert_eq!(told["result"]["text"], "some time in 2025-06-18", "there is room for those who work");
+        let full = client.request(&server, 1, "test/wait", json!({})).await;
+        assert_eq!(full.status, 503);
+        drop(reply);
+        tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+    }
+}
+
+#[tokio::test]
+async fn an_extension_refuses_arguments_whose_caller_could_not_read_the_result() {
+    let server = with_sessions();
+    let unfit = call("numbered", json!({ "number": "x" })).send(&server).await;
+    assert_eq!(unfit.result()["isError"], true);
+    let (client, _) = session(&server, "2025-06-18").await;
+    let refused = client.call(&server, "numbered").await.json().await;
+    assert_error(&refused, -32602, "numbered: invalid arguments");
+    let (client, _) = session(&server, "2025-11-25").await;
+    assert_eq!(client.call(&server, "numbered").await.json().await["result"]["isError"], true);
+}
+
+#[test]
+fn mistakes_about_sessions_are_found_while_building() {
+    let part = || LegacyPart::of([Version::V2025_11_25]);
+    let problem = |part: LegacyPart| {
+        let extension = Extension::new(ID).legacy(part);
+        Server::new("s", "1").extension(extension).build().expect_err("a mistake").to_string()
+    };
+    for taken in ["tools/call", "initialize"] {
+        assert!(problem(part().method(taken, async || {})).contains("the specification has"), "{taken}");
+    }
+    assert!(problem(part().method("a", async || {}).method("a", async || {})).contains("two have this name"));
+    assert!(problem(part().method("a", async |_: Args<Numbered>| {})).contains("`Args`"));
+    assert!(problem(part().capability("tools", |_| None)).contains("capability `tools`"));
+    let twice = part().capability("a", |_| None).capability("a", |_| None);
+    assert!(problem(twice).contains("two have this name"));
 }

@@ -4,7 +4,7 @@
 
 pub(crate) mod fixture;
 pub(crate) mod logs;
-mod schema;
+pub(crate) mod schema;
 pub(crate) mod stream;
 
 use std::sync::Arc;

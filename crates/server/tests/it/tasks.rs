@@ -1,6 +1,7 @@
 //! Tasks: what clients see of them, and what becomes of them when pods come and go.
 
 mod fleet;
+mod legacy;
 mod lives;
 
 use std::sync::Arc;

@@ -7,7 +7,7 @@ use super::fleet::{
     Fleet, LEASE, TOOL, ann, answers, bob, failed_for, id, lost, minutes, new, new_leased, ok, question, step, written,
 };
 use crate::report::{JournalEntry, TaskQuery, TaskRow};
-use crate::task::{NewTask, Phase};
+use crate::task::{NewTask, Owner, Phase};
 
 pub(super) async fn a_status_counts_what_there_is(fixtures: &dyn Fixtures) {
     let fleet = Fleet::new(fixtures).await;
@@ -76,7 +76,7 @@ pub(super) async fn tasks_are_listed_by_status_and_tool(fixtures: &dyn Fixtures)
     fleet.make(NewTask { tool: "other".to_owned(), owner: bob(), ..new(3) }).await;
     fleet.make(new(4)).await;
     let ids = |status, tool: Option<&str>| {
-        let query = TaskQuery { status, tool: tool.map(str::to_owned), before: None, most: 9 };
+        let query = TaskQuery { status, tool: tool.map(str::to_owned), most: 9, ..TaskQuery::default() };
         let listing = listed(&fleet, query);
         async move {
             let mut ids: Vec<_> = listing.await.into_iter().map(|row| row.id).collect();
@@ -95,6 +95,32 @@ pub(super) async fn tasks_are_listed_by_status_and_tool(fixtures: &dyn Fixtures)
     assert_eq!(ids(Some(TaskStatus::Cancelled), None).await, []);
     assert_eq!(ids(None, Some("other")).await, sorted(&[3]));
     assert_eq!(ids(Some(TaskStatus::Working), Some(TOOL)).await, sorted(&[4]));
+}
+
+pub(super) async fn tasks_are_listed_by_owner_in_pages(fixtures: &dyn Fixtures) {
+    let fleet = Fleet::new(fixtures).await;
+    let ends_with_a_zero = Owner::new("ann\0");
+    for (number, owner) in [(1, ann()), (2, bob()), (3, ann()), (4, Owner::nobody()), (5, ends_with_a_zero.clone())] {
+        fleet.make(NewTask { owner, ..new(number) }).await;
+        fleet.advance(minutes(1)).await;
+    }
+    fleet.make(NewTask { tool: "other".to_owned(), ..new(6) }).await;
+    let of = async |owner: Owner, tool: Option<&str>, before, most| {
+        let query =
+            TaskQuery { owner: Some(owner), tool: tool.map(str::to_owned), before, most, ..TaskQuery::default() };
+        listed(&fleet, query).await
+    };
+    let ids = |rows: &[TaskRow]| rows.iter().map(|row| row.id.clone()).collect::<Vec<_>>();
+    let first = of(ann(), None, None, 2).await;
+    assert_eq!(ids(&first), [id(6), id(3)]);
+    assert!(first.iter().all(|row| row.owner == ann()), "{first:?}");
+    let before = first.last().map(|last| (last.created_at, last.id.clone()));
+    assert_eq!(ids(&of(ann(), None, before, 2).await), [id(1)]);
+    assert_eq!(ids(&of(ann(), Some("other"), None, 9).await), [id(6)]);
+    assert_eq!(ids(&of(bob(), None, None, 9).await), [id(2)]);
+    assert_eq!(ids(&of(Owner::nobody(), None, None, 9).await), [id(4)]);
+    assert_eq!(ids(&of(ends_with_a_zero, None, None, 9).await), [id(5)]);
+    assert_eq!(of(Owner::new("nobody has this name"), None, None, 9).await, []);
 }
 
 pub(super) async fn a_report_tells_a_journal_in_its_order_but_not_what_it_says(fixtures: &dyn Fixtures) {

@@ -34,6 +34,7 @@ impl State {
         let wanted = entries.filter(|entry| {
             query.status.is_none_or(|status| status == entry.task.status)
                 && query.tool.as_ref().is_none_or(|tool| *tool == entry.task.tool)
+                && query.owner.as_ref().is_none_or(|owner| *owner == entry.task.owner)
         });
         wanted.take(query.most).map(super::entry::Entry::row).collect()
     }

@@ -60,7 +60,7 @@ impl Call {
             Self::Remove => "SELECT remove_value($1, $2, $3) AS good",
             Self::Mark => "SELECT mark_digest($1, $2) AS good",
             Self::Status => "SELECT * FROM store_status()",
-            Self::List => "SELECT * FROM list_tasks($1, $2, $3, $4, $5)",
+            Self::List => "SELECT * FROM list_tasks($1, $2, $3, $4, $5, $6)",
             Self::Report => "SELECT * FROM report_task($1)",
             Self::Retry => "SELECT * FROM retry_task($1)",
             Self::Sweep => "SELECT * FROM sweep_store($1, $2)",

@@ -57,6 +57,7 @@ impl Postgres {
             before,
             before_id,
             number(query.most),
+            query.owner.map(|owner| stored(owner.as_str())),
         ];
         let rows = self.ask(Request::new(Call::List, parameters)).await?;
         rows.iter().map(|row| task_row(&Columns(row))).collect()

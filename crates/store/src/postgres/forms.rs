@@ -11,13 +11,14 @@ use super::link::{Connector, with};
 use crate::error::OpenError;
 
 /// What makes a form of the one before. Each is applied once, and never changed after it was released.
-const STEPS: [&str; 6] = [
+const STEPS: [&str; 7] = [
     include_str!("0001-tables.sql"),
     include_str!("0002-tasks.sql"),
     include_str!("0003-work.sql"),
     include_str!("0004-events.sql"),
     include_str!("0005-values.sql"),
     include_str!("0006-care.sql"),
+    include_str!("0007-lists.sql"),
 ];
 
 /// The newest form that is known here.

@@ -44,16 +44,29 @@ pub(super) fn status(tx: &Tx<'_, '_>, place: String) -> Result<StoreStatus, Faul
 }
 
 pub(super) fn tasks(tx: &Tx<'_, '_>, query: &TaskQuery) -> Result<Vec<TaskRow>, Fault> {
-    let sql = "SELECT n, id, owner, tool, status, phase, message, created_at, updated_at, expires_at, attempts, deaths, failures,
-            worker, due, steps, journal_bytes + other_bytes FROM tasks
-        WHERE (created_at, id) < (?1, ?2) AND (?3 IS NULL OR status = ?3) AND (?4 IS NULL OR tool = ?4)
-        ORDER BY created_at DESC, id DESC LIMIT ?5";
+    // The tasks of one owner are few, and put in order once they are found.
+    let sql = match &query.owner {
+        Some(owner) if !owner.is_nobody() => {
+            "SELECT n, id, owner, tool, status, phase, message, created_at, updated_at, expires_at, attempts, deaths, failures,
+                worker, due, steps, journal_bytes + other_bytes FROM tasks INDEXED BY owners
+            WHERE (created_at, id) < (?1, ?2) AND (?3 IS NULL OR status = ?3) AND (?4 IS NULL OR tool = ?4)
+                AND owner = ?6 AND owner <> ''
+            ORDER BY created_at DESC, id DESC LIMIT ?5"
+        }
+        Some(_) | None => {
+            "SELECT n, id, owner, tool, status, phase, message, created_at, updated_at, expires_at, attempts, deaths, failures,
+                worker, due, steps, journal_bytes + other_bytes FROM tasks
+            WHERE (created_at, id) < (?1, ?2) AND (?3 IS NULL OR status = ?3) AND (?4 IS NULL OR tool = ?4)
+                AND (?6 IS NULL OR owner = ?6)
+            ORDER BY created_at DESC, id DESC LIMIT ?5"
+        }
+    };
     // Ids are characters that come before this one.
     let (at, id) = match &query.before {
         Some((at, id)) => (*at, id.as_str()),
         None => (Millis(u64::MAX), "~"),
     };
-    Ok(tx.rows(sql, (at, id, query.status.map(Status), &query.tool, size(query.most)), read)?)
+    Ok(tx.rows(sql, (at, id, query.status.map(Status), &query.tool, size(query.most), &query.owner), read)?)
 }
 
 pub(super) fn report(tx: &Tx<'_, '_>, id: &TaskId) -> Result<Option<TaskReport>, Fault> {

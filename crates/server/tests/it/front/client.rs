@@ -75,6 +75,11 @@ impl Client {
         self.send(server, Method::POST, message.to_string()).await
     }
 
+    /// Sends a message as it is.
+    pub(crate) async fn post_text(&self, server: &Server, message: String) -> Reply {
+        self.send(server, Method::POST, message).await
+    }
+
     pub(crate) async fn get(&self, server: &Server) -> Reply {
         self.send(server, Method::GET, String::new()).await
     }

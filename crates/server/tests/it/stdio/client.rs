@@ -36,8 +36,8 @@ struct Text {
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]
-struct Name {
-    name: String,
+pub(crate) struct Name {
+    pub(crate) name: String,
 }
 
 struct Dropped(Option<Arc<Notify>>);

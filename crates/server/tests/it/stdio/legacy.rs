@@ -1,10 +1,16 @@
 //! Legacy clients on a stream: the connection is the session.
 
-use anypod_server::Event;
-use serde_json::{Value, json};
+use std::sync::Arc;
+use std::time::Duration;
 
-use super::client::{Client, call, cancel, echo, legacy, notice, text};
+use anypod_server::store::Memory;
+use anypod_server::{AsTask, Cx, Event, Result, Server, Tasks, Tool, form};
+use serde_json::{Value, json};
+use tokio::time::sleep;
+
+use super::client::{Client, Name, Shared, call, cancel, echo, legacy, notice, text};
 use super::limits;
+use crate::support::schema::fits_legacy;
 
 /// The request that opens a session.
 pub(super) fn initialize(id: i64, version: &str) -> Value {
@@ -242,4 +248,89 @@ async fn a_second_initialize_opens_a_new_session() {
     assert_eq!(client.receive().await["method"], "notifications/tools/list_changed");
     client.hang_up().await;
     assert_eq!(client.rest().await, Vec::<Value>::new(), "it is told once");
+}
+
+/// A server whose calls become tasks, and that runs them.
+async fn with_tasks() -> Client {
+    let shared = Shared::default();
+    let store = Arc::new(Memory::default());
+    let greet = async |cx: Cx| -> Result<String> {
+        let name = cx.ask("name", form::<Name>("Who are you?")).await?;
+        Ok(format!("Hello, {}", name.into_accepted().map_or("stranger".to_owned(), |name| name.name)))
+    };
+    let server = Server::new("tasks", "1.0.0")
+        .store(store.clone())
+        .extension(Tasks::new(store))
+        .tool(Tool::new("greet", greet).task(AsTask::when_declared()))
+        .tool(Tool::new("wait", async || std::future::pending::<&str>().await).task(AsTask::always()))
+        .build()
+        .expect("it builds");
+    let worker = server.clone();
+    tokio::spawn(async move { worker.work().await });
+    // It has begun to follow the store, which is a change for sessions that are there already.
+    sleep(Duration::from_secs(1)).await;
+    Client::of(shared, server)
+}
+
+/// Begins a task, and gives its id.
+async fn began(client: &mut Client, id: i64, tool: &str) -> String {
+    let params = json!({ "name": tool, "arguments": {}, "task": { "ttl": 60_000 } });
+    let created = client.ask(legacy(id, "tools/call", params)).await;
+    fits_legacy("CreateTaskResult", &created["result"]);
+    created["result"]["task"]["taskId"].as_str().unwrap_or_else(|| panic!("{created}")).to_owned()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_session_on_a_stream_has_tasks_of_its_revision() {
+    let mut client = with_tasks().await;
+    let opened = session(&mut client, "2025-11-25").await;
+    assert_eq!(opened["capabilities"]["tasks"], json!({ "cancel": {}, "requests": { "tools": { "call": {} } } }));
+    let listed = client.ask(legacy(1, "tools/list", json!({}))).await;
+    assert_eq!(listed["result"]["tools"][1]["execution"], json!({ "taskSupport": "required" }));
+
+    let id = began(&mut client, 2, "greet").await;
+    let question = client.ask(legacy(3, "tasks/result", json!({ "taskId": id }))).await;
+    fits_legacy("ElicitRequest", &question);
+    assert_eq!(question["params"]["_meta"], json!({ "io.modelcontextprotocol/related-task": { "taskId": id } }));
+    let waiting = client.ask(legacy(4, "tasks/get", json!({ "taskId": id }))).await;
+    assert_eq!(waiting["result"]["status"], "input_required", "nobody waits for the person");
+    client.send(answer(&question, json!({ "action": "accept", "content": { "name": "Ada" } }))).await;
+    let greeted = client.receive().await;
+    assert_eq!((&greeted["id"], text(&greeted)), (&json!(3), "Hello, Ada"));
+
+    let id = began(&mut client, 5, "wait").await;
+    client.send(legacy(6, "tasks/result", json!({ "taskId": id }))).await;
+    let cancelled = client.ask(legacy(7, "tasks/cancel", json!({ "taskId": id }))).await;
+    fits_legacy("CancelTaskResult", &cancelled["result"]);
+    assert_eq!(cancelled["result"]["status"], "cancelled");
+    let ended = client.receive().await;
+    assert_eq!((&ended["id"], &ended["error"]["code"]), (&json!(6), &json!(-32603)));
+    let unlisted = client.ask(legacy(8, "tasks/list", json!({}))).await;
+    assert_eq!(unlisted["error"]["code"], -32601);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_result_on_a_stream_that_is_not_wanted_any_more_is_not_waited_for() {
+    let mut client = with_tasks().await;
+    session(&mut client, "2025-11-25").await;
+    let id = began(&mut client, 1, "greet").await;
+    let question = client.ask(legacy(2, "tasks/result", json!({ "taskId": id }))).await;
+    client.send(cancel(2)).await;
+    client.send(answer(&question, json!({ "action": "decline" }))).await;
+    // The question is asked anew, as nobody has taken the answer.
+    let again = client.ask(legacy(3, "tasks/result", json!({ "taskId": id }))).await;
+    assert_ne!(again["id"], question["id"]);
+    client.send(answer(&again, json!({ "action": "decline" }))).await;
+    assert_eq!(text(&client.receive().await), "Hello, stranger");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_older_session_on_a_stream_has_no_tasks() {
+    let mut client = with_tasks().await;
+    let opened = session(&mut client, "2025-06-18").await;
+    assert!(opened["capabilities"].get("tasks").is_none(), "{opened}");
+    let listed = client.ask(legacy(1, "tools/list", json!({}))).await;
+    assert!(listed["result"]["tools"][1].get("execution").is_none(), "{listed}");
+    let unknown = client.ask(legacy(2, "tasks/get", json!({ "taskId": "0".repeat(32) }))).await;
+    assert_eq!(unknown["error"]["code"], -32601);
 }

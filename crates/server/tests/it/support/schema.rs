@@ -8,19 +8,29 @@ use jsonschema::Validator;
 use serde_json::{Value, json};
 
 /// The schemas of the specification and of the Tasks extension, where this machine has them.
-static SCHEMAS: LazyLock<Option<[Value; 2]>> = LazyLock::new(|| {
-    let of = |folder: &str| {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/spec").join(folder).join("schema.json");
-        let Ok(text) = std::fs::read(&path) else {
-            println!("skipped: no schema at {}, answers are not held against it", path.display());
-            return None;
-        };
-        Some(serde_json::from_slice(&text).expect("a schema"))
-    };
-    Some([of("2026-07-28")?, of("ext-tasks")?])
-});
+static SCHEMAS: LazyLock<Option<[Value; 2]>> = LazyLock::new(|| Some([read("2026-07-28")?, read("ext-tasks")?]));
 
-static VALIDATORS: LazyLock<Mutex<HashMap<&'static str, Arc<Validator>>>> = LazyLock::new(Mutex::default);
+/// The schema of revision 2025-11-25.
+static LEGACY: LazyLock<Option<[Value; 1]>> = LazyLock::new(|| Some([read("2025-11-25")?]));
+
+type Validators = LazyLock<Mutex<HashMap<&'static str, Arc<Validator>>>>;
+
+static VALIDATORS: Validators = LazyLock::new(Mutex::default);
+static LEGACY_VALIDATORS: Validators = LazyLock::new(Mutex::default);
+
+fn read(folder: &str) -> Option<Value> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/spec").join(folder).join("schema.json");
+    let Ok(text) = std::fs::read(&path) else {
+        println!("skipped: no schema at {}, answers are not held against it", path.display());
+        return None;
+    };
+    Some(serde_json::from_slice(&text).expect("a schema"))
+}
+
+/// Checks something that the server sent in a session of 2025-11-25.
+pub(crate) fn fits_legacy(definition: &'static str, instance: &Value) {
+    fits_one_of(LEGACY.as_ref().map(<[_; 1]>::as_slice), &LEGACY_VALIDATORS, definition, instance);
+}
 
 /// Checks one message that the server sent about a request of `method`.
 pub(super) fn check(method: &str, message: &Value) {
@@ -97,9 +107,13 @@ fn definition_of_notification(method: &str) -> &'static str {
 }
 
 fn fits(definition: &'static str, instance: &Value) {
-    let Some(schemas) = &*SCHEMAS else { return };
+    fits_one_of(SCHEMAS.as_ref().map(<[_; 2]>::as_slice), &VALIDATORS, definition, instance);
+}
+
+fn fits_one_of(schemas: Option<&[Value]>, validators: &Validators, definition: &'static str, instance: &Value) {
+    let Some(schemas) = schemas else { return };
     let validator =
-        Arc::clone(VALIDATORS.lock().expect("no test panics here").entry(definition).or_insert_with(|| {
+        Arc::clone(validators.lock().expect("no test panics here").entry(definition).or_insert_with(|| {
             let has = |schema: &&Value| schema["$defs"].get(definition).is_some();
             let schema = schemas.iter().find(has).unwrap_or_else(|| panic!("no definition {definition}"));
             let reference = format!("#/$defs/{definition}");

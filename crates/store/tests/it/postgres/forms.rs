@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use anypod_store::{NewTask, OpenError, Options, Owner, Postgres, Store, TaskId};
+use anypod_store::{NewTask, OpenError, Options, Owner, Postgres, Store, TaskId, TaskQuery};
 
 use super::{Schema, Server};
 
@@ -20,8 +20,33 @@ async fn pods_that_begin_at_once_make_one_store() {
     pods[0].create(NewTask::new(id.clone(), Owner::nobody(), "resize", "{}")).await.unwrap();
     for pod in &pods {
         assert!(pod.task(id.clone(), None).await.unwrap().is_some());
-        assert_eq!(pod.status().await.unwrap().form, 6);
+        assert_eq!(pod.status().await.unwrap().form, 7);
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_older_form_is_brought_up_with_what_is_in_it() {
+    let Some(server) = Server::find() else { return };
+    let schema = server.schema();
+    let id = TaskId::from_random([1; 16]);
+    let store = schema.open(Options::default()).await;
+    store.create(NewTask::new(id.clone(), Owner::new("ann"), "resize", "{}")).await.unwrap();
+    drop(store);
+    // As it was before lists of owners.
+    schema
+        .execute(
+            "DROP FUNCTION list_tasks(smallint, text, bigint, text, bigint, text);
+             CREATE FUNCTION list_tasks(smallint, text, bigint, text, bigint) RETURNS SETOF task_row LANGUAGE sql
+                 AS $$ SELECT * FROM task_row $$;
+             UPDATE form SET version = 6",
+        )
+        .await;
+    let store = schema.open(Options::default()).await;
+    let of = async |owner: &str| {
+        let query = TaskQuery { owner: Some(Owner::new(owner)), most: 9, ..TaskQuery::default() };
+        store.tasks(query).await.unwrap().into_iter().map(|row| row.id).collect::<Vec<_>>()
+    };
+    assert_eq!((of("ann").await, of("bob").await), (vec![id], vec![]));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -31,7 +56,7 @@ async fn a_newer_form_is_refused() {
     drop(schema.open(Options::default()).await);
     schema.execute("UPDATE form SET version = 99").await;
     let error = Postgres::open(&schema.url(), Options::default()).await.unwrap_err();
-    assert!(matches!(error, OpenError::Newer { found: 99, known: 6, .. }), "{error}");
+    assert!(matches!(error, OpenError::Newer { found: 99, known: 7, .. }), "{error}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
