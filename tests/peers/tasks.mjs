@@ -271,7 +271,7 @@ const features = {
   },
 
   async told(peer) {
-    if (!modern) throw new NotApplicable('the server tells only on the stream of a call');
+    if (!modern) throw new NotApplicable('the server sends no notifications of such tasks');
     // Nobody would look at it for a minute.
     const execution = await peer.session.callTool(tool('rarely_polled'), work, { task: taskOnly });
     const { taskId } = execution.handle;

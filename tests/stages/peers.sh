@@ -31,13 +31,14 @@ stage_peers() {
     task_peers
 }
 
-# task_peers: the client of the Tasks extension, wherever tasks are kept.
+# task_peers: the client of the Tasks extension, wherever tasks are kept, and the tasks of legacy sessions where there are such.
 task_peers() {
     if ! need_nginx; then
         skip 'peers tasks' 'no nginx'
         return
     fi
     rm -f "$logs"/peers-tasks*.db*
+    local task_eras=(modern legacy) task_prefix=()
     task_peer sqlite behind_nginx --store "sqlite:$logs/peers-tasks.db"
     stop_all
     if ! need_postgres; then
@@ -49,27 +50,28 @@ task_peers() {
     stop_all
     if [ ! -x "$built/anypod" ]; then
         skip 'peers tasks gateway' "no $built/anypod"
-    else
-        task_peer gateway fixture_through_gateway --store "sqlite:$logs/peers-tasks-gateway.db"
-        stop_all
-        task_prefix=(--prefix one)
-        task_peer federated fixture_federated --store "sqlite:$logs/peers-tasks-federated.db"
-        task_prefix=()
+        return
     fi
+    # The gateway's own legacy sessions have no tasks.
+    task_eras=(modern)
+    task_peer gateway fixture_through_gateway --store "sqlite:$logs/peers-tasks-gateway.db"
+    stop_all
+    task_prefix=(--prefix one)
+    task_peer federated fixture_federated --store "sqlite:$logs/peers-tasks-federated.db"
 }
 
-# In front of the names of the tools that the client is to call.
-task_prefix=()
-
-# task_peer TOPOLOGY PUT_UP ARGUMENT...: has the client try the pods that a command puts up.
+# task_peer TOPOLOGY PUT_UP ARGUMENT...: has the client try the pods that a command puts up, in all of $task_eras, with
+# $task_prefix.
 task_peer() {
-    local name=peers-tasks-$1 before=$failed
-    if "$2" "$name" "${@:3}"; then
-        peer typescript modern "tasks-$1" "$node" tests/peers/tasks.mjs \
-            --url "$REPLY" --pod "${pods[0]}" --pod "${pods[1]}" "${task_prefix[@]}"
-        balanced "$name"
-        survived "$name" "$before"
-    fi
+    local name=peers-tasks-$1 before=$failed url era
+    "$2" "$name" "${@:3}" || return 0
+    url=$REPLY
+    for era in "${task_eras[@]}"; do
+        peer typescript "$era" "tasks-$1" "$node" tests/peers/tasks.mjs \
+            --url "$url" --pod "${pods[0]}" --pod "${pods[1]}" "${task_prefix[@]}"
+    done
+    balanced "$name"
+    survived "$name" "$before"
 }
 
 # fixture_through_gateway NAME ARGUMENT...: two pods of the fixture behind two replicas of the gateway.
