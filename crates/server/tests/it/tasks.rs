@@ -53,7 +53,11 @@ impl Fleet {
     }
 
     fn pod_with(&self, tools: Vec<Tool>, change: impl FnOnce(Tasks) -> Tasks) -> Pod {
-        let store: Arc<dyn Store> = Arc::clone(&self.store) as Arc<dyn Store>;
+        self.pod_over(Arc::clone(&self.store) as Arc<dyn Store>, tools, change)
+    }
+
+    /// The same over another store.
+    fn pod_over(&self, store: Arc<dyn Store>, tools: Vec<Tool>, change: impl FnOnce(Tasks) -> Tasks) -> Pod {
         let tasks = change(Tasks::new(Arc::clone(&store)).lease(Duration::from_secs(9)));
         let outside = Outside::new(self.world.clone(), self.world.clone());
         let server = Server::new("tasks", "1.0.0").outside(outside).keys(ring()).store(store).extension(tasks);
