@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # A PostgreSQL server of the tests' own: a cluster in a temporary directory, on a free port of 127.0.0.1.
 
-postgres_data='' postgres_restart=''
+postgres_data='' postgres_restart='' postgres_away='' postgres_back=''
 
 # start_postgres NAME: leaves in $REPLY the address of a new, empty database. Whoever reaches the loopback interface may
 # use it, with or without encryption; commits are flushed as they are in production. Its log is NAME.log.
@@ -25,15 +25,19 @@ start_postgres() {
     [ "$(id -u)" -ne 0 ] || chown postgres: "$postgres_data/server.pem"
     free_port
     local port=$REPLY
-    start "$1" "${as[@]}" "$bin/postgres" -D "$postgres_data/data" -p "$port" -c listen_addresses=127.0.0.1 \
-        -c unix_socket_directories= -c max_connections=200 -c ssl=on \
-        -c "ssl_cert_file=$postgres_data/server.pem" -c "ssl_key_file=$postgres_data/server.pem"
+    local options=(-p "$port" -c listen_addresses=127.0.0.1 -c unix_socket_directories= -c max_connections=200 -c ssl=on
+        -c "ssl_cert_file=$postgres_data/server.pem" -c "ssl_key_file=$postgres_data/server.pem")
+    start "$1" "${as[@]}" "$bin/postgres" -D "$postgres_data/data" "${options[@]}"
     if ! started "$1" '.*(ready to accept connections)$'; then
         stop_postgres
         return 1
     fi
+    local control="${as[*]} $bin/pg_ctl -D $postgres_data/data -w -t 60"
     # What restarts it as if the machine had: with `immediate`, it recovers from its log.
-    postgres_restart="${as[*]} $bin/pg_ctl restart -D $postgres_data/data -m immediate -w -t 60 -l $postgres_data/log"
+    postgres_restart="$control restart -m immediate -l $postgres_data/log"
+    # What ends it for a while, and what starts it again as it was.
+    postgres_away="$control stop -m immediate"
+    postgres_back="$control start -l $postgres_data/log -o '${options[*]}'"
     REPLY=postgres://postgres@127.0.0.1:$port/postgres
 }
 
@@ -55,5 +59,5 @@ stop_postgres() {
     fi
     # Whatever is still there after that is ended, and complained about, by stop_all.
     [ -z "$postgres_data" ] || rm -rf "$postgres_data"
-    postgres_data='' postgres_restart=''
+    postgres_data='' postgres_restart='' postgres_away='' postgres_back=''
 }

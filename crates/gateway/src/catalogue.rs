@@ -15,6 +15,7 @@ use anypod_proto::method::{Method, TaskMethod};
 use anypod_proto::param_header::ParamHeaders;
 use anypod_proto::reject::Rejection;
 use anypod_proto::request::Request;
+use anypod_proto::tasks;
 use anypod_proto::version::Era;
 use bytes::Bytes;
 use futures_util::future::join_all;
@@ -170,7 +171,10 @@ impl Catalogue {
     async fn of_extension(&self, plan: &Plan, request: &Request, sender: &Sender) -> Result<Owner, Failure> {
         let method = request.method_name();
         if TaskMethod::parse(&method).is_some() {
-            return by_task(plan, request).ok_or_else(|| crate::desk::unknown_method(request).into());
+            return match by_task(plan, request) {
+                Some(owner) => Ok(owner),
+                None => Err(self.no_task(plan, request, sender).await),
+            };
         }
         if let Some(owner) = plan.configured_for(&method).map(|place| Owner::one_of(plan, place, None)) {
             return Ok(owner);
@@ -194,6 +198,20 @@ impl Catalogue {
                 let upstreams = several.iter().map(|place| plan.reaches[*place].name().to_string()).collect();
                 Err(Failure::Ambiguous { method: method.chars().take(256).collect(), upstreams })
             }
+        }
+    }
+
+    /// Why a request about a task is for no upstream: what a server says that has the extension and no such task, if one of
+    /// them has it.
+    async fn no_task(&self, plan: &Plan, request: &Request, sender: &Sender) -> Failure {
+        let apart = sender.apart();
+        let each = join_all(plan.reaches.iter().map(|reach| self.about(reach, &apart))).await;
+        if !each.iter().flatten().any(|said| extension::has_tasks(said)) {
+            return crate::desk::unknown_method(request).into();
+        }
+        match tasks::is_declared(sender.identity.capabilities().extensions.as_ref()) {
+            true => tasks::not_found().into(),
+            false => tasks::not_declared().into(),
         }
     }
 

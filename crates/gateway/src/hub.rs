@@ -9,10 +9,14 @@
 //! it, apart from all who have shown another; and so is each listener to tasks, of which more is told than that they
 //! changed.
 //!
+//! Fields of the filter that other extensions than tasks define go to the only upstream of a route as they are, see
+//! [`Hub::heed`]; of several nobody knows whose they are, and they are not taken on.
+//!
 //! Listeners are promised what the upstreams have acknowledged, and no more.
 //!
 //! Spec: basic/patterns/subscriptions; the extension `io.modelcontextprotocol/tasks`, "Task Status Notifications".
 
+mod aside;
 mod circle;
 mod wants;
 mod watch;
@@ -23,10 +27,13 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use anypod_proto::capabilities::ClientCapabilities;
+use anypod_proto::jsonrpc::JsonObject;
 use anypod_proto::subscriptions::SubscriptionFilter;
 use anypod_proto::tasks;
 use anypod_server::{Bus, BusError, Event, Interest, Mailbox, Receiver};
 
+use self::aside::Asides;
+pub(crate) use self::aside::Heeded;
 use self::circle::{Circle, Keeper};
 use self::wants::Want;
 use crate::authenticate::Credentials;
@@ -42,6 +49,7 @@ pub(crate) struct Hub {
     /// Those with credentials of their own, as long as somebody listens.
     apart: Mutex<Apart>,
     followed: Mutex<Followed>,
+    asides: Asides,
 }
 
 /// What is wanted as long as the route is there.
@@ -82,7 +90,14 @@ impl Hub {
     pub(crate) fn new() -> Arc<Self> {
         let keeper = Keeper::default();
         let (common, own) = (Circle::common(Arc::clone(&keeper)), Circle::own(Arc::clone(&keeper)));
-        Arc::new(Self { keeper, common, own, apart: Mutex::default(), followed: Mutex::default() })
+        Arc::new(Self {
+            keeper,
+            common,
+            own,
+            apart: Mutex::default(),
+            followed: Mutex::default(),
+            asides: Asides::default(),
+        })
     }
 
     /// Tells this one of every change before all others. Once.
@@ -123,6 +138,20 @@ impl Hub {
         heard
     }
 
+    /// Passes fields of extensions on for somebody, where there is one upstream and no rule, and listens until what this gives is
+    /// dropped. None if they are not taken on.
+    ///
+    /// # Errors
+    /// As the upstream has it.
+    pub(crate) async fn heed(
+        &self,
+        plan: &Plan,
+        fields: &JsonObject,
+        from: &Sender,
+    ) -> Result<Option<Heeded>, Failure> {
+        self.asides.heed(plan, fields, from).await
+    }
+
     /// Goes on listening for the gateway itself, as long as the route is there.
     pub(crate) async fn follow(&self, plan: &Plan, filter: &SubscriptionFilter) {
         let as_own = has_own(plan);
@@ -140,6 +169,7 @@ impl Hub {
             let apart = self.apart();
             apart.by_credential.values().chain(&apart.single).filter_map(Weak::upgrade).collect()
         };
+        self.asides.replace(plan);
         self.common.replace(plan);
         self.own.replace(plan);
         let mut followed = self.followed();

@@ -3,6 +3,7 @@
 //! A server with a backend has no tools, prompts and resources of its own. It admits messages, holds its bounds, opens
 //! legacy sessions and asks legacy clients as ever; the rest is the backend's.
 
+mod aside;
 mod caught;
 
 use std::any::Any;
@@ -35,6 +36,7 @@ use crate::cx::{Client, LegacyClient};
 use crate::outbox::{Kind, Outbox};
 use crate::principal::Principal;
 
+pub use aside::{Aside, Teller};
 pub(crate) use caught::{Caught, discover, listen};
 
 /// A future that can be named.
@@ -295,6 +297,8 @@ pub struct Listened {
     /// Where the changes come in that are for this listener and no other. Without one they come over the server's
     /// [`Bus`](crate::Bus).
     pub own: Option<Arc<Mailbox>>,
+    /// What is told besides changes, of fields of the filter that are an extension's. Legacy clients have no such fields.
+    pub aside: Option<Aside>,
     /// Dropped when the listener has gone, maybe under a lock: its `Drop` neither blocks nor calls the server.
     pub keep: Box<dyn Any + Send>,
 }

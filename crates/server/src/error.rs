@@ -93,6 +93,16 @@ impl Error {
         Self::rejected(Rejection::Busy { retry_after_secs: u32::try_from(secs.max(1)).unwrap_or(u32::MAX) })
     }
 
+    /// How long to wait until it makes sense to try again, where the error says so.
+    pub(crate) fn passes_after(&self) -> Option<Duration> {
+        match &self.kind {
+            Kind::Rejected(Rejection::Busy { retry_after_secs }) => {
+                Some(Duration::from_secs((*retry_after_secs).into()))
+            }
+            Kind::Rejected(_) | Kind::Tool(_) | Kind::Protocol { .. } | Kind::Internal(_) => None,
+        }
+    }
+
     /// The client has not declared an extension that this needs (-32021).
     pub fn missing_extension(id: &str) -> Self {
         Self::rejected(Rejection::MissingCapability(Box::new(declares(id))))

@@ -72,6 +72,10 @@ use crate::telemetry;
 
 pub use self::hop::is_hop;
 
+/// What a client is told who changes its session in a moment in which no other pod can be told of it: to try again. To say that
+/// it is done would be no more than a hope.
+const BUS_AWAY: Rejection = Rejection::Busy { retry_after_secs: 2 };
+
 /// What a pod holds for its legacy clients: live streams, and caches whose loss nobody notices.
 #[derive(Debug)]
 pub(crate) struct Front {
@@ -221,7 +225,8 @@ pub(crate) async fn delete(server: &Server, head: &Parts) -> Result<Response<Bod
     if !server.inner.front.ends_sessions() {
         return Err(Rejection::HttpMethod("GET, POST"));
     }
-    server.announce(Event::Session { session: session.number, change: SessionChange::End }).await;
+    let end = Event::Session { session: session.number, change: SessionChange::End };
+    server.tell_pods(end).await.map_err(|_| BUS_AWAY)?;
     // What the client sends next may reach another pod, which is to know it by then.
     let spread = server.inner.bus.spread();
     if !spread.is_zero() {
@@ -371,7 +376,7 @@ impl Caller {
             let keep = self.listen(Arc::clone(backend), uri).await?;
             self.server.inner.front.memory.hold(self.session.number, uri, keep);
         }
-        self.announce(change).await;
+        self.server.tell_pods(self.event(change)).await.map_err(|_| BUS_AWAY)?;
         Ok(())
     }
 
@@ -379,7 +384,7 @@ impl Caller {
     async fn listen(&self, backend: Arc<dyn Backend>, uri: &str) -> Result<Box<dyn Any + Send>, Failure> {
         let deadline = self.server.inner.limits().backend_deadline;
         // That it listens is noted here; what it hears is for the session's stream.
-        let Listened { honoured, own: _, keep } =
+        let Listened { honoured, own: _, aside: _, keep } =
             backend::listen(backend, self.described(), feed::resource(uri.to_owned()), deadline).await?;
         match honoured.resource_subscriptions.iter().flatten().any(|honoured| honoured == uri) {
             true => Ok(keep),
@@ -401,12 +406,16 @@ impl Caller {
             return;
         }
         if let Ok(cancelled) = serde_json::from_str::<Cancelled<'_>>(notice.params()) {
-            self.announce(SessionChange::Cancel { request: cancelled.request_id.get().to_owned() }).await;
+            let event = self.event(SessionChange::Cancel { request: cancelled.request_id.get().to_owned() });
+            if self.server.tell_pods(event.clone()).await.is_err() {
+                // The call may well be here.
+                self.server.inner.front.deliver(&event);
+            }
         }
     }
 
-    async fn announce(&self, change: SessionChange) {
-        self.server.announce(Event::Session { session: self.session.number, change }).await;
+    fn event(&self, change: SessionChange) -> Event {
+        Event::Session { session: self.session.number, change }
     }
 
     fn call(&self, request: Request, outbox: Arc<Outbox>, permit: Option<Permit>) -> LegacyCall {

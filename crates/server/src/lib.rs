@@ -127,7 +127,7 @@ pub use apps::{App, AppHost, Apps, Csp, Permission, Visibility};
 pub use ask::{Form, Question, Reply, Roots, Sample, Url, form, form_with_schema, url};
 #[expect(deprecated, reason = "deprecated features work until the specification removes them")]
 pub use ask::{roots, sample};
-pub use backend::{Answered, Asked, Backend, BoxFuture, Caller, Listened, Notices, Refusal};
+pub use backend::{Answered, Aside, Asked, Backend, BoxFuture, Caller, Listened, Notices, Refusal, Teller};
 pub use build_error::BuildError;
 pub use builder::ServerBuilder;
 pub use bus::{Bus, BusError, Change, Event, InProcess, Interest, Mailbox, Receiver, Seat, SessionChange, Topic};

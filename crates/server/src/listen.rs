@@ -25,8 +25,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use tokio::time::{Instant, Sleep, sleep};
 
-use crate::backend::{self, BoxFuture, Caller};
-use crate::bus::{Bus as _, Change, Interest, Mailbox, Topic};
+use crate::backend::{self, Aside, BoxFuture, Caller};
+use crate::bus::{Bus as _, Change, Event, Interest, Mailbox, Receiver as _, Topic};
 use crate::completed::Failure;
 use crate::cx::{Client, notification};
 use crate::extension::{Listener, Told};
@@ -48,6 +48,8 @@ pub(crate) struct Listening {
     over: bool,
     listener: Arc<Listener>,
     extensions: Server,
+    /// What the backend tells besides changes.
+    aside: Option<Aside>,
     /// What an extension is about to say.
     telling: Option<BoxFuture<'static, Option<Told>>>,
     /// Makes the backend listen as long as it is held.
@@ -81,8 +83,8 @@ impl Listening {
         server.inner.topics.attach(receiver);
         let principal: Option<Principal> = extensions.get().cloned();
         let listener = Arc::new(Listener { principal, capabilities: Client::Modern.capabilities(request) });
-        let (honoured, mailbox, keep) = match &server.inner.backend {
-            None => (topics(server, &listener, &mailbox, (wanted, own)).await?, mailbox, None),
+        let (honoured, mailbox, aside, keep) = match &server.inner.backend {
+            None => (topics(server, &listener, &mailbox, (wanted, own)).await?, mailbox, None, None),
             Some(backend) => {
                 let principal = listener.principal.clone();
                 let caller = Caller::of(&Client::Modern, request, principal, Arc::new(extensions));
@@ -90,7 +92,7 @@ impl Listening {
                 let listened = backend::listen(Arc::clone(backend), caller, wanted, deadline).await?;
                 let mailbox = listened.own.unwrap_or(mailbox);
                 mailbox.narrow(interest(&listened.honoured));
-                (listened.honoured, mailbox, Some(listened.keep))
+                (listened.honoured, mailbox, listened.aside, Some(listened.keep))
             }
         };
         let id = RawValue::from_string(request.id().to_owned()).map_err(|_| Rejection::Internal)?;
@@ -104,6 +106,7 @@ impl Listening {
             over: false,
             listener,
             extensions: server.clone(),
+            aside,
             telling: None,
             _keep: keep,
             _permit: permit,
@@ -144,10 +147,26 @@ impl Listening {
                 Err(rejection) => tracing::error!(%rejection, "a notification is not JSON"),
             }
         }
+        if let Some(message) = self.aside(cx) {
+            return Poll::Ready(Some(message));
+        }
         if self.mailbox.is_over() || self.drained.as_mut().poll(cx).is_ready() {
             return Poll::Ready(Some(self.end()));
         }
         Poll::Pending
+    }
+
+    /// What the backend tells, or the end of the stream when it has nothing more to tell; nothing if there is nothing now.
+    fn aside(&mut self, cx: &mut Context<'_>) -> Option<String> {
+        while let Some(aside) = &mut self.aside {
+            let Poll::Ready(told) = aside.poll_next(cx) else { break };
+            let Some(Told { method, params }) = told else { return Some(self.end()) };
+            match self.spelled(&method, params) {
+                Ok(message) => return Some(message),
+                Err(error) => tracing::error!(%error, method, "a notification is not JSON"),
+            }
+        }
+        None
     }
 
     /// Has the extension say what has become of one of its topics.
@@ -155,12 +174,19 @@ impl Listening {
         let topics = &self.extensions.inner.registry.extensions.topics;
         let (_, topics) = topics.iter().find(|(id, _)| *id == extension)?;
         let (topics, listener) = (Arc::clone(topics), Arc::clone(&self.listener));
+        let mailbox = Arc::clone(&self.mailbox);
         Some(Box::pin(async move {
-            let told = topics.tell(&listener, &topic).await;
-            told.unwrap_or_else(|error| {
-                tracing::warn!(%error, %extension, "nothing could be said of a topic");
-                None
-            })
+            let error = match topics.tell(&listener, &topic).await {
+                Ok(told) => return told,
+                Err(error) => error,
+            };
+            tracing::warn!(%error, %extension, "nothing could be said of a topic");
+            if let Some(pause) = error.passes_after() {
+                // What it waits for is away from all topics alike, so that none of them is kept from being told.
+                sleep(pause).await;
+                mailbox.deliver(&Event::Topic(Topic { extension, topic }));
+            }
+            None
         }))
     }
 

@@ -14,7 +14,7 @@ use tokio::task::JoinSet;
 
 use crate::backend::{self, Backend, Caller};
 use crate::builder::ServerBuilder;
-use crate::bus::{Bus, Event, InProcess, Topic};
+use crate::bus::{Bus, BusError, Event, InProcess, Topic};
 use crate::completed::Failure;
 use crate::front::{Front, peers};
 use crate::guard::Guard;
@@ -147,11 +147,18 @@ impl Server {
 
     /// Announces a change to every listener, on every pod that shares the bus. Waits until the bus has it.
     pub async fn announce(&self, event: Event) {
+        // That it could not be is in the log, and nobody here can do more about it.
+        let _ = self.tell_pods(event).await;
+    }
+
+    /// The same, for who promises somebody that pods know.
+    ///
+    /// # Errors
+    /// If the bus does not have it.
+    pub(crate) async fn tell_pods(&self, event: Event) -> Result<(), BusError> {
         // Side by side: what runs here must not wait for a pod that does not react.
         let ((), published) = tokio::join!(peers::tell(self, &event), self.inner.bus.publish(event.clone()));
-        if let Err(error) = published {
-            tracing::warn!(%error, "a change could not be announced");
-        }
+        published.inspect_err(|error| tracing::warn!(%error, "a change could not be announced"))
     }
 
     /// The clock and the randomness of the server.

@@ -7,16 +7,21 @@
 //! - the ledger holds each effect exactly once, however often it was tried.
 //!
 //! `cargo run --example crash -- --store sqlite:/tmp/tasks.db --seconds 60 --seed 1`
+//!
+//! With `outage`, it is the store that goes away while tasks are open and clients ask, and what is promised of that is in
+//! `outage.rs`.
 
 mod client;
 mod ledger;
+mod outage;
 mod pod;
+mod probe;
 #[path = "../chaos/random.rs"]
 mod random;
 mod storm;
 mod verdict;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -49,6 +54,8 @@ struct Args {
 enum Part {
     /// One of the pods.
     Pod(pod::Args),
+    /// Takes the store away for a while.
+    Outage(outage::Args),
 }
 
 #[derive(clap::Args)]
@@ -81,6 +88,7 @@ async fn main() -> anyhow::Result<ExitCode> {
     let Args { part, run } = Args::parse();
     match part {
         Some(Part::Pod(args)) => pod::serve(args).await.map(|()| ExitCode::SUCCESS),
+        Some(Part::Outage(args)) => outage::run(args).await,
         None => crash(run).await,
     }
 }
@@ -92,9 +100,7 @@ async fn crash(run: Run) -> anyhow::Result<ExitCode> {
         None => u64::from(getrandom::u32()?),
     };
     println!("seed {seed}");
-    let folder = std::env::temp_dir().join(format!("anypod-crash-{}", std::process::id()));
-    std::fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
-    let ledger_file: PathBuf = folder.join("ledger.db");
+    let (folder, ledger_file) = place()?;
     let ledger = Ledger::open(&ledger_file)?;
     let fleet = Arc::new(Fleet::start(run.pods, &run.store, &ledger_file).await?);
     let verdict = Arc::new(Verdict::default());
@@ -109,7 +115,7 @@ async fn crash(run: Run) -> anyhow::Result<ExitCode> {
     let pause = time.mul_f64(0.9) / u32::try_from(run.tasks.max(1))?;
     for number in 0..run.tasks {
         let client = Client::new(Arc::clone(&fleet), Arc::clone(&verdict), random.fork());
-        clients.spawn(client.follow(number));
+        clients.spawn(client.follow(number, 3 + number % 4));
         sleep(pause).await;
         if number == run.tasks / 2
             && let Some(command) = &run.halfway
@@ -131,9 +137,23 @@ async fn crash(run: Run) -> anyhow::Result<ExitCode> {
     verdict.compare_pods(&fleet).await;
     verdict.hold_against(&run.store, &ledger).await?;
     fleet.stop().await;
-    let kept = verdict.report(seed, &ledger)?;
+    println!("figure crash_seed {seed} number");
+    let kept = verdict.report("crash", &ledger)?;
+    ended(kept, &folder)
+}
+
+/// Where the ledger of a run is: its folder and its file.
+fn place() -> anyhow::Result<(PathBuf, PathBuf)> {
+    let folder = std::env::temp_dir().join(format!("anypod-crash-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
+    let ledger = folder.join("ledger.db");
+    Ok((folder, ledger))
+}
+
+/// The exit code of a run, by whether all promises were kept.
+fn ended(kept: bool, folder: &Path) -> anyhow::Result<ExitCode> {
     if kept {
-        std::fs::remove_dir_all(&folder)?;
+        std::fs::remove_dir_all(folder)?;
     } else {
         println!("the ledger stays in {}", folder.display());
     }

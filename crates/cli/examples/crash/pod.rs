@@ -72,6 +72,11 @@ pub(crate) fn step(number: usize) -> String {
     format!("effect-{number}")
 }
 
+/// What needs no store.
+async fn echo() -> &'static str {
+    "here"
+}
+
 async fn effect(ledger: &Ledger, key: String, task: i64, step: &str) -> Result<i64> {
     let name = step.to_owned();
     apart(ledger, move |ledger| ledger.try_it(task, &name)).await?;
@@ -108,6 +113,7 @@ pub(crate) async fn serve(args: Args) -> anyhow::Result<()> {
         .store(store)
         .extension(tasks)
         .tool(job)
+        .tool(Tool::new("echo", echo).task(AsTask::never()))
         .build()?;
     let listener = TcpListener::bind(("127.0.0.1", args.port)).await?;
     let mut terminate = signal(SignalKind::terminate())?;

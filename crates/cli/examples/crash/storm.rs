@@ -87,6 +87,15 @@ impl Fleet {
         Ok(())
     }
 
+    /// The process of a pod.
+    ///
+    /// # Errors
+    /// If it has ended.
+    pub(crate) async fn process(&self, pod: usize) -> anyhow::Result<Pid> {
+        let child = self.pods[pod].lock().await;
+        child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?)).context("a pod has ended")
+    }
+
     /// Ends all of them in order.
     pub(crate) async fn stop(&self) {
         for pod in &self.pods {

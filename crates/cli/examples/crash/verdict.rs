@@ -117,25 +117,24 @@ impl Verdict {
         Ok(())
     }
 
-    /// Prints what was seen. Gives whether all promises were kept.
+    /// Prints what was seen, as figures of a run of that name. Gives whether all promises were kept.
     ///
     /// # Errors
     /// If the ledger cannot be read.
-    pub(crate) fn report(&self, seed: u64, ledger: &Ledger) -> anyhow::Result<bool> {
+    pub(crate) fn report(&self, run: &str, ledger: &Ledger) -> anyhow::Result<bool> {
         let (effects, steps, attempts) = ledger.counts()?;
         if effects != steps {
             self.broken(format!("{effects} effects in the ledger for {steps} steps"));
         }
         let seen = self.lock();
-        println!("figure crash_seed {seed} number");
-        println!("figure crash_tasks {} number", seen.tasks.len());
-        println!("figure crash_ended {} number", seen.ends.len());
-        println!("figure crash_effects {effects} number");
-        println!("figure crash_attempts {attempts} number");
+        println!("figure {run}_tasks {} number", seen.tasks.len());
+        println!("figure {run}_ended {} number", seen.ends.len());
+        println!("figure {run}_effects {effects} number");
+        println!("figure {run}_attempts {attempts} number");
         for (what, count) in &seen.counts {
-            println!("figure crash_{} {count} number", what.replace(' ', "_"));
+            println!("figure {run}_{} {count} number", what.replace(' ', "_"));
         }
-        println!("figure crash_promises_broken {} number", seen.broken.len());
+        println!("figure {run}_promises_broken {} number", seen.broken.len());
         for how in seen.broken.iter().take(PRINTED) {
             println!("BROKEN {how}");
         }

@@ -16,6 +16,12 @@ pub(super) fn declared(discovered: &[u8]) -> Vec<String> {
     extensions.into_keys().filter(|name| name != tasks::EXTENSION).collect()
 }
 
+/// Whether a server has tasks, as it says of itself.
+pub(super) fn has_tasks(discovered: &[u8]) -> bool {
+    let said = serde_json::from_slice::<DiscoverResult>(discovered).ok();
+    said.is_some_and(|said| tasks::is_declared(said.capabilities.extensions.as_ref()))
+}
+
 /// The places of those that a method may be for, of upstreams that declare these extensions: one, where that is certain.
 pub(super) fn whose(method: &str, declared: &[Vec<String>]) -> Vec<usize> {
     let whole = |id: &str| method.strip_prefix(id).is_some_and(|rest| rest.starts_with('/'));

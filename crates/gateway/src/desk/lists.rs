@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use anypod_proto::discover::DiscoverResult;
-use anypod_proto::jsonrpc::JsonObject;
 use anypod_proto::method::{Method, TaskMethod};
 use anypod_proto::reject::Rejection;
 use anypod_proto::seal::Purpose;
@@ -100,6 +99,8 @@ impl Desk {
         if wanted.task_ids.is_some() && !tasks::is_declared(caller.capabilities.extensions.as_ref()) {
             return Err(tasks::not_declared().into());
         }
+        let mut wanted = wanted;
+        let fields = std::mem::take(&mut wanted.extra);
         let wanted = permitted(&plan, &caller, wanted)?;
         if caller.version.era() == Era::Modern {
             let method = Method::SubscriptionsListen.as_str();
@@ -126,15 +127,23 @@ impl Desk {
             task_ids: wanted.task_ids.filter(|_| has_tasks),
             ..SubscriptionFilter::default()
         };
+        let mut heeded = match caller.version.era() {
+            Era::Modern if !fields.is_empty() => self.hub.heed(&plan, &fields, &sender(&caller)).await?,
+            Era::Modern | Era::Legacy => None,
+        };
+        let extra = heeded.as_mut().map(|heeded| std::mem::take(&mut heeded.honoured)).unwrap_or_default();
+        let aside = heeded.as_mut().and_then(|heeded| heeded.aside.take());
         if honoured == SubscriptionFilter::default() {
-            return Ok(Listened { honoured, own: None, keep: Box::new(()) });
+            let honoured = SubscriptionFilter { extra, ..honoured };
+            return Ok(Listened { honoured, own: None, aside, keep: Box::new(heeded) });
         }
         let credentials = caller.extensions.get::<Credentials>().cloned().unwrap_or_default();
         let Heard { honoured, own, denied, wants } = self.hub.listen(&plan, honoured, &credentials).await;
+        let honoured = SubscriptionFilter { extra, ..honoured };
         match denied {
             // Whoever has shown a credential, or none, is told which is wanted.
             Some(denied) if !plan.is_federated() && credentials.principal.is_none() => Err(denied),
-            Some(_) | None => Ok(Listened { honoured, own, keep: Box::new(wants) }),
+            Some(_) | None => Ok(Listened { honoured, own, aside, keep: Box::new((wants, heeded)) }),
         }
     }
 
@@ -188,7 +197,6 @@ fn permitted(plan: &Plan, caller: &Caller, wanted: SubscriptionFilter) -> Result
     Ok(SubscriptionFilter {
         resource_subscriptions: wanted.resource_subscriptions.map(|uris| uris.into_iter().filter(readable).collect()),
         task_ids: wanted.task_ids.map(|ids| ids.into_iter().filter(known).collect()),
-        extra: JsonObject::new(),
         ..wanted
     })
 }

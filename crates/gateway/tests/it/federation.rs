@@ -15,6 +15,8 @@ use tokio::net::TcpSocket;
 
 use crate::support::{Fleet, Pod, Seen, Sent, config, fixture, person, ring, soon, text, upstream, upstream_at};
 
+const TASKS: &str = "io.modelcontextprotocol/tasks";
+
 /// A server whose tools say whose they are: so many, and one that others have as well.
 fn many(name: &'static str, count: usize) -> Server {
     let mut limits = Limits::default();
@@ -231,7 +233,7 @@ async fn extended(name: &'static str, extensions: &[&str]) -> script::Server {
 #[tokio::test]
 async fn methods_of_extensions_go_to_the_server_that_has_the_extension_or_where_it_is_configured() {
     let servers = [
-        extended("plain", &["io.modelcontextprotocol/tasks"]).await,
+        extended("plain", &[TASKS]).await,
         extended("crm", &["com.example/crm", "com.example/notes"]).await,
         extended("shop", &["org.other/shop", "org.other/notes"]).await,
     ];
@@ -271,11 +273,33 @@ async fn methods_of_extensions_go_to_the_server_that_has_the_extension_or_where_
     config.upstream[1].pods = config.upstream[0].pods.clone();
     let fleet = Fleet::of(config).await;
     assert_eq!(asks("find").to(fleet.at(0)).await.refusal(), (404, -32601));
-    // A task is its server's, whoever declares what.
-    assert_eq!(
-        Sent::modern("tasks/get", json!({ "taskId": "x" })).with("mcp-name", "x").to(fleet.at(0)).await.refusal(),
-        (404, -32601)
-    );
+}
+
+#[tokio::test]
+async fn a_task_of_no_upstream_is_answered_as_by_a_server_that_has_no_such_task() {
+    let servers = [extended("plain", &[TASKS]).await, extended("crm", &["com.example/crm"]).await];
+    let upstreams = ["plain", "crm"].into_iter().zip(&servers);
+    let upstreams = upstreams.map(|(name, server)| upstream_at(name, EraChoice::Modern, &[server.url()]));
+    let mut config = config(upstreams);
+    let fleet = Fleet::of(config.clone()).await;
+    let asks = |method: &'static str, id: &str| {
+        Sent::modern(method, json!({ "taskId": id, "inputResponses": {} })).with("mcp-name", id)
+    };
+    let declares = format!(r#""form":{{}}}},"extensions":{{"{TASKS}":{{}}}}"#);
+    for method in ["tasks/get", "tasks/update", "tasks/cancel"] {
+        for id in ["x", "x+1"] {
+            let answer = asks(method, id).written_with(r#""form":{}}"#, &declares).to(fleet.at(0)).await;
+            assert_eq!(answer.refusal(), (400, -32602), "{method} {id}");
+            // Whoever has not said so is not told more than that.
+            let answer = asks(method, id).to(fleet.at(0)).await;
+            assert_eq!(answer.refusal(), (400, -32021), "{method} {id}");
+        }
+        assert_eq!(asks(method, "plain+1").to(fleet.at(0)).await.result()["by"], "plain");
+    }
+    // Where none of them has tasks, there is no such method.
+    config.upstream[0].pods = config.upstream[1].pods.clone();
+    let fleet = Fleet::of(config).await;
+    assert_eq!(asks("tasks/get", "x").to(fleet.at(0)).await.refusal(), (404, -32601));
 }
 
 #[tokio::test]

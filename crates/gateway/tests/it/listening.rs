@@ -197,6 +197,100 @@ async fn a_task_that_changed_while_nobody_listened_is_told_of_afterwards() {
     assert_eq!((&message["params"]["taskId"], &message["params"]["statusMessage"]), (&json!("1"), &json!("half")));
 }
 
+/// A server of an extension that tells of hours, each of them, and of nothing else; and of changes of tools.
+async fn of_hours() -> Server {
+    serve(|received| {
+        let asked = asked(received);
+        let accepted: serde_json::Map<_, _> = ["hours", "toolsListChanged"]
+            .into_iter()
+            .filter_map(|field| Some((field.to_owned(), asked.get(field)?.clone())))
+            .collect();
+        let hour = json!({ "method": "notifications/example/hour", "params": { "hour": 12 } });
+        let says = match asked.get("hours") {
+            Some(Value::String(_)) => return Reply::error(400, -32602, "hours are a list"),
+            Some(_) => vec![hour.clone(), hour],
+            None => vec![json!({ "method": "notifications/tools/list_changed", "params": {} })],
+        };
+        stream(received, &accepted.into(), &says)
+    })
+    .await
+}
+
+#[tokio::test]
+async fn fields_of_extensions_are_passed_on_to_the_only_upstream_and_what_it_tells_is_passed_back() {
+    let server = of_hours().await;
+    let replica = Replica::alone(before(&[("a", &server)])).await;
+    let filter = json!({ "hours": [12], "minutes": true, "toolsListChanged": true });
+    let mut events = Events::open(&filter, None, replica.address).await;
+    // Not the minutes, which the upstream does not know.
+    assert_eq!(events.acknowledged().await, json!({ "hours": [12], "toolsListChanged": true }));
+    let mut told = Vec::new();
+    for _ in 0..3 {
+        let message = events.next().await.unwrap();
+        assert_eq!(message["params"]["_meta"]["io.modelcontextprotocol/subscriptionId"], 1);
+        told.push((message["method"].as_str().unwrap().to_owned(), message["params"]["hour"].clone()));
+    }
+    told.sort_by(|one, other| one.0.cmp(&other.0));
+    let hour = ("notifications/example/hour".to_owned(), json!(12));
+    assert_eq!(told, [hour.clone(), hour, ("notifications/tools/list_changed".to_owned(), Value::Null)]);
+    assert!(events.is_silent().await);
+    // By a stream of its own, which bears what the client says of itself.
+    let received = server.received();
+    let passed_on = received.iter().find(|received| asked(received).get("hours").is_some()).unwrap();
+    assert_eq!(asked(passed_on), json!({ "hours": [12], "minutes": true }));
+    let meta = &passed_on.json()["params"]["_meta"]["io.modelcontextprotocol/clientCapabilities"];
+    assert!(meta["extensions"][TASKS].is_object(), "{meta}");
+    // Of what it takes on nothing, nothing is promised; what it refuses is refused.
+    let mut events = Events::open(&json!({ "minutes": true }), None, replica.address).await;
+    assert_eq!(events.acknowledged().await, json!({}));
+    let answer = listen(&json!({ "hours": "all", "toolsListChanged": true }), None).to(replica.address).await;
+    assert_eq!(answer.refusal(), (400, -32602), "{answer:?}");
+}
+
+#[tokio::test]
+async fn a_stream_with_fields_of_extensions_ends_when_the_upstream_is_heard_no_more() {
+    let server = serve(|received| stream(received, &json!({ "hours": [12] }), &[]).breaks_off()).await;
+    let replica = Replica::alone(before(&[("a", &server)])).await;
+    let mut events = Events::open(&json!({ "hours": [12] }), None, replica.address).await;
+    assert_eq!(events.acknowledged().await, json!({ "hours": [12] }));
+    assert_eq!(events.next().await.unwrap()["result"]["resultType"], "complete");
+    assert!(events.next().await.is_none());
+    // So it does by a configuration by which it could not have been opened.
+    let server = of_hours().await;
+    let config = before(&[("a", &server)]);
+    let replica = Replica::alone(config.clone()).await;
+    let mut events = Events::open(&json!({ "hours": [12] }), None, replica.address).await;
+    events.acknowledged().await;
+    replica.gateway.reload(with_a_rule(config), None).unwrap();
+    let mut last = None;
+    while let Some(message) = events.next().await {
+        last = Some(message);
+    }
+    assert_eq!(last.unwrap()["result"]["resultType"], "complete");
+}
+
+/// With a rule that forbids something else.
+fn with_a_rule(mut config: Config) -> Config {
+    let (effect, names) = (Effect::Deny, vec!["another".to_owned()]);
+    let (principals, methods, arguments) = (Vec::new(), Vec::new(), std::collections::BTreeMap::new());
+    config.route[0].rule = vec![Rule { effect, principals, methods, names, arguments }];
+    config
+}
+
+#[tokio::test]
+async fn fields_of_extensions_are_not_promised_where_nobody_knows_whose_they_are_or_what_they_name() {
+    let (one, other) = (of_hours().await, of_hours().await);
+    let ruled = with_a_rule(before(&[("a", &one)]));
+    for config in [before(&[("a", &one), ("b", &other)]), ruled] {
+        let replica = Replica::alone(config).await;
+        let filter = json!({ "hours": [12], "toolsListChanged": true });
+        let mut events = Events::open(&filter, None, replica.address).await;
+        assert_eq!(events.acknowledged().await, json!({ "toolsListChanged": true }));
+        assert_eq!(events.next().await.unwrap()["method"], "notifications/tools/list_changed");
+    }
+    assert!(one.received().iter().chain(&other.received()).all(|received| asked(received).get("hours").is_none()));
+}
+
 /// A server that tells of changes of tools to Alice, takes on nothing of Bob, and wants to know who listens.
 async fn guarded() -> Server {
     serve(|received| match received.header("authorization") {

@@ -43,6 +43,16 @@ pub(crate) fn offer(server: ServerBuilder, store: Arc<dyn Store>) -> ServerBuild
         .tool(Tool::new("confirm_delete", confirm_delete).description("Asks before it goes on").task(AsTask::always()))
         .tool(Tool::new("multi_input", multi_input).description("Asks two things at once").task(AsTask::always()))
         .tool(
+            Tool::new("rarely_polled", slow_compute)
+                .description("Takes its time, and wants to be left alone for a minute")
+                .task(AsTask::when_declared().poll(Duration::from_mins(1))),
+        )
+        .tool(
+            Tool::new("short_lived", short_lived)
+                .description("Takes longer than it may be there")
+                .task(AsTask::always().ttl(Some(Duration::from_secs(1)))),
+        )
+        .tool(
             Tool::new("test_tool_with_task", named_first)
                 .description("Asks, and then becomes a task")
                 .task(AsTask::always().from_within()),
@@ -85,6 +95,11 @@ async fn slow_compute(Args(Work { seconds, label }): Args<Work>, cx: Cx) -> Resu
 async fn failing_job() -> Result<String> {
     sleep(Duration::from_secs(1)).await;
     Err(Failure::tool("the job failed"))
+}
+
+async fn short_lived(cx: Cx) -> Result<String> {
+    cx.ask("patience", form::<Confirm>("How long may it take?")).await?;
+    Ok("somebody has answered".to_owned())
 }
 
 async fn protocol_error_job() -> Result<String> {

@@ -29,7 +29,8 @@ pub trait Topics: Send + Sync + 'static {
     /// What there is to say of a topic; `None` if nothing.
     ///
     /// # Errors
-    /// Why nothing can be said, for the log.
+    /// Why nothing can be said, for the log. After [`Error::busy`] it is asked again when that is over, so that nothing is lost
+    /// with what is not there for a while; no other error is.
     fn tell<'a>(&'a self, listener: &'a Listener, topic: &'a str) -> BoxFuture<'a, Result<Option<Told>>>;
 }
 

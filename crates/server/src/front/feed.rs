@@ -121,7 +121,7 @@ impl Source {
         for listening in std::iter::once(&mut self.lists).chain(self.resources.values_mut()) {
             let Listening::Begins(begins) = listening else { continue };
             match begins.as_mut().poll(cx) {
-                Poll::Ready(Ok(Listened { honoured, own, keep })) => {
+                Poll::Ready(Ok(Listened { honoured, own, aside: _, keep })) => {
                     if let Some(own) = &own {
                         own.narrow(interest(&honoured));
                     }

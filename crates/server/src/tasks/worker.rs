@@ -39,6 +39,7 @@ pub(super) fn work(engine: Arc<Engine>, server: Server) -> BoxFuture<'static, ()
         helpers.spawn(sweep(Arc::clone(&engine), server.clone()));
         let mut woken = engine.store.woken();
         let mut look = Instant::now();
+        let mut calm = Calm::default();
         loop {
             let has_place = engine.slots.available_permits() > 0;
             let may_look = has_place && !tools.is_empty();
@@ -50,17 +51,20 @@ pub(super) fn work(engine: Arc<Engine>, server: Server) -> BoxFuture<'static, ()
                 // What waits may wait because there was no place, whoever had them.
                 Ok(place) = engine.slots.acquire(), if !has_place && !tools.is_empty() => {
                     drop(place);
-                    look = look.min(Instant::now() + LEAST);
+                    look = calm.not_before(look.min(Instant::now() + LEAST));
                 }
                 changed = woken.changed(), if may_look => {
                     if changed.is_err() {
                         break;
                     }
-                    look = look.min(Instant::now() + LEAST);
+                    look = calm.not_before(look.min(Instant::now() + LEAST));
                 }
                 () = sleep_until(look), if may_look => {
-                    let pause = claim(&engine, &server, &tools, &mut runs).await;
-                    look = Instant::now() + pause.clamp(LEAST, LONGEST);
+                    let pause = match calm.is_there(&engine).await {
+                        Ok(()) => claim(&engine, &server, &tools, &mut runs).await,
+                        Err(Pause(pause)) => Ok(pause),
+                    };
+                    look = Instant::now() + pause.unwrap_or_else(|Away| calm.is_away()).clamp(LEAST, LONGEST);
                 }
             }
         }
@@ -73,8 +77,56 @@ pub(super) fn work(engine: Arc<Engine>, server: Server) -> BoxFuture<'static, ()
     })
 }
 
+/// Keeps from taking up tasks for a while when the store was away: by the time that it is back, all leases are over, and those
+/// who are well are to renew theirs before others take their tasks from them.
+#[derive(Default)]
+struct Calm {
+    is_away: bool,
+    until: Option<Instant>,
+}
+
+/// How long to wait before the next look.
+struct Pause(Duration);
+
+/// The store is away.
+struct Away;
+
+impl Calm {
+    /// The store is away. Gives how long to wait.
+    const fn is_away(&mut self) -> Duration {
+        self.is_away = true;
+        AWAY
+    }
+
+    /// Whether tasks may be taken up. What the store was away for is renewed as soon as it is back.
+    async fn is_there(&mut self, engine: &Engine) -> Result<(), Pause> {
+        if !self.is_away {
+            return Ok(());
+        }
+        if engine.store.now().await.is_err() {
+            return Err(Pause(AWAY));
+        }
+        renew_now(engine, None).await;
+        self.is_away = false;
+        // The others find that it is back at about the same time, and within this they renew theirs as ever.
+        let pause = engine.settings.lease / 3;
+        self.until = Some(Instant::now() + pause);
+        Err(Pause(pause))
+    }
+
+    /// That moment, or a later one if it is too early to take up tasks.
+    fn not_before(&self, at: Instant) -> Instant {
+        self.until.map_or(at, |until| at.max(until))
+    }
+}
+
 /// Takes up as many tasks as there are places for. Gives how long it is until there may be more.
-async fn claim(engine: &Arc<Engine>, server: &Server, tools: &[String], runs: &mut JoinSet<()>) -> Duration {
+async fn claim(
+    engine: &Arc<Engine>,
+    server: &Server,
+    tools: &[String],
+    runs: &mut JoinSet<()>,
+) -> Result<Duration, Away> {
     let most = engine.slots.available_permits();
     let claim = Claim {
         worker: engine.worker(server.outside()).to_owned(),
@@ -93,11 +145,11 @@ async fn claim(engine: &Arc<Engine>, server: &Server, tools: &[String], runs: &m
                     Err(_) => give_back(engine, runs, claimed.lease),
                 }
             }
-            claims.next.unwrap_or(LONGEST)
+            Ok(claims.next.unwrap_or(LONGEST))
         }
         Err(error) => {
             tracing::warn!(%error, "tasks cannot be taken up");
-            AWAY
+            Err(Away)
         }
     }
 }

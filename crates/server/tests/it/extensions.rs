@@ -1,5 +1,9 @@
 //! Extensions that are written against the public parts of the crate alone.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
 use anypod_server::proto::elicitation::{ElicitRequestFormParams, RequestedSchema};
 use anypod_server::proto::jsonrpc::{JsonObject, ResultType};
 use anypod_server::proto::tools::CallToolResult;
@@ -178,6 +182,45 @@ async fn it_tells_listeners_of_its_topics() {
     let mut undeclared = listen.open(&server).await;
     let acknowledged = undeclared.next().await.expect("the acknowledgement");
     assert_eq!(acknowledged["params"]["notifications"], json!({ "toolsListChanged": true }));
+}
+
+/// Has nothing to say at first, for a reason that passes or does not.
+struct Late {
+    asked: Arc<AtomicUsize>,
+    passes: bool,
+}
+
+impl Topics for Late {
+    fn fields(&self) -> &[&str] {
+        Hours.fields()
+    }
+
+    fn subscribe<'a>(&'a self, listener: &'a Listener, filter: &'a JsonObject) -> BoxFuture<'a, Result<Subscribed>> {
+        Hours.subscribe(listener, filter)
+    }
+
+    fn tell<'a>(&'a self, listener: &'a Listener, topic: &'a str) -> BoxFuture<'a, Result<Option<Told>>> {
+        match (self.asked.fetch_add(1, Ordering::Relaxed), self.passes) {
+            (0 | 1, true) => Box::pin(async { Err(Error::busy(Duration::from_secs(2))) }),
+            (0, false) => Box::pin(async { Err(Error::internal("nobody knows")) }),
+            (_, true | false) => Hours.tell(listener, topic),
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_nothing_can_be_said_of_for_a_while_is_told_afterwards() {
+    for (passes, asked_in_the_end) in [(true, 3), (false, 1)] {
+        let asked = Arc::<AtomicUsize>::default();
+        let late = Late { asked: Arc::clone(&asked), passes };
+        let server = Server::new("clocks", "1.0.0").extension(Extension::new(ID).topics(late)).build().unwrap();
+        let listen = modern("subscriptions/listen", json!({ "notifications": { "hours": true } }));
+        let mut stream = listen.capable(declared(json!({}))).open(&server).await;
+        stream.next().await.expect("the acknowledgement");
+        let told = tokio::time::timeout(Duration::from_secs(60), stream.next()).await;
+        assert_eq!(told.is_ok(), passes);
+        assert_eq!(asked.load(Ordering::Relaxed), asked_in_the_end);
+    }
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Handles: what they stand for, for whom, on which pod and for how long.
 
-mod distant;
+pub(crate) mod distant;
 mod kept;
 
 use std::sync::Arc;

@@ -69,7 +69,7 @@ impl Backend for Relay {
                     }
                 }
             });
-            Ok(Listened { honoured, own: None, keep: Box::new(Aborts(telling.abort_handle())) })
+            Ok(Listened { honoured, own: None, aside: None, keep: Box::new(Aborts(telling.abort_handle())) })
         })
     }
 

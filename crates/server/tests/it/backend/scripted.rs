@@ -81,7 +81,9 @@ impl Backend for Scripted {
         wanted: SubscriptionFilter,
     ) -> BoxFuture<'static, Result<Listened, Refusal>> {
         let (honoured, held) = ((self.listens)(caller, wanted), Arc::clone(&self.held));
-        Box::pin(async move { Ok(Listened { honoured: honoured.await?, own: None, keep: Box::new(held) }) })
+        Box::pin(
+            async move { Ok(Listened { honoured: honoured.await?, own: None, aside: None, keep: Box::new(held) }) },
+        )
     }
 
     fn param_headers(&self, tool: &str) -> Option<Arc<ParamHeaders>> {

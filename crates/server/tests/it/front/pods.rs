@@ -88,6 +88,24 @@ impl Bus for Shared {
     }
 }
 
+/// A bus of a fleet that takes nothing.
+pub(super) struct Away;
+
+impl Bus for Away {
+    fn publish(
+        &self,
+        _: Event,
+    ) -> std::pin::Pin<Box<dyn Future<Output = std::result::Result<(), BusError>> + Send + '_>> {
+        Box::pin(async { Err(BusError("away".to_owned())) })
+    }
+
+    fn attach(&self, _: std::sync::Weak<dyn Receiver>) {}
+
+    fn is_shared(&self) -> bool {
+        true
+    }
+}
+
 /// Two pods with one ring and one bus.
 pub(super) fn two_on_a_bus() -> (Server, Server) {
     let (world, bus) = (World::default(), Shared::default());

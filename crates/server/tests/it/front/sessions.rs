@@ -9,7 +9,7 @@ use http::StatusCode;
 use serde_json::{Value, json};
 
 use super::client::Client;
-use super::pods::{one, pod, two, two_on_a_bus};
+use super::pods::{Away, one, pod, two, two_on_a_bus};
 use super::{REVISIONS, accept, assert_error, question};
 use crate::support::{World, alice};
 
@@ -291,4 +291,31 @@ async fn a_cancelled_call_ends_and_gets_no_response() {
         assert_eq!(said.recv().await, Some("dropped"));
         assert_eq!(call.await.expect("no panic").next().await, None);
     }
+}
+
+#[tokio::test]
+async fn what_no_other_pod_can_be_told_is_not_said_to_be_done() {
+    let (builder, _inside, mut said) = pod(&World::default());
+    let server = builder.bus(Away).build().expect("it builds");
+    let client = Client::connect(&server).await;
+    let resource = json!({ "uri": "test://a" });
+    for reply in [
+        client.delete(&server).await,
+        client.request(&server, 2, "resources/subscribe", resource.clone()).await,
+        client.request(&server, 3, "resources/unsubscribe", resource).await,
+        client.request(&server, 4, "logging/setLevel", json!({ "level": "info" })).await,
+    ] {
+        assert_eq!(reply.status, StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(reply.headers["retry-after"], "2");
+    }
+    // The session has not ended, and a call that runs here is cancelled all the same.
+    let call = tokio::spawn({
+        let (client, server) = (client.clone(), server.clone());
+        async move { client.request(&server, 7, "tools/call", json!({ "name": "wait" })).await }
+    });
+    assert_eq!(said.recv().await, Some("waiting"));
+    let cancel = json!({ "jsonrpc": "2.0", "method": "notifications/cancelled", "params": { "requestId": 7 } });
+    assert_eq!(client.post(&server, cancel).await.status, StatusCode::ACCEPTED);
+    assert_eq!(said.recv().await, Some("dropped"));
+    assert_eq!(call.await.expect("no panic").next().await, None);
 }

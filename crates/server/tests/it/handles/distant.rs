@@ -13,10 +13,10 @@ use tokio::sync::watch;
 use tokio::task::yield_now;
 
 #[derive(Default)]
-pub(super) struct Distant {
+pub(crate) struct Distant {
     memory: Memory,
     /// It cannot be reached.
-    pub(super) away: AtomicBool,
+    pub(crate) away: AtomicBool,
     /// Somebody gets ahead of every change.
     pub(super) busy: AtomicBool,
     /// How many changes came too late.

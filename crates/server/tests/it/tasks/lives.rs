@@ -1,6 +1,7 @@
 //! Pods that die, leave, and are replaced by other releases.
 
 use super::*;
+use crate::handles::distant::Distant;
 
 #[tokio::test(start_paused = true)]
 async fn another_pod_takes_up_the_task_of_one_that_died() {
@@ -30,6 +31,46 @@ async fn a_pod_that_leaves_gives_its_tasks_away_at_once() {
     until(&other, &id, "completed").await;
     assert!(begun.elapsed() < Duration::from_secs(7), "{:?}", begun.elapsed());
     assert_eq!(fleet.effects(), 2);
+}
+
+/// One step that takes longer than a lease, and than a store is away.
+async fn long(State(count): Count, cx: Cx) -> Result<String> {
+    let work = async || {
+        effect(&count).await?;
+        sleep(Duration::from_secs(40)).await;
+        Ok::<_, Error>("done".to_owned())
+    };
+    cx.step("work", work).await
+}
+
+#[tokio::test(start_paused = true)]
+async fn pods_that_are_well_keep_their_tasks_when_the_store_was_away_for_longer_than_their_leases() {
+    let (fleet, store) = (Fleet::new(), Arc::<Distant>::default());
+    let tool = || vec![Tool::new("long", long).task(AsTask::always())];
+    let pod = || fleet.pod_on(Arc::clone(&store) as Arc<dyn Store>, tool(), |tasks| tasks);
+    let (one, other) = (pod(), pod());
+    let mut ids = Vec::new();
+    for pod in [&one, &other, &one, &other] {
+        ids.push(begin(pod, "long").await);
+        // Neither pod is in step with the other.
+        sleep(Duration::from_millis(700)).await;
+    }
+    store.away.store(true, Ordering::Relaxed);
+    sleep(Duration::from_secs(25)).await;
+    store.away.store(false, Ordering::Relaxed);
+    for id in &ids {
+        until(&one, id, "completed").await;
+    }
+    assert_eq!(fleet.effects(), 4);
+    // Those of a pod that died meanwhile are taken up as ever.
+    let id = begin(&other, "long").await;
+    sleep(Duration::from_secs(1)).await;
+    store.away.store(true, Ordering::Relaxed);
+    drop(other);
+    sleep(Duration::from_secs(25)).await;
+    store.away.store(false, Ordering::Relaxed);
+    until(&one, &id, "completed").await;
+    assert_eq!(fleet.effects(), 6);
 }
 
 #[tokio::test(start_paused = true)]
