@@ -279,7 +279,7 @@ fn read(key: &str, response: &RawValue) -> std::result::Result<Value, Rejection>
 fn mismatch(key: &str, what: &str) -> Error {
     Error::protocol(
         anypod_proto::code::Code::InternalError.number(),
-        format!("the journal does not fit the handler at `{key}`: {what}; start again without `requestState`"),
+        format!("the journal does not fit the handler at `{key}`: {what}; call again from the start"),
     )
 }
 

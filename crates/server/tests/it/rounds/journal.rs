@@ -78,7 +78,7 @@ async fn a_journal_that_a_changed_handler_does_not_write_is_a_clear_error() {
     for (answer, key) in outcomes {
         assert_eq!(answer.error()["code"], -32603, "{}", answer.response());
         let message = answer.error()["message"].as_str().expect("text");
-        assert!(message.contains(&format!("`{key}`")) && message.contains("without `requestState`"), "{message}");
+        assert!(message.contains(&format!("`{key}`")) && message.contains("call again from the start"), "{message}");
     }
 }
 

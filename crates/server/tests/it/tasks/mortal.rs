@@ -38,7 +38,7 @@ impl Mortal {
 
     /// Whether the next write is the last; none if there is no next one.
     fn next(&self) -> Option<bool> {
-        let mut left = self.left.lock().unwrap();
+        let mut left = self.left.lock().expect("nobody panics with it");
         let is_last = (*left)? == 0;
         *left = left.and_then(|left| left.checked_sub(1));
         Some(is_last)
@@ -65,7 +65,7 @@ impl Mortal {
 
     fn read<'a, T: Send + 'a>(&'a self, act: Later<'a, T>) -> Later<'a, T> {
         Box::pin(async move {
-            let lives = self.left.lock().unwrap().is_some();
+            let lives = self.left.lock().expect("nobody panics with it").is_some();
             if lives { act.await } else { pending().await }
         })
     }
@@ -122,7 +122,10 @@ async fn until(pod: &Pod, id: &str, status: &str) -> Value {
             if task["status"] == status {
                 return task;
             }
-            assert!(!["failed", "cancelled", "completed"].contains(&task["status"].as_str().unwrap()), "{task}");
+            assert!(
+                !["failed", "cancelled", "completed"].contains(&task["status"].as_str().expect("a status")),
+                "{task}"
+            );
             sleep(Duration::from_secs(1)).await;
         }
     })
