@@ -5,6 +5,7 @@
 pub(crate) mod fixture;
 pub(crate) mod logs;
 pub(crate) mod schema;
+pub(crate) mod store;
 pub(crate) mod stream;
 
 use std::sync::Arc;

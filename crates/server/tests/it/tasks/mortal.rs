@@ -4,16 +4,12 @@ use std::collections::BTreeMap;
 use std::future::pending;
 use std::sync::Mutex;
 
-use anypod_server::proto::tasks::TaskStatus;
-use anypod_server::store::{
-    Answered, Claim, Claims, Created, End, Fenced, Follower, HandBack, Later, Lease, Millis, NewTask, NewValue, Owner,
-    Question, Replaced, Step, Store, StoreStatus, Swept, Task, TaskId, TaskQuery, TaskReport, TaskRow, Value as Kept,
-    ValueId,
-};
-use tokio::sync::{Notify, watch};
+use anypod_server::store::Later;
+use tokio::sync::Notify;
 use tokio::time::timeout;
 
 use super::*;
+use crate::support::store::{Before, Behind};
 
 /// When a pod dies, of the write at which it does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,18 +18,17 @@ enum Moment {
     After,
 }
 
-/// The store as a pod has it that dies at one of its writes. From then on, nothing that it asks is answered.
-struct Mortal {
-    store: Arc<Memory>,
+/// How long a pod lives that dies at one of its writes. From then on, nothing that it asks of the store is answered.
+struct Life {
     moment: Moment,
     /// Writes until then; none once it is dead.
     left: Mutex<Option<usize>>,
     died: Notify,
 }
 
-impl Mortal {
-    fn new(store: &Arc<Memory>, writes: usize, moment: Moment) -> Arc<Self> {
-        Arc::new(Self { store: Arc::clone(store), moment, left: Mutex::new(Some(writes)), died: Notify::new() })
+impl Life {
+    fn of(writes: usize, moment: Moment) -> Self {
+        Self { moment, left: Mutex::new(Some(writes)), died: Notify::new() }
     }
 
     /// Whether the next write is the last; none if there is no next one.
@@ -48,7 +43,9 @@ impl Mortal {
         self.died.notify_one();
         pending().await
     }
+}
 
+impl Before for Life {
     fn write<'a, T: Send + 'a>(&'a self, act: Later<'a, T>) -> Later<'a, T> {
         Box::pin(async move {
             match (self.next(), self.moment) {
@@ -68,49 +65,6 @@ impl Mortal {
             let lives = self.left.lock().expect("nobody panics with it").is_some();
             if lives { act.await } else { pending().await }
         })
-    }
-}
-
-/// Hands methods on: those that change something may be the last.
-macro_rules! hand_on {
-    ($($how:ident $name:ident($($argument:ident: $of:ty),*) -> $gives:ty;)*) => {
-        $(fn $name(&self, $($argument: $of),*) -> Later<'_, $gives> {
-            self.$how(self.store.$name($($argument),*))
-        })*
-    };
-}
-
-impl Store for Mortal {
-    hand_on! {
-        read now() -> Millis;
-        write create(task: NewTask) -> Created;
-        read task(id: TaskId, owner: Option<Owner>) -> Option<Task>;
-        write answer(id: TaskId, owner: Option<Owner>, answers: Vec<(String, String)>) -> Answered;
-        write cancel(id: TaskId, owner: Option<Owner>, message: Option<String>) -> Option<TaskStatus>;
-        write claim(claim: Claim) -> Claims;
-        write renew(leases: Vec<Lease>, lease: Duration) -> Vec<Fenced>;
-        write record(lease: Lease, step: Step) -> Fenced;
-        write say(lease: Lease, message: String) -> Fenced;
-        write park(lease: Lease, questions: Vec<Question>) -> Fenced;
-        write finish(lease: Lease, end: End) -> Fenced;
-        write hand_back(lease: Lease, back: HandBack) -> Fenced;
-        write publish(events: Vec<String>) -> ();
-        read follow() -> Box<dyn Follower>;
-        write put(value: NewValue) -> bool;
-        read value(id: ValueId) -> Option<Kept>;
-        write replace(id: ValueId, version: u64, text: String) -> Replaced;
-        write remove(id: ValueId) -> bool;
-        write mark(digest: [u8; 32], keep: Duration) -> bool;
-        read status() -> StoreStatus;
-        read tasks(query: TaskQuery) -> Vec<TaskRow>;
-        read report(id: TaskId) -> Option<TaskReport>;
-        write retry(id: TaskId) -> Option<TaskStatus>;
-        write sweep(most: usize) -> Swept;
-        write compact() -> ();
-    }
-
-    fn woken(&self) -> watch::Receiver<u64> {
-        self.store.woken()
     }
 }
 
@@ -137,7 +91,7 @@ async fn until(pod: &Pod, id: &str, status: &str) -> Value {
 /// died before its client knew of the task.
 async fn life(writes: usize, moment: Moment) -> Option<(bool, u64)> {
     let fleet = Fleet::new();
-    let store = Mortal::new(&fleet.store, writes, moment);
+    let store = Arc::new(Behind { before: Life::of(writes, moment), store: Arc::clone(&fleet.store) });
     let door = fleet.pod_with(tools(), |tasks| tasks.workers(0));
     let mut first = Some(fleet.pod_on(Arc::clone(&store) as Arc<dyn Store>, tools(), |tasks| tasks));
     // What the store has answered by then, the pod still says.
