@@ -153,6 +153,7 @@ impl Taken {
 /// Core time per second of pods and store, which have nothing to do: the least of several looks, as the store has something to
 /// clear away after much was written.
 fn idle(stand: &Stand) -> Result<f64> {
+    stand.settle()?;
     let mut least = f64::INFINITY;
     for _ in 0..LOOKS {
         let (started, before) = (Instant::now(), stand.core_time()?);

@@ -78,6 +78,16 @@ impl Postgres {
         format!("postgres://{USER}@127.0.0.1:{}/postgres", self.port)
     }
 
+    /// Writes down now what it would write in the minutes to come.
+    ///
+    /// # Errors
+    /// When it does not.
+    pub(super) fn settle(&self) -> Result<()> {
+        let output = Command::new(find("psql")?).args(["--quiet", "--command", "CHECKPOINT", &self.url()]).output()?;
+        ensure!(output.status.success(), "psql: {}", String::from_utf8_lossy(&output.stderr));
+        Ok(())
+    }
+
     /// How long its processes have been on cores, those that have ended included.
     pub(super) fn core_time(&self) -> Result<Duration> {
         let own = self.child.id().to_string();

@@ -63,7 +63,12 @@ impl<'a> Stand<'a> {
         Ok(pods + self.server.map_or(Ok(Duration::ZERO), Postgres::core_time)?)
     }
 
-    /// The memory of the last pod, in KiB.
+    /// Has the store do at once what it would do in the minutes to come.
+    pub(super) fn settle(&self) -> Result<()> {
+        self.server.map_or(Ok(()), Postgres::settle)
+    }
+
+    /// The largest memory that the last pod has had, in KiB.
     pub(super) fn last_peak_kib(&self) -> Result<f64> {
         self.pods.last().context("there are pods")?.peak_kib()
     }
