@@ -1,5 +1,6 @@
 //! Tasks: what clients see of them, and what becomes of them when pods come and go.
 
+mod clock;
 mod fleet;
 mod legacy;
 mod lives;
