@@ -120,7 +120,10 @@ impl Engine {
     pub(super) fn enter(self: &Arc<Self>, lease: &Lease, good_until: Instant) -> Place {
         let lost = Arc::new(Notify::new());
         let running = Running { lease: lease.clone(), lost: Arc::clone(&lost), good_until };
-        self.running().insert(lease.id.clone(), running);
+        // A run of this pod whose lease was over, and that does not know it yet.
+        if let Some(older) = self.running().insert(lease.id.clone(), running) {
+            older.lost.notify_one();
+        }
         Place { engine: Arc::clone(self), lease: lease.clone(), lost }
     }
 
@@ -157,6 +160,22 @@ impl Engine {
             }
         }
         Ok(())
+    }
+
+    /// Renews one lease, whether it is the newest of its task here or not.
+    ///
+    /// # Errors
+    /// If the store is away.
+    pub(super) async fn renew_one(&self, lease: &Lease) -> Result<Fenced, StoreError> {
+        let good_until = Instant::now() + self.settings.lease;
+        let renewed = self.store.renew(vec![lease.clone()], self.settings.lease).await?;
+        match renewed.first() {
+            Some(Fenced::Written) => {
+                self.prolong(lease, good_until);
+                Ok(Fenced::Written)
+            }
+            Some(Fenced::Lost) | None => Ok(Fenced::Lost),
+        }
     }
 
     fn prolong(&self, lease: &Lease, good_until: Instant) {

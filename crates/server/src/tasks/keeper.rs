@@ -37,6 +37,12 @@ impl TaskKeeper {
         let (says, said) = watch::channel(None);
         (Self { engine: Arc::clone(engine), lease: lease.clone(), lost: Arc::clone(lost), says }, said)
     }
+
+    /// The task is no longer this run's, which ends where it waits.
+    async fn is_lost<T>(&self) -> T {
+        self.lost.notify_one();
+        std::future::pending().await
+    }
 }
 
 impl Keeper for TaskKeeper {
@@ -49,10 +55,14 @@ impl Keeper for TaskKeeper {
             // A pod that was paused may have lost the task without having been told.
             let mut pause = FIRST_PAUSE;
             while !self.engine.is_good(&self.lease) {
-                if let Err(error) = self.engine.renew(Some(&self.lease.id)).await {
-                    tracing::warn!(%error, "a step waits for the store");
-                    sleep(pause).await;
-                    pause = (pause * 2).min(LONGEST_PAUSE);
+                match self.engine.renew_one(&self.lease).await {
+                    Ok(Fenced::Written) => {}
+                    Ok(Fenced::Lost) => self.is_lost().await,
+                    Err(error) => {
+                        tracing::warn!(%error, "a step waits for the store");
+                        sleep(pause).await;
+                        pause = (pause * 2).min(LONGEST_PAUSE);
+                    }
                 }
             }
         })
@@ -64,11 +74,7 @@ impl Keeper for TaskKeeper {
             let recorded = until_written(|| self.engine.store.record(self.lease.clone(), step.clone())).await;
             match recorded {
                 Ok(Fenced::Written) => Ok(()),
-                Ok(Fenced::Lost) => {
-                    self.lost.notify_one();
-                    // The run ends where it waits.
-                    std::future::pending().await
-                }
+                Ok(Fenced::Lost) => self.is_lost().await,
                 // Nobody else could record it either, so it makes no sense to begin again.
                 Err(error) => Err(Error::protocol(
                     anypod_proto::code::Code::InternalError.number(),

@@ -56,6 +56,20 @@ async fn a_clock_that_is_set_forward_gives_tasks_to_others_and_does_no_recorded_
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_pod_that_takes_up_a_task_that_it_runs_goes_on_with_one_run() {
+    let (fleet, offset) = fleet();
+    let pod = fleet.pod();
+    let id = begin(&pod, "slow").await;
+    sleep(Duration::from_millis(1_500)).await;
+    offset.fetch_add(600_000, Ordering::Relaxed);
+    begin(&fleet.pod_with(tools(), |tasks| tasks.workers(0)), "only").await;
+    // The run before is over at once, and not where it would do its next step.
+    assert!(done(&pod, &id).await < Duration::from_secs(7));
+    let report = fleet.store.report(TaskId::parse(&id).expect("an id")).await.expect("it is there").expect("a task");
+    assert_eq!((report.task.attempts, fleet.effects()), (2, 2));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_clock_that_is_set_back_makes_only_those_wait_whose_pod_dies() {
     let (fleet, offset) = fleet();
     let (one, other) = (fleet.pod(), fleet.pod());
