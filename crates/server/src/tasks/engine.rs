@@ -1,6 +1,7 @@
 //! What all parts of the extension share on one pod.
 
 use std::collections::HashMap;
+use std::slice;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
@@ -151,12 +152,9 @@ impl Engine {
         if leases.is_empty() {
             return Ok(());
         }
-        let good_until = Instant::now() + self.settings.lease;
-        let renewed = self.store.renew(leases.clone(), self.settings.lease).await?;
-        for (lease, renewed) in leases.iter().zip(renewed) {
-            match renewed {
-                Fenced::Written => self.prolong(lease, good_until),
-                Fenced::Lost => self.lose(lease),
+        for (lease, renewed) in leases.iter().zip(self.renew_these(&leases).await?) {
+            if renewed == Fenced::Lost {
+                self.lose(lease);
             }
         }
         Ok(())
@@ -167,15 +165,17 @@ impl Engine {
     /// # Errors
     /// If the store is away.
     pub(super) async fn renew_one(&self, lease: &Lease) -> Result<Fenced, StoreError> {
+        let renewed = self.renew_these(slice::from_ref(lease)).await?;
+        Ok(renewed.first().copied().unwrap_or(Fenced::Lost))
+    }
+
+    async fn renew_these(&self, leases: &[Lease]) -> Result<Vec<Fenced>, StoreError> {
         let good_until = Instant::now() + self.settings.lease;
-        let renewed = self.store.renew(vec![lease.clone()], self.settings.lease).await?;
-        match renewed.first() {
-            Some(Fenced::Written) => {
-                self.prolong(lease, good_until);
-                Ok(Fenced::Written)
-            }
-            Some(Fenced::Lost) | None => Ok(Fenced::Lost),
+        let renewed = self.store.renew(leases.to_vec(), self.settings.lease).await?;
+        for (lease, _) in leases.iter().zip(&renewed).filter(|(_, renewed)| **renewed == Fenced::Written) {
+            self.prolong(lease, good_until);
         }
+        Ok(renewed)
     }
 
     fn prolong(&self, lease: &Lease, good_until: Instant) {

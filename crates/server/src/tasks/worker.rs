@@ -51,13 +51,13 @@ pub(super) fn work(engine: Arc<Engine>, server: Server) -> BoxFuture<'static, ()
                 // What waits may wait because there was no place, whoever had them.
                 Ok(place) = engine.slots.acquire(), if !has_place && !tools.is_empty() => {
                     drop(place);
-                    look = calm.not_before(look.min(Instant::now() + LEAST));
+                    look = calm.soon(look);
                 }
                 changed = woken.changed(), if may_look => {
                     if changed.is_err() {
                         break;
                     }
-                    look = calm.not_before(look.min(Instant::now() + LEAST));
+                    look = calm.soon(look);
                 }
                 () = sleep_until(look), if may_look => {
                     let pause = match calm.is_there(&engine).await {
@@ -114,9 +114,10 @@ impl Calm {
         Err(Pause(pause))
     }
 
-    /// That moment, or a later one if it is too early to take up tasks.
-    fn not_before(&self, at: Instant) -> Instant {
-        self.until.map_or(at, |until| at.max(until))
+    /// When to look, now that there may be something: at that moment at the latest, unless it is too early to take up tasks.
+    fn soon(&self, look: Instant) -> Instant {
+        let soon = look.min(Instant::now() + LEAST);
+        self.until.map_or(soon, |until| soon.max(until))
     }
 }
 
